@@ -1,0 +1,1 @@
+"""Encoders as data (manifests) and the way from their checkpoints to ONNX (export)."""

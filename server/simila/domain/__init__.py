@@ -1,0 +1,1 @@
+"""The words every layer shares: errors, manifests, vectors and results."""

@@ -1,0 +1,148 @@
+"""The tree of everything that can go wrong.
+
+SimilaError
+├── InvalidInput               malformed: the caller must change the request
+│   ├── InvalidImage
+│   ├── InvalidVector
+│   ├── DuplicateId
+│   └── InvalidLabels
+├── LimitExceeded              over a byte, pixel or item limit
+├── CannotServe                well-formed, but this encoder or collection has no answer
+│   ├── UnsupportedModality
+│   ├── TextTooLong
+│   └── NoExamples
+├── NotFound
+│   ├── UnknownEncoder
+│   ├── UnknownCollection
+│   └── UnknownItem
+├── Conflict
+│   └── FingerprintMismatch
+├── NotReady                   try again later
+│   └── CollectionUnavailable
+├── ModelError                 an encoder cannot be fetched, exported or trusted
+│   ├── FetchFailed
+│   ├── HashMismatch
+│   ├── NotExported
+│   ├── InvalidManifest
+│   └── ParityFailed
+└── DataFolderError            the data folder cannot be used
+
+`code` is stable and for programs, the message is for people, `param` names the part of the request that is at fault.
+"""
+
+from typing import ClassVar, Self
+
+
+class SimilaError(Exception):
+    """Base of all errors that Simila raises on purpose."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def at(self, param: str) -> Self:
+        """The same error, naming the part of the request it belongs to."""
+        return type(self)(self.message, param=param)
+
+
+class InvalidInput(SimilaError):
+    code = "invalid_input"
+
+
+class InvalidImage(InvalidInput):
+    code = "invalid_image"
+
+
+class InvalidVector(InvalidInput):
+    code = "invalid_vector"
+
+
+class DuplicateId(InvalidInput):
+    code = "duplicate_id"
+
+
+class InvalidLabels(InvalidInput):
+    code = "invalid_labels"
+
+
+class LimitExceeded(SimilaError):
+    code = "limit_exceeded"
+
+
+class CannotServe(SimilaError):
+    code = "cannot_serve"
+
+
+class UnsupportedModality(CannotServe):
+    code = "unsupported_modality"
+
+
+class TextTooLong(CannotServe):
+    code = "context_length_exceeded"
+
+
+class NoExamples(CannotServe):
+    code = "no_labelled_items"
+
+
+class NotFound(SimilaError):
+    code = "not_found"
+
+
+class UnknownEncoder(NotFound):
+    code = "model_not_found"
+
+
+class UnknownCollection(NotFound):
+    code = "collection_not_found"
+
+
+class UnknownItem(NotFound):
+    code = "item_not_found"
+
+
+class Conflict(SimilaError):
+    code = "conflict"
+
+
+class FingerprintMismatch(Conflict):
+    code = "fingerprint_mismatch"
+
+
+class NotReady(SimilaError):
+    code = "not_ready"
+
+
+class CollectionUnavailable(NotReady):
+    code = "collection_unavailable"
+
+
+class ModelError(SimilaError):
+    code = "model_error"
+
+
+class FetchFailed(ModelError):
+    code = "fetch_failed"
+
+
+class HashMismatch(ModelError):
+    code = "hash_mismatch"
+
+
+class NotExported(ModelError):
+    code = "not_exported"
+
+
+class InvalidManifest(ModelError):
+    code = "invalid_manifest"
+
+
+class ParityFailed(ModelError):
+    code = "parity_failed"
+
+
+class DataFolderError(SimilaError):
+    code = "data_folder_error"

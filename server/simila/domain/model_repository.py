@@ -1,0 +1,98 @@
+"""Where exported encoders lie: a Triton model repository, one model a tower, with what Simila needs beside it.
+
+models/
+  simila-lite.image/
+    config.pbtxt            Triton's own description
+    1/model.onnx
+    export.json             what was exported: `ExportRecord`
+    golden/                 the parity certificate's inputs and reference vectors: `GoldenSet`
+  simila-lite.text/
+    …
+    tokenizer.json
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from simila.domain.errors import NotExported
+from simila.domain.manifest import Manifest, Modality
+
+
+class ExportRecord(BaseModel):
+    """What a tower was exported from and with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fingerprint: str
+    precision: str
+    onnx_sha256: str
+    versions: dict[str, str]
+    """Package name to version: the libraries that made the reference vectors and the graph."""
+
+
+@dataclass(frozen=True)
+class TowerFiles:
+    """The files of one exported tower."""
+
+    folder: Path
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / "1" / "model.onnx"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.pbtxt"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "export.json"
+
+    @property
+    def golden(self) -> Path:
+        return self.folder / "golden"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.folder / "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class ModelRepository:
+    """The folder of all exported towers."""
+
+    root: Path
+
+    def tower(self, encoder: str, modality: Modality) -> TowerFiles:
+        return TowerFiles(self.root / f"{encoder}.{modality}")
+
+    def is_current(self, manifest: Manifest) -> bool:
+        """Whether every tower of this manifest is exported, from exactly what the manifest names."""
+        try:
+            for modality in manifest.modalities:
+                self.exported_tower(manifest, modality)
+        except NotExported:
+            return False
+        return True
+
+    def exported_tower(self, manifest: Manifest, modality: Modality) -> TowerFiles:
+        """Return the files of a tower that is exported and current.
+
+        Raises:
+            NotExported: there is no export, or it is of another fingerprint.
+
+        """
+        files = self.tower(manifest.name, modality)
+        remedy = f"run: simila models export {manifest.name}"
+        try:
+            record = ExportRecord.model_validate_json(files.record.read_bytes())
+        except FileNotFoundError as error:
+            raise NotExported(f"encoder {manifest.name} is not exported to {self.root}; {remedy}") from error
+        except (OSError, ValidationError) as error:
+            raise NotExported(f"encoder {manifest.name}: {files.record} cannot be read ({error}); {remedy}") from error
+        if record.fingerprint != manifest.fingerprint:
+            message = f"encoder {manifest.name} was exported from another manifest or other weights; {remedy}"
+            raise NotExported(message)
+        return files

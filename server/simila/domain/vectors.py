@@ -1,0 +1,50 @@
+"""Arrays of vectors: dtype, shape and length are checked here and nowhere else."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simila.domain.errors import InvalidVector
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+SMALLEST_NORM = 1e-12
+
+
+def unit_rows(rows: Float32) -> Float32:
+    """Scale each row of `float32 [n, d]` to unit length; a row shorter than `SMALLEST_NORM` stays as it is."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(norms < SMALLEST_NORM, 1.0, norms)).astype(np.float32, copy=False)
+
+
+def given_vector(values: Sequence[float], dimension: int, *, param: str) -> Float32:
+    """A caller's vector as `float32 [d], unit length`.
+
+    Raises:
+        InvalidVector: it has another dimension, a value that is no finite float32, or no length.
+
+    """
+    if len(values) != dimension:
+        message = f"the vector has {len(values)} dimensions; the encoder's vectors have {dimension}"
+        raise InvalidVector(message, param=param)
+    with np.errstate(over="ignore"):
+        vector = np.asarray(values, dtype=np.float64)
+        not_finite = np.flatnonzero(~np.isfinite(vector.astype(np.float32)))
+    if not_finite.size:
+        position = int(not_finite[0])
+        raise InvalidVector(f"the value at position {position} is not a finite float32", param=param)
+    norm = float(np.linalg.norm(vector))
+    if norm < SMALLEST_NORM:
+        raise InvalidVector("a vector of length zero has no direction", param=param)
+    return (vector / norm).astype(np.float32)
+
+
+def leading_dimensions(vectors: Float32, dimensions: int) -> Float32:
+    """The first `dimensions` columns of `float32 [n, d]`, unit length again.
+
+    Matryoshka representation learning (Kusupati et al. 2022) trains encoders for this; others lose accuracy by it.
+    """
+    return unit_rows(vectors[:, :dimensions])
