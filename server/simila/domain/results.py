@@ -1,0 +1,46 @@
+"""What services hand back: items, neighbours and predictions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simila.domain.vectors import Float32
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One member of a collection."""
+
+    id: str
+    vector: Float32  # [d], unit length
+    label: str | None = None
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An item as it lies in the store. `sequence` grows with every write, so it also dates it."""
+
+    sequence: int
+    item: Item
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A neighbour. `score` is the cosine of its vector and the query."""
+
+    id: str
+    score: float
+    label: str | None
+    payload: Payload | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class with its probability (`score`) and the cosine of its prototype and the input."""
+
+    label: str
+    score: float
+    cosine: float

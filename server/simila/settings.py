@@ -1,0 +1,84 @@
+"""All settings: `SIMILA_*` variables and `simila.toml`, read here and nowhere else. The command line wins over both."""
+
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+DEFAULT_ENCODERS = ("all-minilm-l6-v2", "efficientnet-lite0", "efficientnet-lite2", "simila-lite")
+
+
+class LimitSettings(BaseModel):
+    """What one request may ask for, checked before any work is done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_body_bytes: int = Field(default=64 * 2**20, gt=0, description="Largest request body.")
+    max_inputs: int = Field(default=2048, gt=0, description="Most inputs in one embedding or classification request.")
+    max_items: int = Field(default=2048, gt=0, description="Most items in one upsert.")
+    max_image_bytes: int = Field(default=20 * 2**20, gt=0, description="Largest encoded image.")
+    max_image_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels an image header may declare.")
+    max_text_characters: int = Field(default=100_000, gt=0, description="Longest text, before tokenisation.")
+    max_labels: int = Field(default=1000, gt=0, description="Most labels in one zero-shot request.")
+    max_search_results: int = Field(default=1000, gt=0, description="Largest `limit` of a search.")
+    max_payload_bytes: int = Field(default=64 * 2**10, gt=0, description="Largest payload of an item, as JSON.")
+
+
+class EngineSettings(BaseModel):
+    """How batches are made and run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: int = Field(default=0, ge=0, description="Threads of one ONNX Runtime session; 0 takes every core.")
+    max_batch_items: int = Field(default=32, gt=0, description="Most rows in one batch.")
+    max_batch_tokens: int = Field(default=2048, gt=0, description="Most padded tokens in one batch of texts.")
+    preprocess_threads: int = Field(default=0, ge=0, description="Threads that decode and tokenise; 0: one a core.")
+    cached_labels: int = Field(default=10_000, ge=0, description="Label vectors kept for zero-shot classification.")
+
+
+class Settings(BaseSettings):
+    """Settings of the server and of the command line."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIMILA_",
+        env_nested_delimiter="__",
+        toml_file="simila.toml",
+        frozen=True,
+        extra="forbid",
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    insecure: bool = Field(
+        default=False, description="Allow an address other than loopback although nothing checks who calls."
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("simila", appauthor=False),
+        description="Folder of weights, exported models and collections.",
+    )
+    encoders: tuple[str, ...] = Field(default=DEFAULT_ENCODERS, description="Encoders to export and to serve.")
+    log_level: str = Field(
+        default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
+    )
+    limits: LimitSettings = Field(default_factory=LimitSettings, description="")
+    engine: EngineSettings = Field(default_factory=EngineSettings, description="")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def models_dir(self) -> Path:
+        return self.data_dir / "models"
+
+    @property
+    def collections_dir(self) -> Path:
+        return self.data_dir / "collections"
