@@ -1,0 +1,1 @@
+"""Class prototypes and decision rules: vectors to predictions, in numpy and nothing else."""

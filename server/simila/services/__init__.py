@@ -1,0 +1,1 @@
+"""Use cases: the only layer that puts engine, index and classifiers together."""

@@ -1,0 +1,40 @@
+"""ONNX Runtime on the CPU."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from simila.domain.errors import ModelError
+from simila.domain.vectors import Float32
+
+FATAL_ONLY = 4
+
+
+class OnnxRuntimeBackend:
+    """One inference session.
+
+    Memory patterns are off because they keep one plan for each batch shape ever seen.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load the file.
+
+    """
+
+    def __init__(self, onnx: Path, output_name: str, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False
+        options.log_severity_level = FATAL_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no base but this
+            raise ModelError(f"ONNX Runtime cannot load {onnx}: {error}") from error
+        self._output_names = [output_name]
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
+        vectors: Float32 = self._session.run(self._output_names, dict(tensors))[0]
+        return vectors

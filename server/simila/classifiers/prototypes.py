@@ -1,0 +1,77 @@
+"""Sources of class prototypes: prompts, and the means of labelled vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simila.domain.errors import InvalidInput, InvalidLabels
+from simila.domain.vectors import Float32, Float64, unit_rows
+
+PLACEHOLDER = "{}"
+FEWEST_CLASSES = 2
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """One vector a class: `float64 [c, d]`. Class means keep their length: it is part of the distance to them."""
+
+    labels: tuple[str, ...]
+    vectors: Float64
+
+
+def check_labels(labels: Sequence[str], *, limit: int) -> None:
+    """Check the labels of a zero-shot request.
+
+    Raises:
+        InvalidLabels: fewer than two, more than `limit`, a blank one, or one that occurs twice.
+
+    """
+    if len(labels) < FEWEST_CLASSES:
+        raise InvalidLabels(f"classification needs at least {FEWEST_CLASSES} labels, got {len(labels)}", param="labels")
+    if len(labels) > limit:
+        message = f"{len(labels)} labels are more than the limit of {limit} (SIMILA_LIMITS__MAX_LABELS)"
+        raise InvalidLabels(message, param="labels")
+    seen: set[str] = set()
+    for position, label in enumerate(labels):
+        if not label.strip():
+            raise InvalidLabels(f"label {position} is blank", param=f"labels[{position}]")
+        if label in seen:
+            raise InvalidLabels(f"the label '{label}' occurs twice", param=f"labels[{position}]")
+        seen.add(label)
+
+
+def check_templates(templates: Sequence[str]) -> None:
+    """Check prompt templates.
+
+    Raises:
+        InvalidInput: there is none, or one has no place for the label.
+
+    """
+    if not templates:
+        raise InvalidInput("at least one prompt template is needed", param="templates")
+    for position, template in enumerate(templates):
+        if PLACEHOLDER not in template:
+            message = f"the template '{template}' has no {PLACEHOLDER} where the label goes"
+            raise InvalidInput(message, param=f"templates[{position}]")
+
+
+def prompts(label: str, templates: Sequence[str]) -> list[str]:
+    return [template.replace(PLACEHOLDER, label) for template in templates]
+
+
+def prompt_prototype(prompt_vectors: Float32) -> Float32:
+    """Average the unit vectors of one label's prompts `float32 [templates, d]` to `float32 [d], unit length`.
+
+    Prompt ensembling, Radford et al. 2021 (CLIP), section 3.1.4.
+    """
+    return unit_rows(prompt_vectors.mean(axis=0, keepdims=True))[0]
+
+
+def class_means(vectors: Float32, labels: Sequence[str]) -> Prototypes:
+    """Average the vectors `float32 [n, d]` of each class, in float64; classes in alphabetical order."""
+    names, classes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
+    sums = np.zeros((len(names), vectors.shape[1]), dtype=np.float64)
+    np.add.at(sums, classes, vectors)
+    counts = np.bincount(classes, minlength=len(names))
+    return Prototypes(tuple(names.tolist()), sums / counts[:, None])

@@ -1,0 +1,46 @@
+"""What can be embedded, and what comes of a list of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simila.domain.errors import SimilaError
+from simila.domain.manifest import Modality
+from simila.domain.vectors import Float32
+
+
+@dataclass(frozen=True)
+class TextInput:
+    text: str
+    modality = Modality.TEXT
+
+
+@dataclass(frozen=True)
+class TokensInput:
+    """A text that the caller has tokenised with the encoder's own vocabulary."""
+
+    ids: tuple[int, ...]
+    modality = Modality.TEXT
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An encoded image file."""
+
+    data: bytes = field(repr=False)
+    modality = Modality.IMAGE
+
+
+Input = TextInput | TokensInput | ImageInput
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The vectors of a list of inputs, position by position.
+
+    A failed input has a row of zeros and its error in `failures`.
+    """
+
+    vectors: Float32  # [n, d], unit length
+    tokens: tuple[int, ...]  # read by the encoder, special tokens included; 0 for an image
+    truncated: tuple[bool, ...]
+    failures: Mapping[int, SimilaError]

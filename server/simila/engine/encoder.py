@@ -1,0 +1,102 @@
+"""A loaded encoder: lists of inputs in, unit vectors out."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from simila.domain.errors import SimilaError, UnsupportedModality
+from simila.domain.golden import Certificate, GoldenSet, certify
+from simila.domain.inputs import Embedded, ImageInput, Input, TextInput
+from simila.domain.manifest import Manifest, Modality
+
+ONE_GREY_PIXEL_PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b"
+    "550000000a4944415478da6368000000820081da45083b0000000049454e44ae426082"
+)
+CANARIES: Mapping[Modality, Input] = {
+    Modality.TEXT: TextInput("ready"),
+    Modality.IMAGE: ImageInput(ONE_GREY_PIXEL_PNG),
+}
+
+
+class RunningTower(Protocol):
+    """One tower with its preprocessing and its batcher."""
+
+    async def embed(self, inputs: Sequence[Any], *, truncate: bool) -> Embedded: ...
+
+    def close(self) -> None: ...
+
+
+class Encoder:
+    """The towers of one manifest, running."""
+
+    def __init__(self, manifest: Manifest, towers: Mapping[Modality, RunningTower]) -> None:
+        self.manifest = manifest
+        self._towers = towers
+
+    async def embed(self, inputs: Sequence[Input], *, truncate: bool = True) -> Embedded:
+        """Embed texts and images side by side; an input that cannot be embedded fails alone."""
+        positions = {
+            modality: [position for position, entry in enumerate(inputs) if entry.modality is modality]
+            for modality in {entry.modality for entry in inputs}
+        }
+        parts = await asyncio.gather(
+            *(
+                self._embed(modality, [inputs[position] for position in chosen], truncate=truncate)
+                for modality, chosen in positions.items()
+            )
+        )
+        return _merge(len(inputs), self.manifest.dimension, list(zip(positions.values(), parts, strict=True)))
+
+    async def check_parity(self, golden: GoldenSet) -> Certificate:
+        """Embed the golden inputs and compare them with the reference library's vectors."""
+        inputs = [TextInput(entry) if isinstance(entry, str) else ImageInput(entry) for entry in golden.inputs]
+        return certify(golden, (await self._embed_all(inputs)).vectors, self.manifest.parity_floor)
+
+    async def check_alive(self) -> None:
+        """Run one real inference through every tower.
+
+        Raises:
+            SimilaError: a tower failed.
+
+        """
+        await self._embed_all([CANARIES[modality] for modality in self.manifest.modalities])
+
+    def close(self) -> None:
+        for tower in self._towers.values():
+            tower.close()
+
+    async def _embed_all(self, inputs: Sequence[Input]) -> Embedded:
+        embedded = await self.embed(inputs)
+        for error in embedded.failures.values():
+            raise error
+        return embedded
+
+    async def _embed(self, modality: Modality, inputs: Sequence[Input], *, truncate: bool) -> Embedded:
+        tower = self._towers.get(modality)
+        if tower is None:
+            return self._refuse(modality, len(inputs))
+        return await tower.embed(inputs, truncate=truncate)
+
+    def _refuse(self, modality: Modality, inputs: int) -> Embedded:
+        embeds = " and ".join(f"{own}s" for own in self.manifest.modalities)
+        error: SimilaError = UnsupportedModality(f"encoder {self.manifest.name} embeds {embeds}, not {modality}s")
+        vectors = np.zeros((inputs, self.manifest.dimension), dtype=np.float32)
+        return Embedded(vectors, (0,) * inputs, (False,) * inputs, dict.fromkeys(range(inputs), error))
+
+
+def _merge(inputs: int, dimension: int, parts: Sequence[tuple[Sequence[int], Embedded]]) -> Embedded:
+    """Put each part's results at its inputs' positions."""
+    vectors = np.zeros((inputs, dimension), dtype=np.float32)
+    tokens = [0] * inputs
+    truncated = [False] * inputs
+    failures: dict[int, SimilaError] = {}
+    for positions, part in parts:
+        vectors[positions] = part.vectors
+        failures |= {positions[index]: error for index, error in part.failures.items()}
+        for index, position in enumerate(positions):
+            tokens[position] = part.tokens[index]
+            truncated[position] = part.truncated[index]
+    return Embedded(vectors, tuple(tokens), tuple(truncated), failures)

@@ -1,0 +1,148 @@
+"""All encoders that are served: loaded side by side, checked against their certificates, found by name."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simila.backends.onnx_runtime import OnnxRuntimeBackend
+from simila.domain.errors import NotReady, ParityFailed, SimilaError, UnknownEncoder
+from simila.domain.golden import Certificate, read_golden_set
+from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import ModelRepository
+from simila.engine.encoder import Encoder, RunningTower
+from simila.engine.image_tower import RunningImageTower
+from simila.engine.micro_batcher import BatchLimits
+from simila.engine.text_tower import RunningTextTower
+from simila.preprocessing.texts import TextTokenizer
+
+logger = logging.getLogger("simila.engine")
+
+
+class LoadState(StrEnum):
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How encoders are run; 0 threads means one a core."""
+
+    threads: int
+    preprocess_threads: int
+    max_batch_items: int
+    max_batch_tokens: int
+    max_image_pixels: int
+
+
+@dataclass(frozen=True)
+class EncoderStatus:
+    """What is known of an encoder from outside; `certificates` holds one parity check a tower."""
+
+    manifest: Manifest
+    state: LoadState
+    error: str | None = None
+    certificates: Mapping[Modality, Certificate] | None = None
+
+
+class ModelPool:
+    """Owns the encoders and the threads that prepare their inputs."""
+
+    def __init__(self, manifests: Sequence[Manifest], repository: ModelRepository, options: EngineOptions) -> None:
+        self._repository = repository
+        self._options = options
+        self._statuses = {manifest.name: EncoderStatus(manifest, LoadState.LOADING) for manifest in manifests}
+        self._encoders: dict[str, Encoder] = {}
+        self._pool = ThreadPoolExecutor(options.preprocess_threads or os.cpu_count(), thread_name_prefix="preprocess")
+
+    async def load(self) -> None:
+        """Load every encoder; one that fails is logged, keeps its error in `statuses` and leaves the others alone."""
+        await asyncio.gather(*(self._load_one(status.manifest) for status in self.statuses()))
+
+    def get(self, name: str) -> Encoder:
+        """Find a loaded encoder.
+
+        Raises:
+            UnknownEncoder: no encoder of this name is served.
+            NotReady: it is loading, or could not be loaded.
+
+        """
+        if encoder := self._encoders.get(name):
+            return encoder
+        if status := self._statuses.get(name):
+            raise NotReady(status.error or f"encoder {name} is loading", param="model")
+        raise UnknownEncoder(f"unknown encoder '{name}'; served here: {', '.join(self._statuses)}", param="model")
+
+    def statuses(self) -> list[EncoderStatus]:
+        return list(self._statuses.values())
+
+    def close(self) -> None:
+        for encoder in self._encoders.values():
+            encoder.close()
+        self._pool.shutdown(cancel_futures=True)
+
+    async def _load_one(self, manifest: Manifest) -> None:
+        try:
+            towers = await asyncio.gather(
+                *(asyncio.to_thread(self._start_tower, manifest, modality) for modality in manifest.modalities)
+            )
+            encoder = Encoder(manifest, dict(zip(manifest.modalities, towers, strict=True)))
+            certificates = await self._certify(encoder)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one encoder, the others serve
+            reason = error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"
+            logger.error("encoder %s is not served: %s", manifest.name, reason)
+            self._statuses[manifest.name] = EncoderStatus(manifest, LoadState.FAILED, error=reason)
+            return
+        self._encoders[manifest.name] = encoder
+        self._statuses[manifest.name] = EncoderStatus(manifest, LoadState.READY, certificates=certificates)
+
+    async def _certify(self, encoder: Encoder) -> dict[Modality, Certificate]:
+        """Check every tower on its golden inputs.
+
+        Raises:
+            ParityFailed: a vector is too far from the reference.
+
+        """
+        certificates = {}
+        for modality in encoder.manifest.modalities:
+            files = self._repository.tower(encoder.manifest.name, modality)
+            golden = await asyncio.to_thread(read_golden_set, files.golden, modality)
+            certificate = await encoder.check_parity(golden)
+            if not certificate.holds:
+                encoder.close()
+                raise ParityFailed(_parity_message(encoder.manifest.name, modality, certificate))
+            certificates[modality] = certificate
+        return certificates
+
+    def _start_tower(self, manifest: Manifest, modality: Modality) -> RunningTower:
+        files = self._repository.exported_tower(manifest, modality)
+        if modality is Modality.IMAGE and manifest.image:
+            return RunningImageTower(
+                manifest,
+                manifest.image,
+                OnnxRuntimeBackend(files.onnx, manifest.image.output_name, self._options.threads),
+                pool=self._pool,
+                max_image_pixels=self._options.max_image_pixels,
+                max_batch_items=self._options.max_batch_items,
+            )
+        assert manifest.text
+        return RunningTextTower(
+            manifest,
+            manifest.text,
+            OnnxRuntimeBackend(files.onnx, manifest.text.output_name, self._options.threads),
+            TextTokenizer(files.tokenizer, manifest.text.context_length_tokens),
+            pool=self._pool,
+            limits=BatchLimits(self._options.max_batch_items, self._options.max_batch_tokens),
+        )
+
+
+def _parity_message(name: str, modality: Modality, certificate: Certificate) -> str:
+    worst = min(certificate.cosines, key=lambda entry: certificate.cosines[entry])
+    return (
+        f"the {modality} tower of {name} differs from the reference: cosine {certificate.lowest_cosine:.6f} on"
+        f" '{worst[:40]}', floor {certificate.floor}; run: simila models export --force {name}"
+    )

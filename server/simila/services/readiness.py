@@ -1,0 +1,44 @@
+"""Use case: can this server answer right now?"""
+
+import asyncio
+from dataclasses import dataclass
+
+from simila.domain.errors import SimilaError
+from simila.engine.model_pool import ModelPool
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """The state of each encoder, or what keeps it from answering."""
+
+    encoders: dict[str, str]
+
+    @property
+    def is_ready(self) -> bool:
+        return all(state == READY for state in self.encoders.values())
+
+
+READY = "ready"
+
+
+class ReadinessService:
+    """Ready means that every encoder has just embedded something."""
+
+    def __init__(self, pool: ModelPool, *, timeout_seconds: float = 10.0) -> None:
+        self._pool = pool
+        self._timeout_seconds = timeout_seconds
+
+    async def check(self) -> Readiness:
+        names = [status.manifest.name for status in self._pool.statuses()]
+        states = await asyncio.gather(*(self._check_one(name) for name in names))
+        return Readiness(dict(zip(names, states, strict=True)))
+
+    async def _check_one(self, name: str) -> str:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._pool.get(name).check_alive()
+        except SimilaError as error:
+            return error.message
+        except TimeoutError:
+            return f"no answer within {self._timeout_seconds} s"
+        return READY
