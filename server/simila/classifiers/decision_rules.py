@@ -9,8 +9,8 @@ from simila.domain.manifest import ZeroShot
 from simila.domain.results import Prediction
 from simila.domain.vectors import SMALLEST_NORM, Float32, Float64
 
-# The precision of the isotropic Gaussian around each class mean. The likelihood of held-out photographs was best between
-# 20 and 60 for both EfficientNets at 2 to 40 examples a class; it scales the probabilities and never changes their order.
+# The precision of the isotropic Gaussian around each class mean. Held-out photographs were most likely between 20 and
+# 60, for both EfficientNets at 2 to 40 examples a class. It sharpens the probabilities and never changes their order.
 NEAREST_MEAN_PRECISION = 40.0
 
 

@@ -25,6 +25,7 @@ SimilaError
 │   ├── NotExported
 │   ├── InvalidManifest
 │   └── ParityFailed
+├── StorageFailed              SQLite or the disk refused a write: nothing of it was kept
 └── DataFolderError            the data folder cannot be used
 
 `code` is stable and for programs, the message is for people, `param` names the part of the request that is at fault.
@@ -142,6 +143,10 @@ class InvalidManifest(ModelError):
 
 class ParityFailed(ModelError):
     code = "parity_failed"
+
+
+class StorageFailed(SimilaError):
+    code = "storage_failed"
 
 
 class DataFolderError(SimilaError):

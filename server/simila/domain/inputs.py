@@ -1,6 +1,6 @@
 """What can be embedded, and what comes of a list of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from simila.domain.errors import SimilaError
@@ -31,6 +31,16 @@ class ImageInput:
 
 
 Input = TextInput | TokensInput | ImageInput
+
+
+@dataclass(frozen=True)
+class VectorInput:
+    """A vector that the caller has computed, of any length but zero."""
+
+    values: Sequence[float] = field(repr=False)
+
+
+Source = Input | VectorInput
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class ZeroShotService:
             texts = [TextInput(prompt) for label in missing for prompt in prompts(label, templates)]
             embedded = await self._embedding.embed(encoder_name, texts, field="prompts")
             for label, vectors in zip(missing, np.split(embedded.vectors, len(missing)), strict=True):
-                found[label] = prompt_prototype(vectors)
-                self._cache.put(fingerprint, templates, label, found[label])
+                found[label] = prototype = prompt_prototype(vectors)
+                self._cache.put(fingerprint, templates, label, prototype)
         rows = [prototype for prototype in found.values() if prototype is not None]
         return Prototypes(tuple(labels), np.stack(rows).astype(np.float64))
