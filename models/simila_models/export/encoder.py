@@ -1,0 +1,64 @@
+"""Export an encoder tower by tower; each appears in the repository whole and checked, or not at all."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from pkgutil import iter_modules
+
+from simila.domain.errors import InvalidManifest, ModelError, NotExported
+from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import ModelRepository
+
+from simila_models.export import families
+from simila_models.export.tower import Tower, write_tower
+from simila_models.progress import Progress
+from simila_models.scratch import publish, scratch_folder
+
+TowerMaker = Callable[[], Tower]
+"""Makes a tower when it is its turn, because making it includes computing the golden vectors."""
+
+Family = Callable[[Manifest, Mapping[str, Path]], Mapping[Modality, TowerMaker]]
+"""A recipe: from a manifest and its files by role to the towers to export."""
+
+
+def export_towers(
+    manifest: Manifest, sources: Mapping[str, Path], repository: ModelRepository, progress: Progress
+) -> None:
+    """Export the towers that are not current.
+
+    Raises:
+        InvalidManifest: the family does not exist, or misses a file or an architecture.
+        ParityFailed: a graph's vectors are not the reference library's.
+        ModelError: the repository cannot be written.
+
+    """
+    towers = _family(manifest)(manifest, sources)
+    description = f"export {manifest.name}"
+    try:
+        with scratch_folder(repository.root) as scratch:
+            for done, modality in enumerate(manifest.modalities):
+                progress.step(description, done, len(manifest.modalities), unit="steps")
+                if not _is_current(manifest, modality, repository):
+                    made = scratch / modality
+                    write_tower(manifest, modality, towers[modality](), made)
+                    publish(made, repository.tower(manifest.name, modality).folder)
+    except OSError as error:
+        raise ModelError(f"{manifest.name} cannot be exported to {repository.root}: {error}") from error
+    progress.step(description, len(manifest.modalities), len(manifest.modalities), unit="steps")
+
+
+def _family(manifest: Manifest) -> Family:
+    known = sorted(module.name for module in iter_modules(families.__path__))
+    if manifest.family not in known:
+        message = f"manifest {manifest.name}: no family is called '{manifest.family}'; known: {', '.join(known)}"
+        raise InvalidManifest(message)
+    recipe: Family = importlib.import_module(f"{families.__name__}.{manifest.family}").towers
+    return recipe
+
+
+def _is_current(manifest: Manifest, modality: Modality, repository: ModelRepository) -> bool:
+    try:
+        repository.exported_tower(manifest, modality)
+    except NotExported:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Recipes, one module a family. `towers(manifest, files)` gives what to export, by modality."""

@@ -1,0 +1,50 @@
+"""torch module to ONNX: one file, dynamic batch, checked."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx_ir.passes.common import NameFixPass
+from torch import nn
+
+_EXAMPLE_ROWS = 2
+"""The exporter takes an axis of length 0 or 1 for a constant."""
+
+
+def export_graph(
+    module: nn.Module,
+    rows: Mapping[str, NDArray[Any]],
+    dynamic_axes: tuple[str, ...],
+    output_name: str,
+    path: Path,
+) -> None:
+    """Export `module`, which takes `rows` in their order, to one ONNX file that holds its weights."""
+    example = tuple(torch.from_numpy(array[:_EXAMPLE_ROWS]) for array in rows.values())
+    axes = {axis: torch.export.Dim(name) for axis, name in enumerate(dynamic_axes)}
+    torch_log = logging.getLogger("torch.onnx")
+    level = torch_log.level
+    torch_log.setLevel(logging.ERROR)  # it warns that torchvision's operators, which no graph here has, are missing
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # torch's own calls of functions that it deprecated
+            program = torch.onnx.export(
+                module.eval(),
+                example,
+                dynamo=True,
+                input_names=list(rows),
+                output_names=[output_name],
+                dynamic_shapes=(axes,) * len(example),
+                verbose=False,
+            )
+    finally:
+        torch_log.setLevel(level)
+    assert program is not None
+    # An inner value may have the name that the output was given: torch calls a lookup "embedding" too.
+    NameFixPass()(program.model)
+    program.save(path, external_data=False)
+    onnx.checker.check_model(onnx.load(path), full_check=True)

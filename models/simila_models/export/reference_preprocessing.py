@@ -1,0 +1,47 @@
+"""The reference's way from an image file to pixels: Pillow, and the image processor of transformers' CLIP."""
+
+from collections.abc import Iterable
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from simila.domain.manifest import ImageTower
+from simila.domain.vectors import Float32
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+
+def normalised_pixels(images: Iterable[bytes], tower: ImageTower) -> Float32:
+    """Decode, resize, crop and normalise to `float32 [n, 3, size_pixels, size_pixels]`."""
+    processor = _processor(tower)
+    rows = [processor(images=decoded(data))["pixel_values"][0] for data in images]
+    return np.stack(rows).astype(np.float32)
+
+
+def uint8_pixels(images: Iterable[bytes], tower: ImageTower) -> NDArray[np.uint8]:
+    """Decode, resize and crop to `uint8 [n, 3, size_pixels, size_pixels]`."""
+    processor = _processor(tower)
+    rows = [processor(images=decoded(data), do_rescale=False, do_normalize=False)["pixel_values"][0] for data in images]
+    return np.stack(rows).astype(np.uint8)
+
+
+def decoded(data: bytes) -> Image.Image:
+    """Decode to upright RGB; transparency is dropped, as `convert` does."""
+    image = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion takes every value above 255 for white. OpenCV keeps the high byte.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def _processor(tower: ImageTower) -> CLIPImageProcessorPil:
+    size = tower.size_pixels
+    return CLIPImageProcessorPil(
+        size={"shortest_edge": tower.resize_shorter_edge_pixels},
+        crop_size={"height": size, "width": size},
+        resample=_RESAMPLING[tower.interpolation],
+        image_mean=list(tower.mean),
+        image_std=list(tower.std),
+    )

@@ -1,0 +1,33 @@
+"""Whether files are still what they were."""
+
+import hashlib
+from pathlib import Path
+
+from simila.domain.errors import HashMismatch
+from simila.domain.manifest import Manifest
+from simila.domain.model_repository import ExportRecord, ModelRepository
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(manifest: Manifest, repository: ModelRepository) -> None:
+    """Hash every exported graph of an encoder again.
+
+    Raises:
+        NotExported: a tower is not exported, or from something else.
+        HashMismatch: a graph is not the one that was exported.
+
+    """
+    for modality in manifest.modalities:
+        files = repository.exported_tower(manifest, modality)
+        recorded = ExportRecord.model_validate_json(files.record.read_bytes()).onnx_sha256
+        found = sha256_of(files.onnx) if files.onnx.is_file() else "no file"
+        if found != recorded:
+            message = (
+                f"{files.onnx}: expected SHA-256 {recorded}, found {found}; "
+                f"remove {files.folder} and run: simila models export {manifest.name}"
+            )
+            raise HashMismatch(message)
