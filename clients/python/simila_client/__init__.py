@@ -1,1 +1,61 @@
-"""A Python client for Simila."""
+"""A Python client for Simila: `Simila`, its results, and one tree of errors."""
+
+from simila_client.client import Simila
+from simila_client.errors import (
+    ApiError,
+    BadRequest,
+    CannotServe,
+    Conflict,
+    ConnectionFailed,
+    NotFound,
+    NotReady,
+    Overloaded,
+    SimilaClientError,
+    TimedOut,
+    TooLarge,
+    UnexpectedAnswer,
+)
+from simila_client.results import (
+    Certificate,
+    Classification,
+    Collection,
+    Content,
+    Embeddings,
+    Hit,
+    Input,
+    Item,
+    ItemPage,
+    Model,
+    Prediction,
+    StoredItem,
+    Upserted,
+)
+
+__all__ = [
+    "ApiError",
+    "BadRequest",
+    "CannotServe",
+    "Certificate",
+    "Classification",
+    "Collection",
+    "Conflict",
+    "ConnectionFailed",
+    "Content",
+    "Embeddings",
+    "Hit",
+    "Input",
+    "Item",
+    "ItemPage",
+    "Model",
+    "NotFound",
+    "NotReady",
+    "Overloaded",
+    "Prediction",
+    "Simila",
+    "SimilaClientError",
+    "StoredItem",
+    "TimedOut",
+    "TooLarge",
+    "UnexpectedAnswer",
+    "Upserted",
+]

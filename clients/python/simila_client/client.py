@@ -1,0 +1,164 @@
+"""The blocking client: `wire` over httpx."""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+
+from simila_client import wire
+from simila_client.errors import ConnectionFailed, TimedOut
+from simila_client.results import (
+    Classification,
+    Collection,
+    Content,
+    Embeddings,
+    Hit,
+    Input,
+    Item,
+    ItemPage,
+    Model,
+    StoredItem,
+    Upserted,
+)
+
+T = TypeVar("T")
+
+
+class Simila:
+    """A connection to one Simila server; every method may raise a `SimilaClientError`.
+
+    In `embed`, `classify`, `search` and items, a `str` is a text and `bytes` are an encoded image. A vector with NaN or
+    infinity has no form in JSON and raises `ValueError`.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8000",
+        *,
+        timeout_seconds: float = 60,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Open no connection yet.
+
+        Raises:
+            ValueError: `base_url` is no http or https address.
+
+        """
+        try:
+            url = httpx.URL(base_url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"{base_url!r} is no address of a server: {error}") from error
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError(f"{base_url!r} is no address of a server; write it as http://127.0.0.1:8000")
+        self._timeout_seconds = timeout_seconds
+        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the sockets."""
+        self._http.close()
+
+    def models(self) -> tuple[Model, ...]:
+        """The encoders that the server knows, with their parity certificates."""
+        return self._send(wire.models())
+
+    def embed(
+        self, inputs: Sequence[Input], *, model: str, dimensions: int | None = None, truncate: bool | None = None
+    ) -> Embeddings:
+        """Vectors of texts and images, `float32 [n, d], unit length`, in the order of `inputs`.
+
+        `dimensions` keeps the leading ones, unit length again. With `truncate` false, a text past the encoder's
+        context length is refused; otherwise it is cut, and flagged.
+        """
+        return self._send(wire.embed(inputs, model=model, dimensions=dimensions, truncate=truncate))
+
+    def classify(
+        self,
+        inputs: Sequence[Input],
+        *,
+        model: str,
+        labels: Sequence[str],
+        templates: Sequence[str] | None = None,
+        top_k: int | None = None,
+    ) -> tuple[Classification, ...]:
+        """Zero-shot classification: which of `labels` each input is, the labels put into `templates` at `{}`."""
+        return self._send(wire.classify(inputs, model=model, labels=labels, templates=templates, top_k=top_k))
+
+    def create_collection(self, name: str, encoder: str) -> Collection:
+        """Create a collection, or return the one that is there with the same encoder."""
+        return self._send(wire.create_collection(name, encoder))
+
+    def collections(self) -> tuple[Collection, ...]:
+        """All collections."""
+        return self._send(wire.collections())
+
+    def collection(self, name: str) -> Collection:
+        """One collection."""
+        return self._send(wire.collection(name))
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection with all its items."""
+        self._send(wire.delete_collection(name))
+
+    def upsert(self, name: str, items: Sequence[Item]) -> Upserted:
+        """Store items, all or none; when this returns they are durable and can be found."""
+        return self._send(wire.upsert(name, items))
+
+    def items(self, name: str, *, after: int | None = None, limit: int | None = None) -> ItemPage:
+        """One page of the stored items, those with a sequence above `after`."""
+        return self._send(wire.items(name, after=after, limit=limit))
+
+    def all_items(self, name: str, *, page_items: int | None = None) -> Iterator[StoredItem]:
+        """Every stored item by ascending sequence, fetched page by page."""
+        page = self.items(name, limit=page_items)
+        yield from page.items
+        while page.next is not None:
+            page = self.items(name, after=page.next, limit=page_items)
+            yield from page.items
+
+    def item(self, name: str, item_id: str) -> StoredItem:
+        """One stored item."""
+        return self._send(wire.item(name, item_id))
+
+    def delete_item(self, name: str, item_id: str) -> None:
+        """Take an item out of search and out of its label's class mean."""
+        self._send(wire.delete_item(name, item_id))
+
+    def search(
+        self, name: str, query: Content, *, limit: int | None = None, score_threshold: float | None = None
+    ) -> tuple[Hit, ...]:
+        """The items most like a text, an image or a vector, best first, with cosines of `score_threshold` or more."""
+        return self._send(wire.search(name, query, limit=limit, score_threshold=score_threshold))
+
+    def search_like(
+        self, name: str, item_id: str, *, limit: int | None = None, score_threshold: float | None = None
+    ) -> tuple[Hit, ...]:
+        """The items most like a stored one."""
+        return self._send(wire.search_like(name, item_id, limit=limit, score_threshold=score_threshold))
+
+    def classify_by_example(
+        self, name: str, inputs: Sequence[Content], *, top_k: int | None = None
+    ) -> tuple[Classification, ...]:
+        """Nearest-mean classification: which of the collection's labels each input is."""
+        return self._send(wire.classify_by_example(name, inputs, top_k=top_k))
+
+    def _send(self, request: wire.Request[T]) -> T:
+        try:
+            answer = self._http.request(request.method, request.path, json=request.json)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            message = f"no server answers at {self._http.base_url}; start one with: simila serve"
+            raise ConnectionFailed(message) from error
+        except httpx.TimeoutException as error:
+            message = f"{request.method} {request.path} was not answered within {self._timeout_seconds:g} s"
+            raise TimedOut(message) from error
+        except httpx.RequestError as error:
+            raise ConnectionFailed(f"the connection to {self._http.base_url} broke: {error}") from error
+        return wire.parse_response(request, answer.status_code, answer.headers, answer.content)

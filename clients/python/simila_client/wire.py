@@ -1,0 +1,254 @@
+"""The wire format without I/O: calls become requests, answers become results or errors.
+
+A shell, whether it blocks or awaits, sends `Request.method`, `.path` and `.json` and hands the answer to
+`parse_response`; nothing else is written twice. What each call means is documented at the shell's method of its name.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+import numpy as np
+
+from simila_client.errors import ApiError, UnexpectedAnswer, error_type
+from simila_client.results import (
+    Certificate,
+    Classification,
+    Collection,
+    Content,
+    Embeddings,
+    Hit,
+    Input,
+    Item,
+    ItemPage,
+    Model,
+    Prediction,
+    StoredItem,
+    Upserted,
+)
+
+T = TypeVar("T")
+Json = Any
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """One call: what to send, and how to read the body of a successful answer."""
+
+    method: str
+    path: str
+    parse: Callable[[Json], T]
+    json: Json = None
+
+
+def parse_response(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
+    """Read an answer. `headers` are looked up in lower case.
+
+    Raises:
+        ApiError: the server refused the request.
+        UnexpectedAnswer: the answer is not in Simila's format.
+
+    """
+    if not 200 <= status < 300:
+        raise _api_error(request, status, headers, body)
+    try:
+        return request.parse(json.loads(body) if body else None)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        message = f"the answer to {request.method} {request.path} is not in Simila's format: {error!r}"
+        raise UnexpectedAnswer(message) from error
+
+
+def _api_error(
+    request: Request[Any], status: int, headers: Mapping[str, str], body: bytes
+) -> ApiError | UnexpectedAnswer:
+    try:
+        error = json.loads(body)["error"]
+        message, code, param = error["message"], error.get("code"), error.get("param")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return UnexpectedAnswer(f"{request.method} {request.path} was answered with status {status}, not by Simila")
+    seconds = headers.get("retry-after", "")
+    # RFC 9110 allows a date here too; Simila sends seconds, and a proxy's date is not worth a parser.
+    retry_after_seconds = float(seconds) if seconds.isdecimal() else None
+    kind = error_type(status)
+    return kind(message, status=status, code=code, param=param, retry_after_seconds=retry_after_seconds)
+
+
+def embed(
+    inputs: Sequence[Input], *, model: str, dimensions: int | None = None, truncate: bool | None = None
+) -> Request[Embeddings]:
+    body = {"model": model, "input": [_content(one) for one in inputs], "encoding_format": "base64"}
+    return Request("POST", "/v1/embeddings", _embeddings, _given(body, dimensions=dimensions, truncate=truncate))
+
+
+def classify(
+    inputs: Sequence[Input],
+    *,
+    model: str,
+    labels: Sequence[str],
+    templates: Sequence[str] | None = None,
+    top_k: int | None = None,
+) -> Request[tuple[Classification, ...]]:
+    body = {"model": model, "input": [_content(one) for one in inputs], "labels": list(labels)}
+    given = _given(body, templates=None if templates is None else list(templates), top_k=top_k)
+    return Request("POST", "/v1/classify", _classifications, given)
+
+
+def models() -> Request[tuple[Model, ...]]:
+    return Request("GET", "/v1/models", lambda body: tuple(_model(one) for one in body["data"]))
+
+
+def create_collection(name: str, encoder: str) -> Request[Collection]:
+    return Request("PUT", _path(name), _collection, {"encoder": encoder})
+
+
+def collections() -> Request[tuple[Collection, ...]]:
+    return Request("GET", "/v1/collections", lambda body: tuple(_collection(one) for one in body["data"]))
+
+
+def collection(name: str) -> Request[Collection]:
+    return Request("GET", _path(name), _collection)
+
+
+def delete_collection(name: str) -> Request[None]:
+    return Request("DELETE", _path(name), _nothing)
+
+
+def upsert(name: str, items: Sequence[Item]) -> Request[Upserted]:
+    body = {"items": [_item(item) for item in items]}
+    return Request("POST", _path(name, "items"), _upserted, body)
+
+
+def items(name: str, *, after: int | None = None, limit: int | None = None) -> Request[ItemPage]:
+    query = urlencode(_given({}, after=after, limit=limit))
+    return Request("GET", _path(name, "items") + (f"?{query}" if query else ""), _item_page)
+
+
+def item(name: str, item_id: str) -> Request[StoredItem]:
+    return Request("GET", _path(name, "items", _item_path(item_id)), _stored_item)
+
+
+def delete_item(name: str, item_id: str) -> Request[None]:
+    return Request("DELETE", _path(name, "items", _item_path(item_id)), _nothing)
+
+
+def search(
+    name: str, query: Content, *, limit: int | None = None, score_threshold: float | None = None
+) -> Request[tuple[Hit, ...]]:
+    body = _given(_content(query), limit=limit, score_threshold=score_threshold)
+    return Request("POST", _path(name, "search"), _hits, body)
+
+
+def search_like(
+    name: str, item_id: str, *, limit: int | None = None, score_threshold: float | None = None
+) -> Request[tuple[Hit, ...]]:
+    body = _given({"id": item_id}, limit=limit, score_threshold=score_threshold)
+    return Request("POST", _path(name, "search"), _hits, body)
+
+
+def classify_by_example(
+    name: str, inputs: Sequence[Content], *, top_k: int | None = None
+) -> Request[tuple[Classification, ...]]:
+    body = _given({"input": [_content(one) for one in inputs]}, top_k=top_k)
+    return Request("POST", _path(name, "classify"), _classifications, body)
+
+
+def _path(collection_name: str, *parts: str) -> str:
+    return "/".join(["/v1/collections", _segment(collection_name), *parts])
+
+
+def _item_path(item_id: str) -> str:
+    return "/".join(_segment(segment) for segment in item_id.split("/"))
+
+
+def _segment(text: str) -> str:
+    # HTTP clients resolve the segments "." and "..": left plain, deleting the item ".." would delete the collection.
+    return text.replace(".", "%2E") if text in {".", ".."} else quote(text, safe="")
+
+
+def _given(body: dict[str, Json], **options: Json) -> dict[str, Json]:
+    return body | {name: value for name, value in options.items() if value is not None}
+
+
+def _content(content: Content) -> dict[str, Json]:
+    if isinstance(content, str):
+        return {"text": content}
+    if isinstance(content, bytes):
+        return {"image": base64.b64encode(content).decode("ascii")}
+    return {"vector": np.asarray(content, dtype=np.float64).tolist()}
+
+
+def _item(one: Item) -> dict[str, Json]:
+    return _given({"id": one.id, **_content(one.content)}, label=one.label, payload=one.payload)
+
+
+def _nothing(_: Json) -> None:
+    return None
+
+
+def _embeddings(body: Json) -> Embeddings:
+    rows = sorted(body["data"], key=lambda row: row["index"])
+    vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"], validate=True), dtype="<f4") for row in rows])
+    return Embeddings(
+        vectors=vectors.astype(np.float32),
+        truncated=tuple(bool(row.get("truncated", False)) for row in rows),
+        model=body["model"],
+        prompt_tokens=body["usage"]["prompt_tokens"],
+        total_tokens=body["usage"]["total_tokens"],
+    )
+
+
+def _classifications(body: Json) -> tuple[Classification, ...]:
+    return tuple(
+        Classification(
+            label=row["prediction"],
+            score=row["score"],
+            predictions=tuple(Prediction(one["label"], one["score"], one["cosine"]) for one in row["predictions"]),
+        )
+        for row in sorted(body["data"], key=lambda row: row["index"])
+    )
+
+
+def _model(body: Json) -> Model:
+    found = body["certificate"]
+    return Model(
+        id=body["id"],
+        owned_by=body["owned_by"],
+        state=body["state"],
+        modalities=tuple(body["modalities"]),
+        dimension=body["dimension"],
+        fingerprint=body["fingerprint"],
+        certificate=Certificate(found["floor"], found["lowest_cosine"], found["inputs"]) if found else None,
+        error=body["error"],
+    )
+
+
+def _collection(body: Json) -> Collection:
+    return Collection(
+        name=body["name"],
+        encoder=body["encoder"],
+        fingerprint=body["fingerprint"],
+        dimension=body["dimension"],
+        created_at=body["created_at"],
+        state=body["state"],
+        items=body["items"],
+        labels=body["labels"],
+    )
+
+
+def _upserted(body: Json) -> Upserted:
+    return Upserted(count=body["upserted"], sequence=body["sequence"])
+
+
+def _stored_item(body: Json) -> StoredItem:
+    return StoredItem(id=body["id"], label=body["label"], payload=body["payload"], sequence=body["sequence"])
+
+
+def _item_page(body: Json) -> ItemPage:
+    return ItemPage(items=tuple(_stored_item(one) for one in body["data"]), next=body["next"])
+
+
+def _hits(body: Json) -> tuple[Hit, ...]:
+    return tuple(Hit(one["id"], one["score"], one["label"], one["payload"]) for one in body["results"])

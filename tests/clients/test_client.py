@@ -1,0 +1,106 @@
+"""The blocking client over httpx's own mock transport: what is sent, and what failing connections become."""
+
+import json
+import socket
+
+import httpx
+import pytest
+
+import simila_client
+from simila_client import ConnectionFailed, Simila, TimedOut
+
+
+def client_of(answer, **options):
+    return Simila("http://server:9000/base", transport=httpx.MockTransport(answer), **options)
+
+
+def test_a_request_goes_below_the_base_url_as_json():
+    seen = []
+
+    def answer(request):
+        seen.append(request)
+        return httpx.Response(200, json={"results": []})
+
+    with client_of(answer) as client:
+        assert client.search("cats", "a red dress", limit=2) == ()
+
+    (request,) = seen
+    assert (request.method, str(request.url)) == ("POST", "http://server:9000/base/v1/collections/cats/search")
+    assert json.loads(request.content) == {"text": "a red dress", "limit": 2}
+
+
+def test_an_id_of_dots_reaches_the_server_as_it_is():
+    seen = []
+
+    def answer(request):
+        seen.append(request.url.raw_path)
+        return httpx.Response(204)
+
+    with client_of(answer) as client:
+        client.delete_item("cats", "..")
+        client.delete_item("cats", "a/../b")
+
+    assert seen == [b"/base/v1/collections/cats/items/%2E%2E", b"/base/v1/collections/cats/items/a/%2E%2E/b"]
+
+
+def test_all_items_follows_the_pages_to_the_last():
+    def answer(request):
+        start = int(request.url.params.get("after", 0))
+        assert request.url.params["limit"] == "2"
+        rows = [{"id": f"i{n}", "label": None, "payload": None, "sequence": n} for n in (1, 2, 3) if n > start][:2]
+        return httpx.Response(200, json={"data": rows, "next": 2 if start == 0 else None})
+
+    with client_of(answer) as client:
+        assert [item.id for item in client.all_items("cats", page_items=2)] == ["i1", "i2", "i3"]
+
+
+def test_no_server_says_where_and_what_to_do():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+        with Simila(url) as client, pytest.raises(ConnectionFailed) as caught:
+            client.models()
+
+    assert str(caught.value) == f"no server answers at {url}; start one with: simila serve"
+
+
+def test_a_server_that_takes_too_long():
+    def answer(request):
+        raise httpx.ReadTimeout("slow", request=request)
+
+    with client_of(answer, timeout_seconds=2.5) as client, pytest.raises(TimedOut, match=r"GET /v1/models .* 2\.5 s"):
+        client.models()
+
+
+def test_a_connection_that_breaks():
+    def answer(request):
+        raise httpx.RemoteProtocolError("server left", request=request)
+
+    with (
+        client_of(answer) as client,
+        pytest.raises(ConnectionFailed, match=r"connection to http://server:9000/base.* broke: server left"),
+    ):
+        client.models()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://server", "http://", "", "http://a:b:c"])
+def test_an_address_that_is_none_is_refused_at_once(url):
+    with pytest.raises(ValueError, match="no address of a server"):
+        Simila(url)
+
+
+def test_all_names_every_public_word():
+    modules = (simila_client.client, simila_client.errors, simila_client.results)
+    public = {
+        name
+        for module in modules
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+        and isinstance(value, type)
+    }
+
+    # Aliases carry no module of their own.
+    assert sorted(public | {"Content", "Input"}) == sorted(simila_client.__all__)
+    assert all(hasattr(simila_client, name) for name in simila_client.__all__)

@@ -1,0 +1,235 @@
+"""Requests as they leave and answers as they are read, against the documented JSON."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from simila_client import (
+    Certificate,
+    Classification,
+    Collection,
+    Hit,
+    Item,
+    Model,
+    Prediction,
+    StoredItem,
+    UnexpectedAnswer,
+    errors,
+    wire,
+)
+
+COLLECTION = {
+    "name": "cats",
+    "encoder": "simila-lite",
+    "fingerprint": "ab12",
+    "dimension": 384,
+    "created_at": "2025-01-02T03:04:05Z",
+    "state": "ready",
+    "items": 3,
+    "labels": {"cat": 3},
+}
+
+
+def read(request, body, status=200, headers=None):
+    return wire.parse_response(request, status, headers or {}, json.dumps(body).encode())
+
+
+def base64_floats(*values):
+    return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
+
+
+def test_embedding_request_carries_texts_and_images():
+    request = wire.embed(["a cat", b"\x89PNG"], model="simila-lite", dimensions=64, truncate=False)
+
+    assert (request.method, request.path) == ("POST", "/v1/embeddings")
+    assert request.json == {
+        "model": "simila-lite",
+        "input": [{"text": "a cat"}, {"image": "iVBORw=="}],
+        "encoding_format": "base64",
+        "dimensions": 64,
+        "truncate": False,
+    }
+
+
+def test_options_that_were_not_given_are_not_sent():
+    assert set(wire.embed(["a"], model="m").json) == {"model", "input", "encoding_format"}
+    assert set(wire.classify(["a"], model="m", labels=["x"]).json) == {"model", "input", "labels"}
+    assert wire.search("cats", "a").json == {"text": "a"}
+
+
+def test_embeddings_come_back_in_the_order_of_the_inputs():
+    answer = {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": 1, "embedding": base64_floats(0, 1), "truncated": True},
+            {"object": "embedding", "index": 0, "embedding": base64_floats(0.6, 0.8)},
+        ],
+        "model": "m",
+        "usage": {"prompt_tokens": 5, "total_tokens": 7},
+    }
+
+    embeddings = read(wire.embed(["a", "b"], model="m"), answer)
+
+    assert embeddings.vectors.dtype == np.float32
+    assert np.array_equal(embeddings.vectors, np.array([[0.6, 0.8], [0, 1]], dtype=np.float32))
+    assert embeddings.truncated == (False, True)
+    assert (embeddings.model, embeddings.prompt_tokens, embeddings.total_tokens) == ("m", 5, 7)
+
+
+def test_classifications_are_read():
+    food = {"label": "Food", "score": 0.75, "cosine": 0.31}
+    other = {"label": "Other", "score": 0.25, "cosine": 0.2}
+    row = {"object": "classification", "index": 0, "prediction": "Food", "score": 0.75, "predictions": [food, other]}
+    request = wire.classify(["a"], model="m", labels=["Food", "Other"], templates=["a photo of {}"], top_k=2)
+
+    found = read(request, {"usage": {"total_tokens": 3}, "data": [row]})
+
+    expected = (Prediction("Food", 0.75, 0.31), Prediction("Other", 0.25, 0.2))
+    assert found == (Classification("Food", 0.75, expected),)
+    assert request.json["templates"] == ["a photo of {}"]
+    assert request.json["top_k"] == 2
+
+
+def test_nearest_mean_takes_vectors_too():
+    request = wire.classify_by_example("cats", ["a", b"x", np.array([0.5, 0.25], dtype=np.float32)], top_k=1)
+
+    assert (request.method, request.path) == ("POST", "/v1/collections/cats/classify")
+    assert request.json == {"input": [{"text": "a"}, {"image": "eA=="}, {"vector": [0.5, 0.25]}], "top_k": 1}
+
+
+def test_collections_are_created_and_read():
+    request = wire.create_collection("cats", "simila-lite")
+
+    assert (request.method, request.path, request.json) == ("PUT", "/v1/collections/cats", {"encoder": "simila-lite"})
+    assert read(request, COLLECTION, status=201) == Collection(**COLLECTION)
+    assert read(wire.collections(), {"object": "list", "data": [COLLECTION]}) == (Collection(**COLLECTION),)
+
+
+def test_upsert_sends_only_what_an_item_has():
+    request = wire.upsert("cats", [Item("a", "words"), Item("b", [1.0, 0.0], label="cat", payload={"n": 1})])
+
+    assert (request.method, request.path) == ("POST", "/v1/collections/cats/items")
+    assert request.json == {
+        "items": [
+            {"id": "a", "text": "words"},
+            {"id": "b", "vector": [1.0, 0.0], "label": "cat", "payload": {"n": 1}},
+        ]
+    }
+    assert read(request, {"upserted": 2, "sequence": 9}) == wire.Upserted(count=2, sequence=9)
+
+
+@pytest.mark.parametrize(
+    ("item_id", "path"),
+    [
+        ("Food/a b.jpg", "Food/a%20b.jpg"),
+        ("100%?#é", "100%25%3F%23%C3%A9"),
+        ("a:b@c", "a%3Ab%40c"),
+        ("../x", "%2E%2E/x"),
+        (".", "%2E"),
+        ("a..b", "a..b"),
+    ],
+)
+def test_item_ids_are_percent_encoded_but_for_slashes(item_id, path):
+    assert wire.item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
+    assert wire.delete_item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
+
+
+def test_a_collection_name_never_becomes_a_path():
+    assert wire.delete_collection("a/items/b").path == "/v1/collections/a%2Fitems%2Fb"
+    assert wire.delete_collection("..").path == "/v1/collections/%2E%2E"
+
+
+def test_item_pages():
+    row = {"id": "a", "label": None, "payload": {"n": 1}, "sequence": 7}
+    request = wire.items("cats", after=5, limit=2)
+
+    page = read(request, {"object": "list", "data": [row], "next": 7})
+
+    assert request.path == "/v1/collections/cats/items?after=5&limit=2"
+    assert wire.items("cats").path == "/v1/collections/cats/items"
+    assert page == wire.ItemPage(items=(StoredItem("a", None, {"n": 1}, 7),), next=7)
+
+
+def test_search_by_vector_and_by_stored_item():
+    by_vector = wire.search("cats", (0.0, 1.0), limit=3, score_threshold=0.0)
+    by_item = wire.search_like("cats", "a/b", limit=3)
+
+    assert by_vector.json == {"vector": [0.0, 1.0], "limit": 3, "score_threshold": 0.0}
+    assert by_item.json == {"id": "a/b", "limit": 3}
+    answer = {"results": [{"id": "a", "score": 0.9, "label": "cat", "payload": None}]}
+    assert read(by_vector, answer) == (Hit("a", 0.9, "cat", None),)
+
+
+def test_models_with_and_without_certificate():
+    ready = {
+        "id": "m",
+        "object": "model",
+        "owned_by": "simila",
+        "state": "ready",
+        "modalities": ["image", "text"],
+        "dimension": 384,
+        "fingerprint": "ab",
+        "certificate": {"floor": 0.9999, "lowest_cosine": 0.99999, "inputs": 12},
+        "error": None,
+    }
+    failed = ready | {"id": "n", "state": "failed", "certificate": None, "error": "not exported"}
+
+    first, second = read(wire.models(), {"object": "list", "data": [ready, failed]})
+
+    certificate = Certificate(0.9999, 0.99999, 12)
+    assert first == Model("m", "simila", "ready", ("image", "text"), 384, "ab", certificate, None)
+    assert (second.certificate, second.error) == (None, "not exported")
+
+
+def test_no_content_is_none():
+    assert wire.parse_response(wire.delete_item("cats", "a"), 204, {}, b"") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.BadRequest),
+        (404, errors.NotFound),
+        (409, errors.Conflict),
+        (413, errors.TooLarge),
+        (418, errors.ApiError),
+        (422, errors.CannotServe),
+        (429, errors.Overloaded),
+        (500, errors.ApiError),
+        (503, errors.NotReady),
+    ],
+)
+def test_an_error_keeps_all_that_the_server_said(status, kind):
+    body = {"error": {"message": "no", "type": "t", "param": "items[2].image", "code": "invalid_image"}}
+
+    with pytest.raises(errors.ApiError) as caught:
+        read(wire.models(), body, status=status, headers={"retry-after": "3"})
+
+    error = caught.value
+    assert type(error) is kind
+    assert (error.message, str(error)) == ("no", "no")
+    assert (error.status, error.code, error.param) == (status, "invalid_image", "items[2].image")
+    assert error.retry_after_seconds == 3.0
+
+
+def test_a_retry_after_that_is_a_date_is_left_out():
+    headers = {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}
+
+    with pytest.raises(errors.Overloaded) as caught:
+        read(wire.models(), {"error": {"message": "busy"}}, status=429, headers=headers)
+
+    assert caught.value.retry_after_seconds is None
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"object": "list"}', b'{"data": [{}]}', b'{"data": 3}'])
+def test_another_service_at_the_address_is_named_as_such(body):
+    with pytest.raises(UnexpectedAnswer, match="GET /v1/models is not in Simila's format"):
+        wire.parse_response(wire.models(), 200, {}, body)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"detail": "Not Found"}', b'{"error": "no"}', b'{"error": {}}'])
+def test_another_services_error_is_named_as_such(body):
+    with pytest.raises(UnexpectedAnswer, match="GET /v1/models was answered with status 404"):
+        wire.parse_response(wire.models(), 404, {}, body)
