@@ -80,5 +80,9 @@ class Settings(BaseSettings):
         return self.data_dir / "models"
 
     @property
+    def manifests_dir(self) -> Path:
+        return self.data_dir / "manifests"
+
+    @property
     def collections_dir(self) -> Path:
         return self.data_dir / "collections"

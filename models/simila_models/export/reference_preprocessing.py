@@ -28,12 +28,12 @@ def uint8_pixels(images: Iterable[bytes], tower: ImageTower) -> NDArray[np.uint8
 
 
 def decoded(data: bytes) -> Image.Image:
-    """Decode to upright RGB; transparency is dropped, as `convert` does."""
+    """Decode and turn upright; the image processor puts what is transparent on white."""
     image = ImageOps.exif_transpose(Image.open(BytesIO(data)))
     if image.mode.startswith("I;16"):
         # Pillow's own conversion takes every value above 255 for white. OpenCV keeps the high byte.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")
+    return image
 
 
 def _processor(tower: ImageTower) -> CLIPImageProcessorPil:

@@ -17,12 +17,14 @@ NEAREST_MEAN_PRECISION = 40.0
 def softmax(logits: Float64) -> Float64:
     """Probabilities over the classes of each row of `float64 [n, c]`."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    probabilities: Float64 = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def sigmoid(logits: Float64) -> Float64:
     """Independent probabilities: classes may all be likely, or none (SigLIP, Zhai et al. 2023)."""
-    return np.exp(-np.logaddexp(0.0, -logits))
+    probabilities: Float64 = np.exp(-np.logaddexp(0.0, -logits))
+    return probabilities
 
 
 ACTIVATIONS: Mapping[str, Callable[[Float64], Float64]] = {"softmax": softmax, "sigmoid": sigmoid}

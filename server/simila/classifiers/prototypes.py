@@ -65,7 +65,8 @@ def prompt_prototype(prompt_vectors: Float32) -> Float32:
 
     Prompt ensembling, Radford et al. 2021 (CLIP), section 3.1.4.
     """
-    return unit_rows(prompt_vectors.mean(axis=0, keepdims=True))[0]
+    prototype: Float32 = unit_rows(prompt_vectors.mean(axis=0, keepdims=True))[0]
+    return prototype
 
 
 def class_means(vectors: Float32, labels: Sequence[str]) -> Prototypes:

@@ -20,7 +20,7 @@ def unit_rows(rows: Float32) -> Float32:
     return (rows / np.where(norms < SMALLEST_NORM, 1.0, norms)).astype(np.float32, copy=False)
 
 
-def given_vector(values: Sequence[float], dimension: int, *, param: str) -> Float32:
+def given_vector(values: Sequence[float], dimension: int) -> Float32:
     """A caller's vector as `float32 [d], unit length`.
 
     Raises:
@@ -28,17 +28,16 @@ def given_vector(values: Sequence[float], dimension: int, *, param: str) -> Floa
 
     """
     if len(values) != dimension:
-        message = f"the vector has {len(values)} dimensions; the encoder's vectors have {dimension}"
-        raise InvalidVector(message, param=param)
+        raise InvalidVector(f"the vector has {len(values)} dimensions; the encoder's vectors have {dimension}")
     with np.errstate(over="ignore"):
         vector = np.asarray(values, dtype=np.float64)
         not_finite = np.flatnonzero(~np.isfinite(vector.astype(np.float32)))
     if not_finite.size:
         position = int(not_finite[0])
-        raise InvalidVector(f"the value at position {position} is not a finite float32", param=param)
+        raise InvalidVector(f"the value at position {position} is not a finite float32")
     norm = float(np.linalg.norm(vector))
     if norm < SMALLEST_NORM:
-        raise InvalidVector("a vector of length zero has no direction", param=param)
+        raise InvalidVector("a vector of length zero has no direction")
     return (vector / norm).astype(np.float32)
 
 

@@ -73,8 +73,17 @@ class ModelPool:
         """
         if encoder := self._encoders.get(name):
             return encoder
+        raise NotReady(self.status(name).error or f"encoder {name} is loading", param="model")
+
+    def status(self, name: str) -> EncoderStatus:
+        """How an encoder stands.
+
+        Raises:
+            UnknownEncoder: no encoder of this name is served.
+
+        """
         if status := self._statuses.get(name):
-            raise NotReady(status.error or f"encoder {name} is loading", param="model")
+            return status
         raise UnknownEncoder(f"unknown encoder '{name}'; served here: {', '.join(self._statuses)}", param="model")
 
     def statuses(self) -> list[EncoderStatus]:

@@ -1,4 +1,4 @@
-"""Encoded images to `uint8 [3, size, size]`, within two grey levels of the reference preprocessing."""
+"""Encoded images to `uint8 [3, size, size]`, as the reference preprocessing makes them."""
 
 import io
 
@@ -12,6 +12,10 @@ from simila.domain.manifest import ImageTower
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+
+# A sliver of 1 x 50,000,000 pixels, scaled whole, would take terabytes. Beyond this only the part that is kept is
+# scaled; Pillow then rounds in another order, which moves pixels by up to two grey levels.
+MOST_SCALED_PIXELS_PER_KEPT = 16
 
 # Pillow's own limit warns where ours refuses; ours is a setting.
 Image.MAX_IMAGE_PIXELS = None
@@ -47,26 +51,35 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Three channels of eight bits; alpha is dropped, as the reference libraries do."""
+    """Three channels of eight bits; what is transparent becomes white, as transformers and browsers show it."""
     if image.mode in SIXTEEN_BIT_GREY:
         # Pillow clips 16-bit grey at 255, which turns it white; the high byte is what OpenCV and scikit-image take.
         image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return image.convert("RGB")
 
 
 def _resize_and_crop(image: Image.Image, tower: ImageTower) -> NDArray[np.uint8]:
-    """Scale the shorter edge, cut the middle: `uint8 [size, size, 3]`.
-
-    Only the part that survives the crop is computed: an image of 1 x 50,000,000 pixels costs no more than another.
-    Pillow samples the same grid with the same filter support for a part as for the whole; what differs is the rounding
-    of the box to float32, which moves a few pixels by one or two grey levels.
-    """
-    scaled_width, scaled_height = _scaled_size(image.width, image.height, tower.resize_shorter_edge_pixels)
+    """Scale the shorter edge, cut the middle: `uint8 [size, size, 3]`."""
+    scaled = _scaled_size(image.width, image.height, tower.resize_shorter_edge_pixels)
     size = tower.size_pixels
-    left, top = (scaled_width - size) // 2, (scaled_height - size) // 2
-    per_column, per_row = image.width / scaled_width, image.height / scaled_height
-    box = (left * per_column, top * per_row, (left + size) * per_column, (top + size) * per_row)
-    return np.asarray(image.resize((size, size), INTERPOLATIONS[tower.interpolation], box=box))
+    left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
+    square = (left, top, left + size, top + size)
+    filter_ = INTERPOLATIONS[tower.interpolation]
+    if scaled[0] * scaled[1] <= MOST_SCALED_PIXELS_PER_KEPT * size * size:
+        return np.asarray(image.resize(scaled, filter_).crop(square))
+    return np.asarray(image.resize((size, size), filter_, box=_unscaled(square, image, scaled)))
+
+
+def _unscaled(
+    square: tuple[int, int, int, int], image: Image.Image, scaled: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """The part of the image that a square of the scaled image shows."""
+    per_column, per_row = image.width / scaled[0], image.height / scaled[1]
+    left, top, right, bottom = square
+    return left * per_column, top * per_row, right * per_column, bottom * per_row
 
 
 def _scaled_size(width: int, height: int, shorter_edge: int) -> tuple[int, int]:

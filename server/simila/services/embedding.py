@@ -39,18 +39,17 @@ class EmbeddingService:
             raise InvalidInput(message, param="dimensions")
         embedded = await encoder.embed(inputs, truncate=truncate)
         if embedded.failures:
-            raise name_failures(embedded.failures, field)
+            raise name_failures(embedded.failures, [f"{field}[{position}]" for position in range(len(inputs))])
         if dimensions is None or dimensions == encoder.manifest.dimension:
             return embedded
         vectors = leading_dimensions(embedded.vectors, dimensions)
         return Embedded(vectors, embedded.tokens, embedded.truncated, {})
 
 
-def name_failures(failures: Mapping[int, SimilaError], field: str) -> SimilaError:
+def name_failures(failures: Mapping[int, SimilaError], names: Sequence[str]) -> SimilaError:
     """One error for a whole request: of the first failure's kind, with every failing item's name and message."""
     positions = sorted(failures)
-    named = [f"{field}[{position}]: {failures[position].message}" for position in positions[:MOST_ERRORS_NAMED]]
+    messages = [f"{names[position]}: {failures[position].message}" for position in positions[:MOST_ERRORS_NAMED]]
     if len(positions) > MOST_ERRORS_NAMED:
-        named.append(f"and {len(positions) - MOST_ERRORS_NAMED} more")
-    first = failures[positions[0]]
-    return type(first)("; ".join(named), param=f"{field}[{positions[0]}]")
+        messages.append(f"and {len(positions) - MOST_ERRORS_NAMED} more")
+    return type(failures[positions[0]])("; ".join(messages), param=names[positions[0]])

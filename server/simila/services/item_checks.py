@@ -58,7 +58,10 @@ def _check_item(item: NewItem, name: str, limits: ItemLimits) -> None:
     if item.label is not None and not item.label.strip():
         raise InvalidLabels(f"{name}: the label is blank; leave it out for an item without one", param=f"{name}.label")
     if item.payload is not None:
-        size = len(json.dumps(item.payload, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+        try:
+            size = len(json.dumps(item.payload, ensure_ascii=False, allow_nan=False).encode())
+        except ValueError as error:
+            raise InvalidInput(f"{name}: the payload is not JSON: {error}", param=f"{name}.payload") from error
         if size > limits.payload_bytes:
             message = (
                 f"{name}: the payload has {size} bytes, more than the limit of {limits.payload_bytes}"

@@ -1,0 +1,1 @@
+"""One module a resource; no try/except and no arithmetic here."""

@@ -1,0 +1,126 @@
+"""Every error's way to the wire: one table of statuses, one body, OpenAI's."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from simila.domain import errors
+
+logger = logging.getLogger("simila.api")
+
+STATUSES: dict[type[errors.SimilaError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.LimitExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.CannotServe: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.SimilaError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+RETRY_AFTER_SECONDS = 1
+INTERNAL_ERROR = "the server failed; its log says why"
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: `message` for people, `code` for programs, `param` for the part of the request at fault."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every answer that is no success."""
+
+    error: ErrorDetail
+
+
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    int(status): {"model": ErrorBody, "description": description}
+    for status, description in {
+        HTTPStatus.BAD_REQUEST: "Malformed: `param` says where",
+        HTTPStatus.NOT_FOUND: "Unknown encoder, collection or item",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Over a byte, pixel or item limit",
+        HTTPStatus.UNPROCESSABLE_ENTITY: "Well-formed, but it cannot be served",
+        HTTPStatus.SERVICE_UNAVAILABLE: "Not ready: try again later",
+    }.items()
+}
+
+
+def status_of(error: errors.SimilaError) -> HTTPStatus:
+    """The status of the nearest base class in `STATUSES`."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def register_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(errors.SimilaError, _simila_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _simila_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.SimilaError)
+    status = status_of(error)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s: %s", error.code, error.message, exc_info=error)
+    return _response(status, error.message, code=error.code, param=error.param)
+
+
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        message = f"the body is not valid JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
+        return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_json")
+    param = _param(first["loc"])
+    message = f"{param}: {_sentence(first)}" if param else _sentence(first)
+    return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_request", param=param)
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Answers that Starlette gives by itself: no such route, a method that a route has not."""
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    message = f"{error.detail}: {request.method} {request.url.path}"
+    return _response(status, message, code=status.phrase.lower().replace(" ", "_"), headers=dict(error.headers or {}))
+
+
+async def _unexpected(_: Request, __: Exception) -> JSONResponse:
+    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR, code="internal_error")
+
+
+def _response(
+    status: HTTPStatus, message: str, *, code: str, param: str | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    body = ErrorBody(error=ErrorDetail(message=message, type=kind, param=param, code=code))
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})}
+    return JSONResponse(body.model_dump(), status, headers)
+
+
+def _param(location: Sequence[int | str]) -> str | None:
+    """`("body", "input", 2, "image", "image")` as `input[2].image`; the tag of a union's branch is no part of it."""
+    names = [part for part in location if part not in ("body", "path", "query") and not _is_tag(part)]
+    path = ""
+    for name in names:
+        path += f"[{name}]" if isinstance(name, int) else f".{name}" if path else str(name)
+    return path or None
+
+
+def _is_tag(part: int | str) -> bool:
+    return isinstance(part, str) and part.startswith("as ")
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    message = str(error["msg"])
+    return message.removeprefix("Value error, ")

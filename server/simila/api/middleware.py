@@ -1,0 +1,69 @@
+"""Guards that stand before any route."""
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simila.api.errors import ErrorBody, ErrorDetail
+
+
+class BodyLimit:
+    """Refuse a request body over `max_bytes` with 413, declared or not, without keeping it in memory.
+
+    What a client has begun to send is read and dropped, up to as much again as the limit: a connection that is closed
+    over unread data is reset, and the client would never see the answer.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._max_bytes:
+            if "expect" not in headers:
+                await self._drop_body(receive)
+            await self._refuse(send)
+            return
+        await self._app(scope, self._counting(receive), send)
+
+    def _counting(self, receive: Receive) -> Receive:
+        received_bytes = 0
+
+        async def counted() -> Message:
+            nonlocal received_bytes
+            message = await receive()
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > self._max_bytes:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._sentence)
+            return message
+
+        return counted
+
+    async def _drop_body(self, receive: Receive) -> None:
+        dropped_bytes = 0
+        while dropped_bytes <= 2 * self._max_bytes:
+            message = await receive()
+            dropped_bytes += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return
+
+    async def _refuse(self, send: Send) -> None:
+        detail = ErrorDetail(
+            message=self._sentence, type="invalid_request_error", param=None, code="request_entity_too_large"
+        )
+        body = ErrorBody(error=detail).model_dump_json().encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        status = int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": body})
+
+    @property
+    def _sentence(self) -> str:
+        return f"the body is larger than the limit of {self._max_bytes} bytes (SIMILA_LIMITS__MAX_BODY_BYTES)"

@@ -1,0 +1,64 @@
+"""`/v1/collections`: collections as a whole, search and classification in them."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from simila.api.dependencies import FromServices
+from simila.api.schemas.base import ListBody
+from simila.api.schemas.classification import ClassifyResponse, CollectionClassifyRequest
+from simila.api.schemas.collections import (
+    CollectionEntry,
+    CreateCollectionRequest,
+    HitEntry,
+    SearchRequest,
+    SearchResponse,
+)
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"])
+
+
+@router.put(
+    "/{name}",
+    summary="Create a collection",
+    responses={HTTPStatus.CREATED: {"model": CollectionEntry, "description": "Created now"}},
+)
+async def create_collection(
+    name: str, request: CreateCollectionRequest, services: FromServices, response: Response
+) -> CollectionEntry:
+    """Tie a collection to an encoder. One that exists with the same encoder is answered with 200, else with 409."""
+    state, created = await services.collections.create(name, request.encoder)
+    response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
+    return CollectionEntry.of(name, state)
+
+
+@router.get("", summary="List the collections")
+async def list_collections(services: FromServices) -> ListBody[CollectionEntry]:
+    states = await services.collections.states()
+    return ListBody(data=[CollectionEntry.of(name, state) for name, state in states.items()])
+
+
+@router.get("/{name}", summary="Describe a collection")
+async def get_collection(name: str, services: FromServices) -> CollectionEntry:
+    return CollectionEntry.of(name, await services.collections.describe(name))
+
+
+@router.delete("/{name}", summary="Delete a collection with all its items", status_code=HTTPStatus.NO_CONTENT)
+async def delete_collection(name: str, services: FromServices) -> None:
+    await services.collections.drop(name)
+
+
+@router.post("/{name}/search", summary="Find the items most like a text, an image, a vector or a stored item")
+async def search(name: str, request: SearchRequest, services: FromServices) -> SearchResponse:
+    """The most similar items first. A search by `id` leaves that item out."""
+    hits = await services.collections.search(
+        name, request.query(services.reader), limit=request.limit, score_threshold=request.score_threshold
+    )
+    return SearchResponse(results=[HitEntry.of(hit) for hit in hits])
+
+
+@router.post("/{name}/classify", summary="Classify by the collection's labels (nearest mean)")
+async def classify(name: str, request: CollectionClassifyRequest, services: FromServices) -> ClassifyResponse:
+    """Rank the labels by the distance to the mean vector of the items that bear them (Janson et al. 2022)."""
+    classified = await services.collections.classify(name, services.reader.sources(request.input), top_k=request.top_k)
+    return ClassifyResponse.of(classified)

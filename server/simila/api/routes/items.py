@@ -1,0 +1,44 @@
+"""`/v1/collections/{name}/items`. An item's id may contain slashes."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from simila.api.dependencies import FromServices
+from simila.api.schemas.collections import ItemEntry, ItemPage, ItemWithVector, UpsertRequest, UpsertResponse
+
+router = APIRouter(prefix="/v1/collections/{name}/items", tags=["items"])
+
+
+@router.post("", summary="Add or replace items")
+async def upsert(name: str, request: UpsertRequest, services: FromServices) -> UpsertResponse:
+    """Embed and store all items, or none. When this answers they are on disk and searchable."""
+    items = [item.new_item(services.reader, position) for position, item in enumerate(request.items)]
+    sequence = await services.collections.upsert(name, items)
+    return UpsertResponse(upserted=len(items), sequence=sequence)
+
+
+@router.get("", summary="Page through the items")
+async def page(
+    name: str,
+    services: FromServices,
+    after: Annotated[int, Query(ge=0, description="`next` of the page before")] = 0,
+    limit: Annotated[int, Query(ge=1)] = 100,
+) -> ItemPage:
+    """Items in the order they were written. An item that is written while you page comes at the end."""
+    stored = await services.collections.page(name, after_sequence=after, limit=limit)
+    following = stored[-1].sequence if len(stored) == limit else None
+    return ItemPage(data=[ItemEntry.of(entry) for entry in stored], next=following)
+
+
+@router.get("/{id:path}", summary="Get an item", response_model_exclude_none=False)
+async def get_item(name: str, id: str, services: FromServices, vector: bool = False) -> ItemWithVector:  # noqa: A002
+    """An item, with its vector when `vector=true`."""
+    stored = await services.collections.get_item(name, id)
+    return ItemWithVector.of(stored).model_copy(update={"vector": stored.item.vector.tolist() if vector else None})
+
+
+@router.delete("/{id:path}", summary="Delete an item", status_code=HTTPStatus.NO_CONTENT)
+async def delete_item(name: str, id: str, services: FromServices) -> None:  # noqa: A002
+    await services.collections.delete_item(name, id)

@@ -1,0 +1,155 @@
+"""`/v1/collections`: what collections, items and searches look like on the wire."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
+
+from simila.api.schemas.base import RequestBody
+from simila.api.schemas.inputs import InputReader
+from simila.domain.inputs import Source, VectorInput
+from simila.domain.results import Hit, StoredItem
+from simila.index.catalogue import Available, Unavailable
+from simila.services.collections import StoredId
+from simila.services.item_checks import NewItem
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+Vector = Annotated[list[float], Field(min_length=1)]
+
+
+class CreateCollectionRequest(RequestBody):
+    encoder: str
+
+
+class CollectionEntry(BaseModel):
+    """A collection. One that cannot be read has the state `unavailable` and says why in `error`."""
+
+    name: str
+    state: str = "ready"
+    error: str | None = None
+    encoder: str | None = None
+    fingerprint: str | None = None
+    dimension: int | None = None
+    created_at: str | None = None
+    items: int | None = None
+    labels: dict[str, int] | None = None
+
+    @classmethod
+    def of(cls, name: str, state: Available | Unavailable) -> Self:
+        if isinstance(state, Unavailable):
+            return cls(name=name, state="unavailable", error=state.reason)
+        return cls(
+            name=name,
+            encoder=state.spec.encoder,
+            fingerprint=state.spec.fingerprint,
+            dimension=state.spec.dimension,
+            created_at=state.spec.created_at,
+            items=state.statistics.items,
+            labels=dict(state.statistics.labels),
+        )
+
+
+class _OneSource(RequestBody):
+    text: NonEmpty | None = None
+    image: NonEmpty | None = None
+    vector: Vector | None = None
+
+    def _source(self, reader: InputReader, name: str) -> Source:
+        if self.text is not None:
+            return reader.text(self.text, f"{name}text")
+        if self.image is not None:
+            return reader.image(self.image, f"{name}image")
+        return VectorInput(self.vector or [])
+
+
+def _exactly_one(body: BaseModel, names: tuple[str, ...]) -> None:
+    given = [name for name in names if getattr(body, name) is not None]
+    if len(given) != 1:
+        raise ValueError(f"give exactly one of {', '.join(names)}; got {', '.join(given) or 'none'}")
+
+
+class ItemBody(_OneSource):
+    """An item: an id and exactly one of `text`, `image` (base64 or data URI) and `vector`."""
+
+    id: str
+    label: str | None = None
+    payload: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        _exactly_one(self, ("text", "image", "vector"))
+        return self
+
+    def new_item(self, reader: InputReader, position: int) -> NewItem:
+        return NewItem(self.id, self._source(reader, f"items[{position}]."), self.label, self.payload)
+
+
+class UpsertRequest(RequestBody):
+    items: list[ItemBody]
+
+
+class UpsertResponse(BaseModel):
+    """How many items were written, and the collection's newest sequence."""
+
+    upserted: int
+    sequence: int
+
+
+class ItemEntry(BaseModel):
+    id: str
+    label: str | None
+    payload: dict[str, Any] | None
+    sequence: int
+
+    @classmethod
+    def of(cls, stored: StoredItem) -> Self:
+        payload = None if stored.item.payload is None else dict(stored.item.payload)
+        return cls(id=stored.item.id, label=stored.item.label, payload=payload, sequence=stored.sequence)
+
+
+class ItemWithVector(ItemEntry):
+    """`vector` is there only when it was asked for."""
+
+    vector: list[float] | None = None
+
+
+class ItemPage(BaseModel):
+    """Items in the order they were written; `next` is the `after` of the next page, null on the last."""
+
+    object: str = "list"
+    data: list[ItemEntry]
+    next: int | None
+
+
+class SearchRequest(_OneSource):
+    """A query by exactly one of `text`, `image`, `vector` and the `id` of a stored item."""
+
+    id: NonEmpty | None = None
+    limit: Annotated[int, Field(ge=1)] = 10
+    score_threshold: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _has_one_query(self) -> Self:
+        _exactly_one(self, ("text", "image", "vector", "id"))
+        return self
+
+    def query(self, reader: InputReader) -> Source | StoredId:
+        return StoredId(self.id) if self.id is not None else self._source(reader, "")
+
+
+class HitEntry(BaseModel):
+    """A neighbour; `score` is the cosine of its vector and the query's."""
+
+    id: str
+    score: float
+    label: str | None
+    payload: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        return cls(
+            id=hit.id, score=hit.score, label=hit.label, payload=None if hit.payload is None else dict(hit.payload)
+        )
+
+
+class SearchResponse(BaseModel):
+    results: list[HitEntry]

@@ -1,0 +1,149 @@
+"""How texts, tokens, images and vectors come in, and how each becomes an input of the domain."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
+
+from simila.api.schemas.base import RequestBody
+from simila.domain.errors import InvalidImage, InvalidInput, LimitExceeded
+from simila.domain.inputs import ImageInput, Input, Source, TextInput, TokensInput, VectorInput
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+TokenIds = Annotated[list[int], Field(min_length=1)]
+
+
+class TextItem(RequestBody):
+    text: Text
+
+
+class ImageItem(RequestBody):
+    """`image` is base64, bare or as a data URI."""
+
+    image: Annotated[str, StringConstraints(min_length=1)]
+
+
+class VectorItem(RequestBody):
+    """`vector` is of the encoder's dimension; its length does not matter, its direction does."""
+
+    vector: Annotated[list[float], Field(min_length=1)]
+
+
+def _kind(value: Any) -> str:
+    """Choose the branch of the union that the caller most likely meant, so that the error is about that one."""
+    if isinstance(value, list):
+        return "as tokens"
+    if isinstance(value, dict | RequestBody):
+        keys = value if isinstance(value, dict) else type(value).model_fields
+        return next((f"as {key}" for key in ("image", "vector", "text") if key in keys), "as text")
+    return "as string"
+
+
+def _as_list(value: Any) -> Any:
+    """A single input is a list of one: a string, an object, or a list of token ids."""
+    if isinstance(value, str | dict):
+        return [value]
+    if isinstance(value, list) and value and all(type(token) is int for token in value):
+        return [value]
+    return value
+
+
+EmbeddingInput = Annotated[
+    Annotated[Text, Tag("as string")]
+    | Annotated[TokenIds, Tag("as tokens")]
+    | Annotated[TextItem, Tag("as text")]
+    | Annotated[ImageItem, Tag("as image")],
+    Discriminator(_kind, custom_error_type="input", custom_error_message="expected a text, token ids or an image"),
+]
+SourceInput = Annotated[
+    Annotated[Text, Tag("as string")]
+    | Annotated[TextItem, Tag("as text")]
+    | Annotated[ImageItem, Tag("as image")]
+    | Annotated[VectorItem, Tag("as vector")],
+    Discriminator(_kind, custom_error_type="input", custom_error_message="expected a text, an image or a vector"),
+]
+EmbeddingInputs = Annotated[
+    list[EmbeddingInput],
+    Field(min_length=1),
+    BeforeValidator(_as_list, json_schema_input_type=EmbeddingInput | TokenIds | list[EmbeddingInput]),
+]
+SourceInputs = Annotated[
+    list[SourceInput],
+    Field(min_length=1),
+    BeforeValidator(_as_list, json_schema_input_type=SourceInput | list[SourceInput]),
+]
+
+DATA_URI_PREFIX = "data:image/"
+
+
+class InputReader:
+    """Turns inputs from the wire into the domain's, within the limits of one request."""
+
+    def __init__(self, *, max_inputs: int, max_image_bytes: int, max_text_characters: int) -> None:
+        self._max_inputs = max_inputs
+        self._max_image_bytes = max_image_bytes
+        self._max_text_characters = max_text_characters
+
+    def inputs(self, values: "list[EmbeddingInput]") -> list[Input]:
+        """Read the inputs of an embedding or classification request; errors name `input[position]`."""
+        self._check_count(len(values))
+        return [self._embeddable(value, f"input[{position}]") for position, value in enumerate(values)]
+
+    def sources(self, values: "list[SourceInput]") -> list[Source]:
+        """Read inputs that may be vectors too; errors name `input[position]`."""
+        self._check_count(len(values))
+        return [
+            VectorInput(value.vector)
+            if isinstance(value, VectorItem)
+            else self._embeddable(value, f"input[{position}]")
+            for position, value in enumerate(values)
+        ]
+
+    def text(self, text: str, param: str) -> TextInput:
+        if len(text) > self._max_text_characters:
+            raise LimitExceeded(
+                f"{param}: the text has {len(text)} characters, more than the limit of {self._max_text_characters}"
+                " (SIMILA_LIMITS__MAX_TEXT_CHARACTERS)",
+                param=param,
+            )
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            message = f"{param}: the text has a lone surrogate at character {error.start}, which is no Unicode text"
+            raise InvalidInput(message, param=param) from error
+        return TextInput(text)
+
+    def image(self, encoded: str, param: str) -> ImageInput:
+        """Decode base64, bare or as a data URI."""
+        if encoded.startswith(("http://", "https://")):
+            message = f"{param}: fetching images by URL is off; send the image as base64 or as a data URI"
+            raise InvalidImage(message, param=param)
+        header, comma, rest = encoded.partition(",") if encoded.startswith("data:") else ("", "", encoded)
+        if header and not (comma and header.endswith(";base64")):
+            message = f"{param}: a data URI has the form data:image/png;base64,…"
+            raise InvalidImage(message, param=param)
+        if len(rest) * 3 // 4 > self._max_image_bytes + 2:
+            raise LimitExceeded(
+                f"{param}: the image has about {len(rest) * 3 // 4} bytes, more than the limit of"
+                f" {self._max_image_bytes} (SIMILA_LIMITS__MAX_IMAGE_BYTES)",
+                param=param,
+            )
+        try:
+            return ImageInput(base64.b64decode(rest, validate=True))
+        except (binascii.Error, ValueError) as error:
+            raise InvalidImage(f"{param}: malformed base64: {error}", param=param) from error
+
+    def _embeddable(self, value: str | list[int] | TextItem | ImageItem, param: str) -> Input:
+        if isinstance(value, ImageItem):
+            return self.image(value.image, f"{param}.image")
+        if isinstance(value, TextItem):
+            return self.text(value.text, f"{param}.text")
+        if isinstance(value, list):
+            return TokensInput(tuple(value))
+        return self.image(value, param) if value.startswith(DATA_URI_PREFIX) else self.text(value, param)
+
+    def _check_count(self, inputs: int) -> None:
+        if inputs > self._max_inputs:
+            message = f"{inputs} inputs are more than the limit of {self._max_inputs} (SIMILA_LIMITS__MAX_INPUTS)"
+            raise LimitExceeded(message, param="input")

@@ -1,0 +1,64 @@
+"""`GET /v1/models`: OpenAI's list, with what each encoder is and how its parity check went."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel
+
+from simila.domain.golden import Certificate
+from simila.engine.model_pool import EncoderStatus
+
+
+class CertificateEntry(BaseModel):
+    """The parity check of one tower when it was loaded: cosines to the reference library's vectors."""
+
+    floor: float
+    lowest_cosine: float
+    inputs: int
+
+    @classmethod
+    def of(cls, certificate: Certificate) -> Self:
+        return cls(floor=certificate.floor, lowest_cosine=certificate.lowest_cosine, inputs=len(certificate.cosines))
+
+
+class ZeroShotEntry(BaseModel):
+    scale: float
+    bias: float
+    activation: str
+    templates: list[str]
+
+
+class ModelEntry(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "simila"
+    description: str
+    licence: str
+    state: str
+    error: str | None
+    modalities: list[str]
+    dimension: int
+    context_length_tokens: int | None
+    image_size_pixels: int | None
+    fingerprint: str
+    zero_shot: ZeroShotEntry | None
+    certificates: dict[str, CertificateEntry]
+
+    @classmethod
+    def of(cls, status: EncoderStatus) -> Self:
+        manifest = status.manifest
+        certificates = status.certificates or {}
+        return cls(
+            id=manifest.name,
+            description=manifest.description,
+            licence=manifest.licence,
+            state=status.state,
+            error=status.error,
+            modalities=[str(modality) for modality in manifest.modalities],
+            dimension=manifest.dimension,
+            context_length_tokens=manifest.text.context_length_tokens if manifest.text else None,
+            image_size_pixels=manifest.image.size_pixels if manifest.image else None,
+            fingerprint=manifest.fingerprint,
+            zero_shot=ZeroShotEntry(**manifest.zero_shot.model_dump()) if manifest.zero_shot else None,
+            certificates={str(modality): CertificateEntry.of(entry) for modality, entry in certificates.items()},
+        )

@@ -1,0 +1,99 @@
+"""The composition root: settings to objects to FastAPI."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from rich.console import Console
+
+from simila.api.application import create_api
+from simila.api.dependencies import Services
+from simila.api.schemas.inputs import InputReader
+from simila.domain.manifest import Manifest
+from simila.domain.model_repository import ModelRepository
+from simila.engine.model_pool import EngineOptions, LoadState, ModelPool
+from simila.index.catalogue import Catalogue
+from simila.services.collections import CollectionLimits, CollectionService
+from simila.services.embedding import EmbeddingService
+from simila.services.item_checks import ItemLimits
+from simila.services.readiness import ReadinessService
+from simila.services.zero_shot import ZeroShotService
+from simila.settings import Settings
+from simila_models.catalogue import find_manifest
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Compose a server. Encoders load in the background: until then they answer 503 and `/readyz` says so.
+
+    Raises:
+        UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
+
+    """
+    manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        catalogue = await asyncio.to_thread(Catalogue, settings.collections_dir)
+        pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
+        app.state.services = _services(settings, pool, catalogue)
+        loading = asyncio.create_task(_load_and_announce(pool, settings))
+        yield
+        loading.cancel()
+        with suppress(asyncio.CancelledError):
+            await loading
+        pool.close()
+        catalogue.close()
+
+    return create_api(lifespan, max_body_bytes=settings.limits.max_body_bytes)
+
+
+def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Services:
+    limits = settings.limits
+    embedding = EmbeddingService(pool)
+    return Services(
+        reader=InputReader(
+            max_inputs=limits.max_inputs,
+            max_image_bytes=limits.max_image_bytes,
+            max_text_characters=limits.max_text_characters,
+        ),
+        pool=pool,
+        embedding=embedding,
+        zero_shot=ZeroShotService(
+            pool, embedding, cached_labels=settings.engine.cached_labels, max_labels=limits.max_labels
+        ),
+        collections=CollectionService(
+            pool,
+            catalogue,
+            CollectionLimits(ItemLimits(limits.max_items, limits.max_payload_bytes), limits.max_search_results),
+        ),
+        readiness=ReadinessService(pool),
+    )
+
+
+def _engine_options(settings: Settings) -> EngineOptions:
+    engine = settings.engine
+    return EngineOptions(
+        threads=engine.threads,
+        preprocess_threads=engine.preprocess_threads,
+        max_batch_items=engine.max_batch_items,
+        max_batch_tokens=engine.max_batch_tokens,
+        max_image_pixels=settings.limits.max_image_pixels,
+    )
+
+
+async def _load_and_announce(pool: ModelPool, settings: Settings) -> None:
+    await pool.load()
+    served = [status.manifest for status in pool.statuses() if status.state is LoadState.READY]
+    Console(soft_wrap=True, highlight=False).print(_announcement(served, settings))
+
+
+def _announcement(served: Sequence[Manifest], settings: Settings) -> str:
+    url = f"http://{settings.host}:{settings.port}"
+    if not served:
+        return f"Simila listens on {url}, but no encoder could be loaded; run: simila models export"
+    names = ", ".join(manifest.name for manifest in served)
+    body = json.dumps({"model": served[0].name, "input": "hello"})
+    curl = f"curl -s {url}/v1/embeddings -H 'content-type: application/json' -d '{body}'"
+    return f"Simila is ready on {url}, serving {names}. Try: {curl}"

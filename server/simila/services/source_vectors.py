@@ -1,0 +1,62 @@
+"""Texts, images and given vectors to the vectors of one collection."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simila.domain.errors import CannotServe, FingerprintMismatch, SimilaError, UnknownEncoder
+from simila.domain.inputs import Source, VectorInput
+from simila.domain.vectors import Float32, given_vector
+from simila.engine.encoder import Encoder
+from simila.engine.model_pool import ModelPool
+from simila.services.embedding import name_failures
+from simila.storage.item_store import CollectionSpec
+
+
+class SourceVectors:
+    """Embeds what has to be embedded and checks what is given."""
+
+    def __init__(self, pool: ModelPool) -> None:
+        self._pool = pool
+
+    async def of(self, spec: CollectionSpec, sources: Sequence[Source], names: Sequence[str]) -> tuple[Float32, int]:
+        """Vectors `float32 [n, d], unit length` in the order of the sources, and the tokens that they took.
+
+        Raises:
+            InvalidInput, LimitExceeded, …: sources are at fault; the message gives the name of each.
+            FingerprintMismatch: the encoder has changed since the collection was made.
+            CannotServe: the encoder is not served here any more.
+
+        """
+        vectors = np.zeros((len(sources), spec.dimension), dtype=np.float32)
+        failures: dict[int, SimilaError] = {}
+        tokens = 0
+        for position, source in enumerate(sources):
+            if isinstance(source, VectorInput):
+                try:
+                    vectors[position] = given_vector(source.values, spec.dimension)
+                except SimilaError as error:
+                    failures[position] = error
+        inputs = {position: source for position, source in enumerate(sources) if not isinstance(source, VectorInput)}
+        if inputs:
+            embedded = await self._encoder(spec).embed(list(inputs.values()))
+            positions = list(inputs)
+            vectors[positions] = embedded.vectors
+            failures |= {positions[index]: error for index, error in embedded.failures.items()}
+            tokens = sum(embedded.tokens)
+        if failures:
+            raise name_failures(failures, names)
+        return vectors, tokens
+
+    def _encoder(self, spec: CollectionSpec) -> Encoder:
+        try:
+            encoder = self._pool.get(spec.encoder)
+        except UnknownEncoder as error:
+            message = f"collection {spec.name} needs encoder {spec.encoder}, which is not served (SIMILA_ENCODERS)"
+            raise CannotServe(message) from error
+        if encoder.manifest.fingerprint != spec.fingerprint:
+            raise FingerprintMismatch(
+                f"collection {spec.name} holds vectors of another revision of {spec.encoder} (fingerprint"
+                f" {spec.fingerprint[:12]}, served {encoder.manifest.fingerprint[:12]}); only vectors can be sent to it"
+            )
+        return encoder
