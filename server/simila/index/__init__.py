@@ -1,0 +1,1 @@
+"""From vectors to neighbours: collections, each a durable store joined to a FAISS index."""

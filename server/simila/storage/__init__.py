@@ -1,0 +1,1 @@
+"""Durable truth: the data folder, and one SQLite file a collection."""

@@ -1,0 +1,26 @@
+"""Folders that outlast a power cut: a name is on disk only once the folder that holds it is."""
+
+import os
+from pathlib import Path
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, and its parents, for this user alone; one that exists stays as it is."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync_folder(path.parent)
+
+
+def rename_folder(source: Path, target: Path) -> None:
+    """Rename a complete folder within its parent; after a crash it has the old name or the new one."""
+    sync_folder(source)
+    source.rename(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the names in this folder are on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
