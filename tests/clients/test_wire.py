@@ -27,6 +27,7 @@ COLLECTION = {
     "dimension": 384,
     "created_at": "2025-01-02T03:04:05Z",
     "state": "ready",
+    "error": None,
     "items": 3,
     "labels": {"cat": 3},
 }
@@ -162,25 +163,40 @@ def test_search_by_vector_and_by_stored_item():
     assert read(by_vector, answer) == (Hit("a", 0.9, "cat", None),)
 
 
-def test_models_with_and_without_certificate():
+def test_models_with_and_without_certificates():
     ready = {
         "id": "m",
         "object": "model",
+        "created": 0,
         "owned_by": "simila",
+        "description": "Photographs",
+        "licence": "Apache-2.0",
         "state": "ready",
+        "error": None,
         "modalities": ["image", "text"],
         "dimension": 384,
+        "context_length_tokens": 256,
+        "image_size_pixels": 224,
         "fingerprint": "ab",
-        "certificate": {"floor": 0.9999, "lowest_cosine": 0.99999, "inputs": 12},
-        "error": None,
+        "zero_shot": None,
+        "certificates": {"image": {"floor": 0.9999, "lowest_cosine": 0.99999, "inputs": 12}},
     }
-    failed = ready | {"id": "n", "state": "failed", "certificate": None, "error": "not exported"}
+    failed = ready | {"id": "n", "state": "failed", "certificates": {}, "error": "not exported"}
 
     first, second = read(wire.models(), {"object": "list", "data": [ready, failed]})
 
-    certificate = Certificate(0.9999, 0.99999, 12)
-    assert first == Model("m", "simila", "ready", ("image", "text"), 384, "ab", certificate, None)
-    assert (second.certificate, second.error) == (None, "not exported")
+    certificates = {"image": Certificate(0.9999, 0.99999, 12)}
+    assert first == Model("m", "Photographs", "Apache-2.0", "ready", None, ("image", "text"), 384, "ab", certificates)
+    assert (second.certificates, second.error) == ({}, "not exported")
+
+
+def test_a_collection_that_cannot_be_read_says_why():
+    nothing = dict.fromkeys(("encoder", "fingerprint", "dimension", "created_at", "items", "labels"))
+    body = {"name": "cats", "state": "unavailable", "error": "the file is torn"} | nothing
+
+    found = read(wire.collection("cats"), body)
+
+    assert (found.state, found.error, found.items, found.labels) == ("unavailable", "the file is torn", None, None)
 
 
 def test_no_content_is_none():

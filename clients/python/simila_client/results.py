@@ -94,21 +94,25 @@ class Hit:
 
 @dataclass(frozen=True)
 class Collection:
-    """A collection's description. `labels` counts the items of each label."""
+    """A collection's description; one that the server cannot read has the state `unavailable`, an `error`, and no more.
+
+    `labels` counts the items of each label.
+    """
 
     name: str
-    encoder: str
-    fingerprint: str
-    dimension: int
-    created_at: str
     state: str
-    items: int
-    labels: Mapping[str, int]
+    error: str | None
+    encoder: str | None
+    fingerprint: str | None
+    dimension: int | None
+    created_at: str | None
+    items: int | None
+    labels: Mapping[str, int] | None
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the server's parity check found when it loaded an encoder."""
+    """What the server's parity check found when it loaded a tower."""
 
     floor: float
     lowest_cosine: float
@@ -117,13 +121,14 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Model:
-    """An encoder that the server knows. `error` says why its `state` is `failed`."""
+    """An encoder that the server knows: `error` says why its `state` is `failed`; `certificates` are by modality."""
 
     id: str
-    owned_by: str
+    description: str
+    licence: str
     state: str
+    error: str | None
     modalities: tuple[str, ...]
     dimension: int
     fingerprint: str
-    certificate: Certificate | None
-    error: str | None
+    certificates: Mapping[str, Certificate]

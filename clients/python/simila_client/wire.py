@@ -212,27 +212,31 @@ def _classifications(body: Json) -> tuple[Classification, ...]:
 
 
 def _model(body: Json) -> Model:
-    found = body["certificate"]
     return Model(
         id=body["id"],
-        owned_by=body["owned_by"],
+        description=body["description"],
+        licence=body["licence"],
         state=body["state"],
+        error=body["error"],
         modalities=tuple(body["modalities"]),
         dimension=body["dimension"],
         fingerprint=body["fingerprint"],
-        certificate=Certificate(found["floor"], found["lowest_cosine"], found["inputs"]) if found else None,
-        error=body["error"],
+        certificates={
+            modality: Certificate(one["floor"], one["lowest_cosine"], one["inputs"])
+            for modality, one in body["certificates"].items()
+        },
     )
 
 
 def _collection(body: Json) -> Collection:
     return Collection(
         name=body["name"],
+        state=body["state"],
+        error=body["error"],
         encoder=body["encoder"],
         fingerprint=body["fingerprint"],
         dimension=body["dimension"],
         created_at=body["created_at"],
-        state=body["state"],
         items=body["items"],
         labels=body["labels"],
     )

@@ -1,0 +1,166 @@
+"""`simila collections`: create, look at, fill and delete collections."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from simila.cli import tables
+from simila.cli.connection import UrlOption, connect
+from simila.cli.errors import FAILED, WrongUsage, print_error
+from simila.cli.folder_import import IMAGE_SUFFIXES, FolderImport, ImageFile, ImportReport, find_images
+from simila_client import Collection, NotFound, Simila
+
+app = typer.Typer(help="Create, list, fill and delete collections.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="The collection.")]
+
+
+@app.command("list")
+def list_collections(as_json: tables.JsonOption = False, url: UrlOption = None) -> None:
+    """List all collections."""
+    with connect(url) as client:
+        collections = client.collections()
+    if as_json:
+        tables.show_json(collections)
+    elif not collections:
+        tables.show(
+            "no collections yet; create one with: simila collections create NAME --encoder E", style=tables.MUTED
+        )
+    else:
+        _show_all(collections)
+
+
+@app.command()
+def create(
+    name: NameArgument,
+    encoder: Annotated[
+        str, typer.Option(metavar="ENCODER", help="The encoder of all its items; it cannot be changed later.")
+    ],
+    url: UrlOption = None,
+) -> None:
+    """Create a collection; one that is there with the same encoder is left as it is."""
+    with connect(url) as client:
+        collection = client.create_collection(name, encoder)
+    tables.show(f"{collection.name}: {collection.encoder}, {collection.dimension} dimensions, {collection.items} items")
+
+
+@app.command()
+def show(name: NameArgument, as_json: tables.JsonOption = False, url: UrlOption = None) -> None:
+    """Show one collection and its labels."""
+    with connect(url) as client:
+        collection = client.collection(name)
+    if as_json:
+        tables.show_json(collection)
+    else:
+        _show_one(collection)
+
+
+@app.command()
+def delete(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: UrlOption = None,
+) -> None:
+    """Delete a collection with all its items."""
+    with connect(url) as client:
+        collection = client.collection(name)
+        amount = collection.state if collection.items is None else f"{collection.items} items"
+        if not yes:
+            typer.confirm(f"Delete {name} ({amount})?", abort=True)
+        client.delete_collection(name)
+    tables.show(f"deleted {name} ({amount})")
+
+
+@app.command("import")
+def import_folder(
+    name: NameArgument,
+    folder: Annotated[Path, typer.Argument(help="A folder of images; folders in it are walked too.")],
+    encoder: Annotated[
+        str | None, typer.Option(metavar="ENCODER", help="Create the collection with this encoder if it is missing.")
+    ] = None,
+    labels_from_folders: Annotated[
+        bool, typer.Option("--labels-from-folders", help="Label each image with the first folder on its way.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 16,
+    url: UrlOption = None,
+) -> None:
+    """Store a folder's images; run it again to go on where it was cut, or to take in what changed."""
+    if not folder.is_dir():
+        raise WrongUsage(f"{folder} is no folder")
+    images = find_images(folder, labels_from_folders=labels_from_folders)
+    if not images:
+        raise WrongUsage(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
+    with connect(url) as client:
+        _require_collection(client, name, encoder)
+        report = _import_with_progress(client, name, images, batch_size)
+    _show_report(name, report)
+    if report.refused:
+        raise typer.Exit(FAILED)
+
+
+def _require_collection(client: Simila, name: str, encoder: str | None) -> None:
+    if encoder:
+        client.create_collection(name, encoder)
+        return
+    try:
+        client.collection(name)
+    except NotFound as error:
+        raise WrongUsage(f"{error.message}; --encoder NAME creates it") from error
+
+
+def _import_with_progress(client: Simila, name: str, images: list[ImageFile], batch_size: int) -> ImportReport:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(complete_style=tables.ACCENT, finished_style=tables.ACCENT),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", style=tables.MUTED),
+        TimeRemainingColumn(),
+    )
+    # Batches come seconds apart on a laptop: a longer window than rich's 30 s keeps rate and time left steady.
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120) as progress:
+        task = progress.add_task(f"import {name}", total=len(images), rate="")
+
+        def advance() -> None:
+            progress.advance(task)
+            speed = progress.tasks[task].finished_speed or progress.tasks[task].speed
+            progress.update(task, rate=f"{speed:.1f} images/s" if speed else "")
+
+        return FolderImport(client, name, batch_items=batch_size, on_image=advance).run(images)
+
+
+def _show_report(name: str, report: ImportReport) -> None:
+    tables.show(f"{name}: {report.stored} stored, {report.unchanged} unchanged, {len(report.refused)} refused")
+    for refused in report.refused:
+        print_error(f"{refused.id}: {refused.reason}")
+
+
+def _show_all(collections: tuple[Collection, ...]) -> None:
+    table = tables.table(
+        tables.column("name"),
+        tables.column("encoder"),
+        tables.column("dimension", justify="right"),
+        tables.column("items", justify="right"),
+        tables.column("labels", justify="right"),
+        tables.column("state"),
+    )
+    for one in collections:
+        labels = None if one.labels is None else len(one.labels)
+        row = (one.name, one.encoder, one.dimension, one.items, labels, one.state)
+        table.add_row(*("" if value is None else str(value) for value in row))
+    tables.show(table)
+
+
+def _show_one(collection: Collection) -> None:
+    table = tables.table(tables.column("", style=tables.MUTED), tables.column(""), show_header=False)
+    facts = asdict(collection)
+    labels = facts.pop("labels") or {}
+    for name, fact in facts.items():
+        if fact is not None:
+            table.add_row(name.replace("_", " "), str(fact))
+    for position, (label, items) in enumerate(sorted(labels.items())):
+        table.add_row("labels" if position == 0 else "", f"{label}  {items}")
+    tables.show(table)

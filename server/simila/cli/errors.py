@@ -1,0 +1,43 @@
+"""What goes wrong in a command becomes one red line on stderr and an exit code, here and nowhere else."""
+
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from simila.domain.errors import SimilaError
+from simila_client import SimilaClientError
+
+FAILED = 1
+WRONG_USAGE = 2
+
+
+class WrongUsage(Exception):
+    """What was typed or configured makes no sense; nothing has been done."""
+
+
+class CommandGroup(TyperGroup):
+    """The root of the command line: no expected error leaves it as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WrongUsage as error:
+            _stop(str(error), WRONG_USAGE)
+        except (SimilaError, SimilaClientError) as error:
+            _stop(error.message, FAILED)
+        except BrokenPipeError:
+            raise  # typer itself ends quietly when `| head` has read enough
+        except OSError as error:
+            _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+
+
+def print_error(message: str) -> None:
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"error: {message}", style="red")
+
+
+def _stop(message: str, exit_code: int) -> NoReturn:
+    print_error(message)
+    raise typer.Exit(exit_code)

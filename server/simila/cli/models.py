@@ -1,0 +1,179 @@
+"""`simila models`: fetch, export and check encoders; no server is needed."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+
+from simila.cli import tables
+from simila.cli.configuration import DataDirOption, read_settings
+from simila.cli.errors import FAILED
+from simila.cli.progress_bars import ProgressBars
+from simila.domain.errors import ModelError
+from simila.domain.manifest import Manifest
+from simila.domain.model_repository import ModelRepository
+from simila.settings import Settings
+from simila_models.catalogue import find_manifest, known_manifests
+from simila_models.export import export_encoder
+from simila_models.integrity import verify as verify_hashes
+from simila_models.sources import fetch_sources
+
+app = typer.Typer(help="Fetch, export and check encoders.", no_args_is_help=True)
+
+NamesArgument = Annotated[list[str] | None, typer.Argument(help="Encoders; by default those of SIMILA_ENCODERS.")]
+
+
+class ExportState(StrEnum):
+    EXPORTED = "exported"
+    STALE = "stale"
+    NOT_EXPORTED = "not exported"
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A row of `simila models list`."""
+
+    name: str
+    modalities: tuple[str, ...]
+    dimension: int
+    licence: str
+    state: ExportState
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `simila models verify` found; `error` is None where all is well."""
+
+    name: str
+    error: str | None
+
+
+@app.command("list")
+def list_models(as_json: tables.JsonOption = False, data_dir: DataDirOption = None) -> None:
+    """List the encoders there are, and which of them are exported."""
+    settings = read_settings(data_dir=data_dir)
+    repository = ModelRepository(settings.models_dir)
+    rows = [_listed(manifest, repository) for manifest in known_manifests([settings.manifests_dir]).values()]
+    if as_json:
+        tables.show_json(rows)
+    else:
+        _show_models(rows)
+
+
+@app.command()
+def pull(names: NamesArgument = None, data_dir: DataDirOption = None) -> None:
+    """Fetch weights, and export nothing."""
+    settings = read_settings(data_dir=data_dir)
+    manifests = _manifests(names, settings)
+    with ProgressBars() as progress:
+        for manifest in manifests:
+            fetch_sources(manifest, _cache_dir(settings), progress)
+    tables.show(f"weights are in {_cache_dir(settings)}: {_names(manifests)}")
+
+
+@app.command()
+def export(
+    names: NamesArgument = None,
+    force: Annotated[bool, typer.Option("--force", help="Export again what is current.")] = False,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Fetch and export encoders; what is current is skipped."""
+    settings = read_settings(data_dir=data_dir)
+    repository = ModelRepository(settings.models_dir)
+    manifests = _manifests(names, settings)
+    if force:
+        _forget_exports(manifests, repository)
+    outdated = [manifest for manifest in manifests if not repository.is_current(manifest)]
+    if not outdated:
+        tables.show(f"exported already: {_names(manifests)}")
+        return
+    with ProgressBars() as progress:
+        for manifest in outdated:
+            export_encoder(manifest, repository, _cache_dir(settings), progress)
+    tables.show(f"exported to {repository.root}: {_names(outdated)}")
+
+
+@app.command()
+def verify(names: NamesArgument = None, as_json: tables.JsonOption = False, data_dir: DataDirOption = None) -> None:
+    """Check that exported encoders are what they were when they were exported."""
+    settings = read_settings(data_dir=data_dir)
+    repository = ModelRepository(settings.models_dir)
+    findings = [_verified(manifest, repository) for manifest in _manifests(names, settings)]
+    if as_json:
+        tables.show_json(findings)
+    else:
+        _show_findings(findings)
+    if any(finding.error for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _manifests(names: list[str] | None, settings: Settings) -> list[Manifest]:
+    return [find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders]
+
+
+def _names(manifests: list[Manifest]) -> str:
+    return ", ".join(manifest.name for manifest in manifests)
+
+
+def _cache_dir(settings: Settings) -> Path:
+    return settings.data_dir / "sources"
+
+
+def _forget_exports(manifests: list[Manifest], repository: ModelRepository) -> None:
+    # Without its record a tower counts as not exported, and is replaced only when the new one is whole.
+    for manifest in manifests:
+        for modality in manifest.modalities:
+            repository.tower(manifest.name, modality).record.unlink(missing_ok=True)
+
+
+def _listed(manifest: Manifest, repository: ModelRepository) -> ListedModel:
+    towers = [repository.tower(manifest.name, modality) for modality in manifest.modalities]
+    if repository.is_current(manifest):
+        state = ExportState.EXPORTED
+    else:
+        state = ExportState.STALE if any(tower.record.exists() for tower in towers) else ExportState.NOT_EXPORTED
+    files = (path for tower in towers for path in tower.folder.rglob("*") if path.is_file())
+    return ListedModel(
+        name=manifest.name,
+        modalities=manifest.modalities,
+        dimension=manifest.dimension,
+        licence=manifest.licence,
+        state=state,
+        size_bytes=sum(path.stat().st_size for path in files),
+    )
+
+
+def _verified(manifest: Manifest, repository: ModelRepository) -> Finding:
+    try:
+        verify_hashes(manifest, repository)
+    except ModelError as error:
+        return Finding(manifest.name, error.message)
+    return Finding(manifest.name, None)
+
+
+def _show_models(rows: list[ListedModel]) -> None:
+    table = tables.table(
+        tables.column("name"),
+        tables.column("modalities"),
+        tables.column("dimension", justify="right"),
+        tables.column("licence"),
+        tables.column("state"),
+        tables.column("size", justify="right"),
+    )
+    for row in rows:
+        size = decimal(row.size_bytes) if row.size_bytes else ""
+        style = None if row.state is ExportState.EXPORTED else tables.MUTED
+        modalities = " ".join(row.modalities)
+        table.add_row(row.name, modalities, str(row.dimension), row.licence, row.state, size, style=style)
+    tables.show(table)
+
+
+def _show_findings(findings: list[Finding]) -> None:
+    table = tables.table(tables.column("name"), tables.column("finding"))
+    for finding in findings:
+        table.add_row(finding.name, finding.error or "as exported", style="red" if finding.error else None)
+    tables.show(table)

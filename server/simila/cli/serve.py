@@ -1,0 +1,101 @@
+"""`simila serve`: the server in this process."""
+
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+import typer
+
+from simila.cli.configuration import DataDirOption, read_settings
+from simila.cli.errors import WrongUsage
+from simila.settings import Settings
+
+
+class CannotListen(OSError):
+    """The address is taken, not allowed or not of this machine."""
+
+
+def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
+    """The command, given how to make the ASGI application: `cli` stands beside `app` and does not know it."""
+
+    def serve(
+        host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+        port: Annotated[
+            int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
+        ] = None,
+        data_dir: DataDirOption = None,
+        insecure: Annotated[
+            bool | None, typer.Option("--insecure", help="Listen beyond loopback although nothing checks who calls.")
+        ] = None,
+    ) -> None:
+        """Serve the exported encoders and the collections over HTTP."""
+        settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
+        refuse_open_bind(settings.host, insecure=settings.insecure)
+        # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
+        with bound_socket(settings.host, settings.port) as listener:
+            settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+            _run(create_app(settings), listener)
+
+    return serve
+
+
+def refuse_open_bind(host: str, *, insecure: bool) -> None:
+    """Let only loopback through, unless `insecure` says that the network may call.
+
+    Raises:
+        WrongUsage: others could reach the server, and nothing checks who they are.
+
+    """
+    if not insecure and not _is_loopback(host):
+        message = (
+            f"{host} can be reached from other machines and nothing checks who calls; "
+            "use --host 127.0.0.1, or allow it with --insecure (SIMILA_INSECURE=true)"
+        )
+        raise WrongUsage(message)
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket that is bound and does not listen yet.
+
+    Raises:
+        CannotListen: the address is taken, not allowed or not of this machine.
+
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # "localhost" may name ::1 first, where a client of 127.0.0.1 would not find the server.
+        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        return _bound(socket.socket(family, kind, protocol), address)
+    except OSError as error:
+        remedy = "; stop what listens there, or give --port" if error.errno == errno.EADDRINUSE else ""
+        reason = error.strerror or str(error)
+        raise CannotListen(f"cannot listen on {host}, port {port}: {reason.lower()}{remedy}") from error
+
+
+def _bound(listener: socket.socket, address: Any) -> socket.socket:
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _run(app: Any, listener: socket.socket) -> None:
+    # Here, not above: the other commands should not wait for it.
+    import uvicorn  # noqa: PLC0415
+
+    config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, server_header=False)
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
+        uvicorn.Server(config).run(sockets=[listener])

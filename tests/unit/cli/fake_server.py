@@ -1,0 +1,141 @@
+"""A stand-in for the server that speaks its JSON: enough of it for the command line to be tested without encoders."""
+
+import base64
+import json
+from urllib.parse import unquote
+
+import httpx
+import numpy as np
+
+UNREADABLE = b"no image"
+DIMENSION = 8
+
+
+class FakeServer:
+    """Answers requests from memory. The image `UNREADABLE` is refused, as are more than `max_items` in one upsert."""
+
+    def __init__(self):
+        self.collections = {}
+        self.requests = []
+        self.max_items = 100
+        self.refusals = []
+        self.sequence = 0
+
+    def __call__(self, request):
+        path = unquote(request.url.raw_path.decode().partition("?")[0])
+        body = json.loads(request.content) if request.content else None
+        self.requests.append((request.method, path, body))
+        if self.refusals:
+            status, headers = self.refusals.pop(0)
+            return error(status, "busy", "too much to do", headers=headers)
+        match [request.method, *path.removeprefix("/v1/").split("/", 3)]:
+            case ["POST", "embeddings"]:
+                return self.embed(body)
+            case ["POST", "classify"]:
+                return classified(body, body["labels"])
+            case ["GET", "collections"]:
+                return listed([self.described(name) for name in self.collections])
+            case ["PUT", "collections", name]:
+                self.collections.setdefault(name, {"encoder": body["encoder"], "items": {}})
+                return httpx.Response(200, json=self.described(name))
+            case [method, "collections", name, *rest]:
+                return self.of_collection(method, name, rest, body, request.url.params)
+        raise AssertionError(f"nobody answers {request.method} {path}")
+
+    def of_collection(self, method, name, rest, body, params):
+        if name not in self.collections:
+            return error(404, "collection_not_found", f"there is no collection '{name}'")
+        match [method, *rest]:
+            case ["GET"]:
+                return httpx.Response(200, json=self.described(name))
+            case ["DELETE"]:
+                del self.collections[name]
+                return httpx.Response(204)
+            case ["GET", "items"]:
+                return self.page(name, params)
+            case ["POST", "items"]:
+                return self.upsert(name, body["items"])
+            case ["POST", "search"]:
+                return self.search(name, body)
+            case ["POST", "classify"]:
+                return classified(body, sorted(self.labels(name)))
+        raise AssertionError(f"nobody answers {method} {name} {rest}")
+
+    def embed(self, body):
+        if body["model"] != "m":
+            return error(404, "model_not_found", f"there is no encoder '{body['model']}'")
+        rows = []
+        for index, one in enumerate(body["input"]):
+            vector = np.eye(DIMENSION, dtype="<f4")[index % DIMENSION]
+            row = {"index": index, "embedding": base64.b64encode(vector.tobytes()).decode()}
+            rows.append(row | ({"truncated": True} if len(one.get("text", "")) > 40 else {}))
+        usage = {"prompt_tokens": 3 * len(rows), "total_tokens": 3 * len(rows)}
+        return httpx.Response(200, json={"data": rows, "model": "m", "usage": usage})
+
+    def described(self, name):
+        collection = self.collections[name]
+        return {
+            "name": name,
+            "encoder": collection["encoder"],
+            "fingerprint": "ab12",
+            "dimension": DIMENSION,
+            "created_at": "2025-01-02T03:04:05Z",
+            "state": "ready",
+            "error": None,
+            "items": len(collection["items"]),
+            "labels": self.labels(name),
+        }
+
+    def labels(self, name):
+        labels = [item["label"] for item in self.collections[name]["items"].values() if item.get("label")]
+        return {label: labels.count(label) for label in labels}
+
+    def page(self, name, params):
+        after = int(params.get("after", 0))
+        items = sorted(self.collections[name]["items"].values(), key=lambda item: item["sequence"])
+        page = [item for item in items if item["sequence"] > after][:3]
+        last = page[-1]["sequence"] if page else after
+        more = any(item["sequence"] > last for item in items)
+        return httpx.Response(200, json={"data": page, "next": last if more else None})
+
+    def upsert(self, name, items):
+        if len(items) > self.max_items:
+            return error(413, "limit_exceeded", f"more than {self.max_items} items")
+        for position, item in enumerate(items):
+            if base64.b64decode(item["image"]) == UNREADABLE:
+                return error(400, "invalid_image", "cannot be decoded", param=f"items[{position}].image")
+        for item in items:
+            self.sequence += 1
+            kept = {"id": item["id"], "label": item.get("label"), "payload": item.get("payload")}
+            self.collections[name]["items"][item["id"]] = kept | {"sequence": self.sequence}
+        return httpx.Response(200, json={"upserted": len(items), "sequence": self.sequence})
+
+    def search(self, name, body):
+        items = list(self.collections[name]["items"].values())[: body["limit"]]
+        hits = [
+            {"id": item["id"], "score": 0.9 - 0.125 * rank, "label": item["label"], "payload": item["payload"]}
+            for rank, item in enumerate(items)
+        ]
+        least = body.get("score_threshold", -1)
+        return httpx.Response(200, json={"results": [hit for hit in hits if hit["score"] >= least]})
+
+
+def classified(body, labels):
+    predictions = [
+        {"label": label, "score": 0.75 / 3**rank, "cosine": 0.31 - 0.1 * rank} for rank, label in enumerate(labels)
+    ][: body.get("top_k")]
+    first = predictions[0]
+    rows = [
+        {"index": index, "prediction": first["label"], "score": first["score"], "predictions": predictions}
+        for index in range(len(body["input"]))
+    ]
+    return httpx.Response(200, json={"data": rows, "usage": {"total_tokens": 1}})
+
+
+def listed(rows):
+    return httpx.Response(200, json={"object": "list", "data": rows})
+
+
+def error(status, code, message, *, param=None, headers=None):
+    body = {"error": {"message": message, "type": "error", "param": param, "code": code}}
+    return httpx.Response(status, json=body, headers=headers)

@@ -1,0 +1,92 @@
+import json
+
+import pytest
+
+from unit.cli.fake_server import UNREADABLE
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ("Food/a.jpg", "Food/b.png", "Other/c.webp"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "photos"
+
+
+def test_create_list_show_and_delete(server, run):
+    assert run("collections", "list").stdout.startswith("no collections yet")
+
+    created = run("collections", "create", "pets", "--encoder", "m")
+    server.collections["pets"]["items"] = {"1": {"label": "cat"}, "2": {"label": "cat"}, "3": {"label": None}}
+
+    assert created.stdout == "pets: m, 8 dimensions, 0 items\n"
+    header, row = (line.split() for line in run("collections", "list").stdout.splitlines())
+    assert dict(zip(header, row, strict=True)) == {
+        "name": "pets",
+        "encoder": "m",
+        "dimension": "8",
+        "items": "3",
+        "labels": "1",
+        "state": "ready",
+    }
+    assert ["labels", "cat", "2"] in [line.split() for line in run("collections", "show", "pets").stdout.splitlines()]
+    assert json.loads(run("collections", "show", "pets", "--json").stdout)["labels"] == {"cat": 2}
+    assert [one["name"] for one in json.loads(run("collections", "list", "--json").stdout)] == ["pets"]
+    assert run("collections", "delete", "pets", "--yes").stdout == "deleted pets (3 items)\n"
+    assert server.collections == {}
+
+
+def test_delete_asks_first(server, run):
+    server.collections["pets"] = {"encoder": "m", "items": {}}
+
+    assert run("collections", "delete", "pets", stdin="n\n").exit_code == 1
+    assert "pets" in server.collections
+    assert run("collections", "delete", "pets", stdin="y\n").exit_code == 0
+    assert server.collections == {}
+
+
+@pytest.mark.parametrize("command", ["show", "delete"])
+def test_an_unknown_collection_is_one_line(run, command):
+    result = run("collections", command, "nowhere")
+
+    assert (result.exit_code, result.stderr) == (1, "error: there is no collection 'nowhere'\n")
+
+
+def test_import_creates_the_collection_and_goes_on_where_it_was_cut(server, run, photos):
+    first = run("collections", "import", "shop", photos, "--encoder", "m", "--labels-from-folders", "--batch-size", "2")
+    second = run("collections", "import", "shop", photos, "--labels-from-folders")
+
+    assert (first.exit_code, first.stdout) == (0, "shop: 3 stored, 0 unchanged, 0 refused\n")
+    assert (second.exit_code, second.stdout) == (0, "shop: 0 stored, 3 unchanged, 0 refused\n")
+    assert server.labels("shop") == {"Food": 2, "Other": 1}
+    sizes = [len(body["items"]) for method, path, body in server.requests if method == "POST"]
+    assert sizes == [2, 1]
+
+
+def test_import_lists_what_was_refused_and_fails(run, photos):
+    (photos / "Food/bad.jpg").write_bytes(UNREADABLE)
+
+    result = run("collections", "import", "shop", photos, "--encoder", "m")
+
+    assert (result.exit_code, result.stdout) == (1, "shop: 3 stored, 0 unchanged, 1 refused\n")
+    assert result.stderr.endswith("error: Food/bad.jpg: cannot be decoded\n")
+
+
+def test_import_into_an_unknown_collection_says_how_to_create_it(run, photos):
+    result = run("collections", "import", "shop", photos)
+
+    expected = "error: there is no collection 'shop'; --encoder NAME creates it\n"
+    assert (result.exit_code, result.stderr) == (2, expected)
+
+
+def test_import_of_no_folder_or_no_images_creates_nothing(server, run, tmp_path):
+    (tmp_path / "empty").mkdir()
+
+    missing = run("collections", "import", "shop", "missing", "--encoder", "m")
+    empty = run("collections", "import", "shop", "empty", "--encoder", "m")
+
+    assert (missing.exit_code, missing.stderr) == (2, "error: missing is no folder\n")
+    assert empty.exit_code == 2
+    assert empty.stderr.startswith("error: empty holds no images (.bmp .gif .jpeg")
+    assert server.collections == {}

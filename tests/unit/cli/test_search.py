@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from simila.cli import connection
+from simila_client import Simila
+
+
+@pytest.fixture
+def photos(server):
+    first = {"id": "Food/[b]x.jpg", "label": "Food", "payload": {"file": "Food/[b]x.jpg", "sha256": "0123456789" * 6}}
+    second = {"id": "b.jpg", "label": None, "payload": None}
+    server.collections["photos"] = {"encoder": "m", "items": {item["id"]: item for item in (first, second)}}
+    return server
+
+
+def test_hits_are_a_table(photos, run):
+    result = run("search", "photos", "--text", "a red dress", "--limit", "2")
+
+    header, first, second = (line.split() for line in result.stdout.splitlines())
+    assert header == ["rank", "score", "id", "label", "payload"]
+    assert first == ["1", "0.9000", "Food/[b]x.jpg", "Food", '{"file":"Food/[b]x.jpg","sha256":"01234…']
+    assert second == ["2", "0.7750", "b.jpg"]
+    assert photos.requests == [("POST", "/v1/collections/photos/search", {"text": "a red dress", "limit": 2})]
+
+
+@pytest.mark.usefixtures("photos")
+def test_json_holds_the_whole_payload(run):
+    result = run("search", "photos", "--text", "a", "--limit", "1", "--json")
+
+    (hit,) = json.loads(result.stdout)["results"]
+    assert (hit["id"], hit["score"], hit["label"]) == ("Food/[b]x.jpg", 0.9, "Food")
+    assert hit["payload"]["sha256"] == "0123456789" * 6
+
+
+def test_search_by_image_and_by_stored_item(photos, run, tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(b"cat")
+
+    run("search", "photos", "--image", "cat.jpg", "--threshold", "0.8")
+    run("search", "photos", "--id", "b.jpg")
+
+    bodies = [body for _, _, body in photos.requests]
+    assert bodies == [{"image": "Y2F0", "limit": 10, "score_threshold": 0.8}, {"id": "b.jpg", "limit": 10}]
+
+
+@pytest.mark.usefixtures("photos")
+def test_nothing_found_says_so(run):
+    result = run("search", "photos", "--text", "a", "--threshold", "0.99")
+
+    assert (result.exit_code, result.stdout) == (0, "nothing found\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--text", "a", "--id", "b"], ["--text", "a", "--image", "cat.jpg"]])
+def test_exactly_one_query_is_needed(run, arguments):
+    result = run("search", "photos", *arguments)
+
+    assert (result.exit_code, result.stderr) == (2, "error: give exactly one of --text, --image and --id\n")
+
+
+def test_without_a_server_one_line_says_what_to_do(run, monkeypatch):
+    monkeypatch.setattr(connection, "Simila", Simila)
+
+    result = run("search", "photos", "--text", "a", "--url", "http://127.0.0.1:9")
+
+    expected = "error: no server answers at http://127.0.0.1:9; start one with: simila serve\n"
+    assert (result.exit_code, result.stderr) == (1, expected)
