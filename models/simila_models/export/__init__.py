@@ -5,7 +5,6 @@ from pathlib import Path
 from simila.domain.errors import ModelError
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
-
 from simila_models.progress import Progress
 from simila_models.sources import fetch_sources
 

@@ -8,7 +8,6 @@ from pkgutil import iter_modules
 from simila.domain.errors import InvalidManifest, ModelError, NotExported
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
-
 from simila_models.export import families
 from simila_models.export.tower import Tower, write_tower
 from simila_models.progress import Progress
@@ -32,19 +31,20 @@ def export_towers(
         ModelError: the repository cannot be written.
 
     """
+    description, steps = f"export {manifest.name}", 1 + len(manifest.modalities)
+    progress.step(description, 0, steps, unit="steps")
     towers = _family(manifest)(manifest, sources)
-    description = f"export {manifest.name}"
     try:
         with scratch_folder(repository.root) as scratch:
-            for done, modality in enumerate(manifest.modalities):
-                progress.step(description, done, len(manifest.modalities), unit="steps")
+            for done, modality in enumerate(manifest.modalities, start=1):
+                progress.step(description, done, steps, unit="steps")
                 if not _is_current(manifest, modality, repository):
                     made = scratch / modality
                     write_tower(manifest, modality, towers[modality](), made)
                     publish(made, repository.tower(manifest.name, modality).folder)
     except OSError as error:
         raise ModelError(f"{manifest.name} cannot be exported to {repository.root}: {error}") from error
-    progress.step(description, len(manifest.modalities), len(manifest.modalities), unit="steps")
+    progress.step(description, steps, steps, unit="steps")
 
 
 def _family(manifest: Manifest) -> Family:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from simila.domain.golden import GoldenSet
-from simila.domain.manifest import ImageTower
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from simila.domain.golden import GoldenSet
+from simila.domain.manifest import ImageTower
 from simila_models.export.golden_images import golden_images
 from simila_models.export.reference_preprocessing import normalised_pixels, uint8_pixels
 from simila_models.export.tower import Tower

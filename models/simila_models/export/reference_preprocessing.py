@@ -6,9 +6,10 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
 from simila.domain.manifest import ImageTower
 from simila.domain.vectors import Float32
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 

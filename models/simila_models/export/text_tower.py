@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from simila.domain.golden import GoldenSet
-from simila.domain.manifest import TextTower
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
+from simila.domain.golden import GoldenSet
+from simila.domain.manifest import TextTower
 from simila_models.export.golden_texts import GOLDEN_TEXTS
 from simila_models.export.tower import Tower
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from torch import nn
+
 from simila.domain.errors import ParityFailed
 from simila.domain.golden import GoldenSet, certify, write_golden_images, write_golden_texts
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ExportRecord, TowerFiles
-from torch import nn
-
 from simila_models.export.graph import export_graph
 from simila_models.export.triton_config import write_triton_config
 from simila_models.integrity import sha256_of

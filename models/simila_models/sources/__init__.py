@@ -8,7 +8,6 @@ from pathlib import Path
 
 from simila.domain.errors import FetchFailed
 from simila.domain.manifest import Manifest, SourceFile
-
 from simila_models.progress import Progress
 from simila_models.scratch import scratch_folder
 from simila_models.sources import local, pypi

@@ -7,7 +7,6 @@ from typing import IO
 
 from simila.domain.errors import FetchFailed, HashMismatch
 from simila.domain.manifest import SourceFile
-
 from simila_models.progress import Progress
 from simila_models.scratch import publish
 

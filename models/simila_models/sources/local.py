@@ -4,7 +4,6 @@ from pathlib import Path
 
 from simila.domain.errors import FetchFailed
 from simila.domain.manifest import SourceFile
-
 from simila_models.integrity import sha256_of
 from simila_models.progress import Progress
 from simila_models.sources.cache import check_hash

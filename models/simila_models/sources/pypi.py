@@ -10,7 +10,6 @@ from zipfile import BadZipFile, ZipFile
 
 from simila.domain.errors import FetchFailed, InvalidManifest
 from simila.domain.manifest import SourceFile
-
 from simila_models.progress import Progress
 from simila_models.sources.cache import store
 

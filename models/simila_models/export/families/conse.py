@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from simila.domain.errors import InvalidManifest
-from simila.domain.manifest import Manifest, Modality
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from simila.domain.errors import InvalidManifest
+from simila.domain.manifest import Manifest, Modality
 from simila_models.export.families.efficientnet_lite import PooledFeatures, load_network, reference_features
 from simila_models.export.families.sentence import MeanPooledBert, SentenceEncoder, load_sentence_encoder
 from simila_models.export.image_tower import image_tower

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from simila.domain.errors import InvalidManifest
-from simila.domain.manifest import Manifest, Modality
 from torch import Tensor, nn
 
+from simila.domain.errors import InvalidManifest
+from simila.domain.manifest import Manifest, Modality
 from simila_models.export.image_tower import image_tower
 from simila_models.export.tower import Tower
 

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_file
-from simila.domain.errors import InvalidManifest
-from simila.domain.manifest import Manifest, Modality
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from simila.domain.errors import InvalidManifest
+from simila.domain.manifest import Manifest, Modality
 from simila_models.export.text_tower import reference_tokenizer, text_tower
 from simila_models.export.tower import Tower
 

@@ -1,0 +1,27 @@
+"""What tests on real encoders share: exported once, then kept."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from simila.domain.model_repository import ModelRepository
+from simila_models.catalogue import bundled_manifests
+from simila_models.export import export_encoder
+from simila_models.progress import Silent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The data folder of the test runs. Weights and exports stay there, so that only the first run makes them."""
+    default = Path(__file__).parent.parent / ".cache" / "test-data"
+    return Path(os.environ.get("SIMILA_TEST_DATA_DIR", default))
+
+
+@pytest.fixture(scope="session")
+def exported_repository(data_dir: Path) -> ModelRepository:
+    """All bundled encoders, exported."""
+    repository = ModelRepository(data_dir / "models")
+    for manifest in bundled_manifests().values():
+        export_encoder(manifest, repository, data_dir / "sources", Silent())
+    return repository

@@ -1,0 +1,16 @@
+"""Every tolerance of the tests, with its reason."""
+
+PARITY_COSINE = 0.9999
+"""Least cosine of a float32 vector to the reference library's: what the manifests promise."""
+
+FLOAT32_VALUES = 1e-5
+"""Largest difference of two float32 unit vectors, value by value, that come from differently ordered sums."""
+
+SLIVER_GREY_LEVELS = 2
+"""Largest difference of a pixel of an image of extreme shape: only what is kept is scaled, in another order of rounding."""
+
+BATCH_INVARIANCE_COSINE = 0.99999
+"""Least cosine of a text's vector alone to the same text's in a padded batch: sums of float32 in another order."""
+
+FLOAT64_VALUES = 1e-12
+"""Largest difference of two float64 results of the same formula, written twice."""
