@@ -40,9 +40,12 @@ class TextTokenizer:
         self._prefix, self._suffix = self._special_tokens()
         self._vocabulary_size = self._tokenizer.get_vocab_size()
 
-    def rows_of_texts(self, texts: Sequence[str]) -> list[TextRow]:
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [self._row(tuple(encoding.ids)) for encoding in encodings]
+    def rows_of_texts(self, texts: Sequence[str]) -> list[TextRow | InvalidInput]:
+        """Tokenise texts side by side; one that is no Unicode text has its error in its place."""
+        errors = [_surrogate_error(text) for text in texts]
+        good = [text for text, error in zip(texts, errors, strict=True) if error is None]
+        encodings = iter(self._tokenizer.encode_batch_fast(good, add_special_tokens=False))
+        return [error or self._row(tuple(next(encodings).ids)) for error in errors]
 
     def row_of_ids(self, ids: tuple[int, ...]) -> TextRow:
         """Take ids that a caller has made; special tokens are added unless they are already there.
@@ -74,3 +77,11 @@ class TextTokenizer:
         wrapped = self._tokenizer.encode("a", add_special_tokens=True).ids
         start = next(i for i in range(len(wrapped)) if wrapped[i : i + len(bare)] == bare)
         return tuple(wrapped[:start]), tuple(wrapped[start + len(bare) :])
+
+
+def _surrogate_error(text: str) -> InvalidInput | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return InvalidInput(f"the text has a lone surrogate at character {error.start}, which is no Unicode text")
+    return None
