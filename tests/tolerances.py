@@ -7,7 +7,7 @@ FLOAT32_VALUES = 1e-5
 """Largest difference of two float32 unit vectors, value by value, that come from differently ordered sums."""
 
 SLIVER_GREY_LEVELS = 2
-"""Largest difference of a pixel of an image of extreme shape: only what is kept is scaled, in another order of rounding."""
+"""Largest difference of a pixel of a sliver: only what is kept of it is scaled, and rounded in another order."""
 
 BATCH_INVARIANCE_COSINE = 0.99999
 """Least cosine of a text's vector alone to the same text's in a padded batch: sums of float32 in another order."""

@@ -7,7 +7,6 @@ import pytest
 from PIL import ExifTags, Image, ImageOps
 from skimage import data
 from skimage.util import img_as_ubyte
-from tolerances import SLIVER_GREY_LEVELS
 from transformers import PreTrainedTokenizerFast
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -15,6 +14,7 @@ from simila.domain.manifest import Modality
 from simila.preprocessing.images import MOST_SCALED_PIXELS_PER_KEPT, image_row
 from simila.preprocessing.texts import TextTokenizer
 from simila_models.catalogue import bundled_manifests
+from tolerances import SLIVER_GREY_LEVELS
 
 MAX_PIXELS = 50_000_000
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}

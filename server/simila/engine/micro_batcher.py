@@ -8,12 +8,13 @@ import asyncio
 import heapq
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from simila.domain.errors import NotReady
+from simila.domain.errors import ModelError, NotReady
 from simila.domain.vectors import Float32
 
 Row = TypeVar("Row")
@@ -61,7 +62,8 @@ class _Job:
     def _settle_one(self) -> None:
         self._missing -= 1
         if not self._missing:
-            self._loop.call_soon_threadsafe(self._resolve)
+            with suppress(RuntimeError):  # the loop is closed, and nobody is left who waits
+                self._loop.call_soon_threadsafe(self._resolve)
 
     def _resolve(self) -> None:
         if not self.future.done():
@@ -165,7 +167,7 @@ class MicroBatcher(Generic[Row]):
 
     def _run(self, batch: Sequence[_Waiting[Row]]) -> None:
         try:
-            vectors = self._run_rows([entry.row for entry in batch])
+            vectors = self._checked(self._run_rows([entry.row for entry in batch]), len(batch))
         except Exception as error:  # noqa: BLE001  the loop outlives whatever a backend raises
             if len(batch) == 1:
                 batch[0].job.fail(batch[0].position, error)
@@ -176,3 +178,9 @@ class MicroBatcher(Generic[Row]):
             return
         for entry, vector in zip(batch, vectors, strict=True):
             entry.job.deliver(entry.position, vector)
+
+    def _checked(self, vectors: Float32, rows: int) -> Float32:
+        if vectors.shape != (rows, self.dimension):
+            message = f"the encoder returned an array of shape {vectors.shape}, not {(rows, self.dimension)}"
+            raise ModelError(message)
+        return vectors

@@ -120,7 +120,7 @@ def test_more_pixel_data_than_declared_is_left_alone():
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_an_image_cut_short_is_refused(kind):
     content = encoded(NOISE, kind)
-    with pytest.raises(InvalidImage, match="^the image cannot be decoded: ") as refused:
+    with pytest.raises(InvalidImage, match=r"^the image cannot be decoded: ") as refused:
         row_of(content[: len(content) // 2])
     assert "truncated" in refused.value.message or kind == "WEBP"
 

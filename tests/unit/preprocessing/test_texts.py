@@ -1,4 +1,4 @@
-"""Token ids that callers give, and texts that are none. Ids of texts are compared with the reference in tests/parity."""
+"""Token ids that callers give, and texts that are none. The ids of texts meet the reference in tests/parity."""
 
 import pytest
 from tokenizers import Tokenizer
