@@ -5,16 +5,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from tokenizers import Tokenizer
 
+from reference_encoders import sentence_transformers_minilm
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.domain.vectors import Float32
 from simila_models.catalogue import bundled_manifests
-from simila_models.progress import Silent
-from simila_models.sources import fetch_sources
 from tolerances import PARITY_COSINE
 
 SENTENCE = "a grey cat sleeps on the warm stove while rain falls over old harbour towns and nobody minds"
@@ -46,13 +43,9 @@ def tokenizer(tower: TowerFiles) -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def reference(manifest: Manifest, data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Float32:
+def reference(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Float32:
     """The 200 texts by sentence-transformers, each alone."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    for path in fetch_sources(manifest, data_dir / "sources", Silent()).values():
-        (folder / path.name).symlink_to(path)
-    transformer = Transformer(str(folder), max_seq_length=256)
-    model = SentenceTransformer(modules=[transformer, Pooling(384, "mean"), Normalize()], device="cpu")
+    model = sentence_transformers_minilm(data_dir, tmp_path_factory.mktemp("checkpoint"))
     return np.asarray(model.encode(TEXTS, batch_size=1, show_progress_bar=False), dtype=np.float32)
 
 

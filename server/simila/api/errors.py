@@ -22,8 +22,15 @@ STATUSES: dict[type[errors.SimilaError], HTTPStatus] = {
     errors.LimitExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.CannotServe: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFailed: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.SimilaError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+PLAIN_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is no field of this request",
+    "string_unicode": "must be Unicode text, without lone surrogates",
+}
+NOT_AN_OBJECT = {"missing", "model_type", "model_attributes_type"}
 RETRY_AFTER_SECONDS = 1
 INTERNAL_ERROR = "the server failed; its log says why"
 
@@ -70,7 +77,7 @@ def register_error_handlers(app: FastAPI) -> None:
 async def _simila_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.SimilaError)
     status = status_of(error)
-    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INSUFFICIENT_STORAGE):
         logger.error("%s: %s", error.code, error.message, exc_info=error)
     return _response(status, error.message, code=error.code, param=error.param)
 
@@ -80,6 +87,9 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         message = f"the body is not valid JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
+        return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_json")
+    if first["loc"] == ("body",) and first["type"] in NOT_AN_OBJECT:
+        message = "the body is not a JSON object sent with content-type: application/json"
         return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_json")
     param = _param(first["loc"])
     message = f"{param}: {_sentence(first)}" if param else _sentence(first)
@@ -109,7 +119,7 @@ def _response(
 
 
 def _param(location: Sequence[int | str]) -> str | None:
-    """`("body", "input", 2, "image", "image")` as `input[2].image`; the tag of a union's branch is no part of it."""
+    """`("body", "input", 2, "as image", "image")` as `input[2].image`; the tag of a union's branch is no part of it."""
     names = [part for part in location if part not in ("body", "path", "query") and not _is_tag(part)]
     path = ""
     for name in names:
@@ -122,5 +132,8 @@ def _is_tag(part: int | str) -> bool:
 
 
 def _sentence(error: dict[str, Any]) -> str:
-    message = str(error["msg"])
-    return message.removeprefix("Value error, ")
+    """What pydantic found, in the words of somebody who writes JSON."""
+    kind = error["type"]
+    if kind in ("too_short", "string_too_short"):
+        return "must not be empty"
+    return PLAIN_WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")

@@ -35,10 +35,11 @@ def given_vector(values: Sequence[float], dimension: int) -> Float32:
     if not_finite.size:
         position = int(not_finite[0])
         raise InvalidVector(f"the value at position {position} is not a finite float32")
-    norm = float(np.linalg.norm(vector))
-    if norm < SMALLEST_NORM:
+    largest = float(np.abs(vector).max())
+    if not largest:
         raise InvalidVector("a vector of length zero has no direction")
-    return (vector / norm).astype(np.float32)
+    scaled = vector / largest  # so that no square overflows or vanishes
+    return (scaled / np.linalg.norm(scaled)).astype(np.float32)
 
 
 def leading_dimensions(vectors: Float32, dimensions: int) -> Float32:

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query
 from simila.api.dependencies import FromServices
 from simila.api.schemas.collections import ItemEntry, ItemPage, ItemWithVector, UpsertRequest, UpsertResponse
 
+LARGEST_SEQUENCE = 2**63 - 1
+
 router = APIRouter(prefix="/v1/collections/{name}/items", tags=["items"])
 
 
@@ -23,7 +25,7 @@ async def upsert(name: str, request: UpsertRequest, services: FromServices) -> U
 async def page(
     name: str,
     services: FromServices,
-    after: Annotated[int, Query(ge=0, description="`next` of the page before")] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST_SEQUENCE, description="`next` of the page before")] = 0,
     limit: Annotated[int, Query(ge=1)] = 100,
 ) -> ItemPage:
     """Items in the order they were written. An item that is written while you page comes at the end."""

@@ -9,14 +9,15 @@ from simila.api.schemas.inputs import EmbeddingInputs, SourceInputs
 from simila.domain.results import Prediction
 from simila.services.zero_shot import Classified
 
+NonEmpty = Annotated[str, Field(min_length=1)]
 TopK = Annotated[int, Field(ge=1)]
 
 
 class ClassifyRequest(RequestBody):
     model: str
     input: EmbeddingInputs
-    labels: list[str]
-    templates: list[str] | None = None
+    labels: list[NonEmpty]
+    templates: list[NonEmpty] | None = None
     """Prompts with `{}` where the label goes; by default the encoder's own."""
     top_k: TopK | None = None
 

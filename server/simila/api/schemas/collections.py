@@ -70,8 +70,8 @@ def _exactly_one(body: BaseModel, names: tuple[str, ...]) -> None:
 class ItemBody(_OneSource):
     """An item: an id and exactly one of `text`, `image` (base64 or data URI) and `vector`."""
 
-    id: str
-    label: str | None = None
+    id: NonEmpty
+    label: NonEmpty | None = None
     payload: dict[str, Any] | None = None
 
     @model_validator(mode="after")

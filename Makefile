@@ -1,0 +1,54 @@
+# `make serve` sets everything up and serves; `make test` sets everything up and tests.
+# On a machine with an NVIDIA GPU: make serve DEVICE=gpu
+
+PYTHON ?= python3
+DEVICE ?= cpu
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check format bench lock
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.developing  ## Install everything that serving, exporting and testing need into .venv
+
+serve: $(VENV)/.serving  ## Set up, fetch and export the default encoders, serve on 127.0.0.1:8000
+	@$(BIN)/simila models export
+	@exec $(BIN)/simila serve $(ARGS)
+
+test: setup  ## Run every test
+	@$(BIN)/pytest $(ARGS)
+
+check: setup  ## Lint, format, types, import contracts, README
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m docs_check
+
+format: setup  ## Put code and the README's generated parts in order
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: setup  ## Measure quality on a folder of class folders: make bench PHOTOS=folder
+	@$(BIN)/python -m benchmarks
+
+lock: setup  ## Write the installed versions to constraints.txt
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Simila needs Python 3.11 or newer; choose one with make PYTHON=…")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.serving: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Simila into $(VENV) (once; a minute or two)"
+	@$(PIP) --editable '.[$(DEVICE),export]'
+	@touch $@
+
+$(VENV)/.developing: $(VENV)/.serving
+	@echo "Installing the tools of developers into $(VENV) (once)"
+	@$(PIP) --editable '.[$(DEVICE),export,dev]'
+	@touch $@

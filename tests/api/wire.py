@@ -1,0 +1,31 @@
+"""Small pieces of requests and answers."""
+
+import base64
+from typing import Any
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def embed(api: httpx.Client, model: str, inputs: Any, **options: Any) -> dict[str, Any]:
+    response = api.post("/v1/embeddings", json={"model": model, "input": inputs, **options})
+    assert response.status_code == httpx.codes.OK, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+def vectors(body: dict[str, Any]) -> NDArray[np.float32]:
+    return np.array([entry["embedding"] for entry in body["data"]], dtype=np.float32)
+
+
+def error(response: httpx.Response) -> dict[str, Any]:
+    body = response.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"message", "type", "param", "code"}
+    detail: dict[str, Any] = body["error"]
+    return detail
