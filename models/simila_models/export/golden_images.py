@@ -11,7 +11,8 @@ _TURNED_RIGHT, _UPSIDE_DOWN = 6, 3  # values of EXIF's orientation tag
 
 def golden_images() -> dict[str, bytes]:
     """Draw the golden images, by file name."""
-    rgb = _scene(5, 400, 300)
+    palette = _scene(5, 400, 300).quantize(8)
+    commonest_colour = int(np.argmax(palette.histogram()))
     mask = _scene(6, 400, 300).convert("L")
     return {
         "landscape.jpg": _encoded(_scene(0, 640, 427), "JPEG", quality=90),
@@ -19,7 +20,7 @@ def golden_images() -> dict[str, bytes]:
         "rotated-6.jpg": _encoded(_scene(2, 500, 300), "JPEG", exif=_orientation(_TURNED_RIGHT)),
         "rotated-3.jpg": _encoded(_scene(3, 480, 360), "JPEG", exif=_orientation(_UPSIDE_DOWN)),
         "cmyk.jpg": _encoded(_scene(4, 420, 300).convert("CMYK"), "JPEG", quality=90),
-        "palette-transparent.png": _encoded(rgb.quantize(64), "PNG", transparency=7),
+        "palette-transparent.png": _encoded(palette, "PNG", transparency=commonest_colour),
         "rgba.png": _encoded(Image.merge("RGBA", (*_scene(7, 400, 300).split(), mask)), "PNG"),
         "grey-alpha.png": _encoded(
             Image.merge("LA", (_scene(8, 300, 400).convert("L"), mask.rotate(90, expand=True))), "PNG"

@@ -15,6 +15,7 @@ from simila.domain.golden import read_golden_set
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ExportRecord, ModelRepository
 from simila_models.export import export_encoder, families
+from simila_models.export.encoder import export_towers
 from simila_models.integrity import sha256_of, verify
 from simila_models.progress import Silent
 from tiny_manifests import manifest_of, source
@@ -134,6 +135,15 @@ def test_what_is_current_is_not_exported_again(tmp_path: Path, recorder) -> None
     (tmp_path / "weights").unlink()
     export_encoder(manifest, repository, tmp_path / "sources", recorder)
     assert recorder.steps == []
+
+
+def test_a_tower_that_became_current_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    manifest = tiny_manifest(tmp_path, "agree")
+    repository = export(manifest, tmp_path)
+    tower = repository.tower("tiny", Modality.IMAGE)
+    before = tower.onnx.stat().st_ino
+    export_towers(manifest, {"weights": tmp_path / "weights"}, repository, Silent())
+    assert tower.onnx.stat().st_ino == before
 
 
 def test_an_export_of_other_weights_takes_the_place_of_the_old(tmp_path: Path) -> None:
