@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
     )
-    limits: LimitSettings = Field(default_factory=LimitSettings, description="")
-    engine: EngineSettings = Field(default_factory=EngineSettings, description="")
+    limits: LimitSettings = Field(default_factory=LimitSettings, description="What one request may ask for.")
+    engine: EngineSettings = Field(default_factory=EngineSettings, description="How batches are made and run.")
 
     @classmethod
     def settings_customise_sources(

@@ -3,7 +3,7 @@
 import logging
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-QUIET = ("uvicorn", "httpx")
+QUIET = ("uvicorn", "httpx", "faiss")
 
 
 def configure_logging(level: str) -> None:

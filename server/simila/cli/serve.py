@@ -12,6 +12,8 @@ import typer
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import WrongUsage
 from simila.settings import Settings
+from simila.storage.data_folder import DataFolder
+from simila.telemetry import configure_logging
 
 
 class CannotListen(OSError):
@@ -34,8 +36,9 @@ def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
         """Serve the exported encoders and the collections over HTTP."""
         settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
         refuse_open_bind(settings.host, insecure=settings.insecure)
+        configure_logging(settings.log_level)
         # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
-        with bound_socket(settings.host, settings.port) as listener:
+        with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
             settings = settings.model_copy(update={"port": listener.getsockname()[1]})
             _run(create_app(settings), listener)
 

@@ -1,0 +1,124 @@
+"""How a server starts, and what keeps it from starting."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server_process import SERVE, ServerProcess, folder_with_models
+from simila.domain.model_repository import ModelRepository
+
+# Importing one of these raises, as it does where they are not installed.
+EXPORT_PACKAGES = ["torch", "transformers", "onnx", "onnxscript", "safetensors", "efficientnet_lite_pytorch"]
+WITHOUT_TORCH = f"""
+import sys
+sys.modules.update(dict.fromkeys({EXPORT_PACKAGES}))
+from simila.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, exported_repository: ModelRepository) -> Path:
+    return folder_with_models(tmp_path / "data", exported_repository.root)
+
+
+def refused(*options: str, code: int = 1) -> str:
+    """What `simila serve` says when it does not start."""
+    finished = subprocess.run([*SERVE, *options], capture_output=True, text=True, timeout=60, check=False)
+    assert finished.returncode == code
+    assert "Traceback" not in finished.stderr
+    return " ".join(finished.stderr.split())
+
+
+def test_it_serves_where_torch_cannot_be_imported(folder: Path) -> None:
+    command = (sys.executable, "-c", WITHOUT_TORCH, "serve")
+    with ServerProcess.start(folder, command=command) as server:
+        assert httpx.get(f"{server.url}/readyz").json()["ready"] is True
+        body = {"model": "simila-lite", "input": "a cat", "labels": ["a cat", "a dog"]}
+        answer = httpx.post(f"{server.url}/v1/classify", json=body).json()
+        assert answer["data"][0]["prediction"] == "a cat"
+
+
+def test_the_last_line_names_the_encoders_and_a_curl_that_works(folder: Path) -> None:
+    with ServerProcess.start(folder) as server:
+        names = "all-minilm-l6-v2, efficientnet-lite0, efficientnet-lite2, simila-lite"
+        assert f"Simila is ready on {server.url}, serving {names}." in server.ready_line
+        curl = server.ready_line.partition("Try: ")[2]
+        answer = subprocess.run(curl, shell=True, capture_output=True, text=True, check=True).stdout
+        assert '"object":"embedding"' in answer
+
+
+def test_ctrl_c_ends_it_quietly(folder: Path) -> None:
+    with ServerProcess.start(folder) as server:
+        server.process.send_signal(signal.SIGINT)
+        _, errors = server.process.communicate(timeout=20)
+        assert (server.process.returncode, errors) == (0, "")
+
+
+def test_a_second_server_on_the_same_folder_is_refused(folder: Path) -> None:
+    with ServerProcess.start(folder, environment={"SIMILA_ENCODERS": '["simila-lite"]'}) as server:
+        message = refused("--port", "0", "--data-dir", str(folder))
+        assert f"is in use by another process (pid {server.process.pid})" in message
+        assert "SIMILA_DATA_DIR" in message
+
+
+def test_a_taken_port_is_refused(folder: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        message = refused("--port", str(port), "--data-dir", str(folder))
+    assert f"cannot listen on 127.0.0.1, port {port}: address already in use" in message
+
+
+def test_an_address_beyond_loopback_is_refused(folder: Path) -> None:
+    assert "--insecure" in refused("--host", "0.0.0.0", "--data-dir", str(folder), code=2)
+
+
+def test_an_unknown_encoder_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMILA_ENCODERS", '["nope"]')
+    assert "no encoder is called 'nope'" in refused("--port", "0", "--data-dir", str(folder))
+
+
+def test_without_exports_it_starts_and_says_what_to_run(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*SERVE, "--port", "0", "--data-dir", str(tmp_path / "empty")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"SIMILA_ENCODERS": '["simila-lite"]'},
+    )
+    assert process.stdout
+    line = process.stdout.readline()
+    url = line.split()[3].rstrip(",")
+    try:
+        assert "no encoder could be loaded; run: simila models export" in line
+        assert httpx.get(f"{url}/healthz").status_code == 200
+        ready = httpx.get(f"{url}/readyz")
+        assert ready.status_code == 503
+        assert "run: simila models export simila-lite" in ready.json()["encoders"]["simila-lite"]
+        answer = httpx.post(f"{url}/v1/embeddings", json={"model": "simila-lite", "input": "a"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_one_bad_collection_leaves_the_others_serving(folder: Path) -> None:
+    environment = {"SIMILA_ENCODERS": '["efficientnet-lite0"]'}
+    with ServerProcess.start(folder, environment=environment) as server:
+        for name in ("good", "bad"):
+            httpx.put(f"{server.url}/v1/collections/{name}", json={"encoder": "efficientnet-lite0"}).raise_for_status()
+    (folder / "collections" / "bad" / "items.sqlite").write_bytes(b"no database" * 1000)
+    with ServerProcess.start(folder, environment=environment) as server:
+        states = {entry["name"]: entry for entry in httpx.get(f"{server.url}/v1/collections").json()["data"]}
+        assert (states["good"]["state"], states["bad"]["state"]) == ("ready", "unavailable")
+        answer = httpx.get(f"{server.url}/v1/collections/bad")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "collection_unavailable")
+        assert httpx.delete(f"{server.url}/v1/collections/bad").status_code == 204
