@@ -1,0 +1,23 @@
+import subprocess
+import sys
+
+from simila import __version__
+
+
+def test_version(run):
+    assert run("--version").stdout == f"simila {__version__}\n"
+
+
+def test_help_names_every_command(run):
+    shown = run("--help").stdout
+
+    assert all(command in shown for command in ("serve", "models", "embed", "search", "classify", "collections"))
+
+
+def test_the_command_line_starts_without_what_only_a_server_needs():
+    heavy = ("torch", "fastapi", "uvicorn", "onnxruntime", "faiss", "PIL", "tokenizers")
+    program = f"import sys, simila.__main__; print([name for name in {heavy!r} if name in sys.modules])"
+
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout == "[]\n"

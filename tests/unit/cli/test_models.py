@@ -1,0 +1,155 @@
+import hashlib
+import json
+import time
+
+import pytest
+
+from simila.cli import models
+from simila.domain.model_repository import ModelRepository
+from simila_models.catalogue import find_manifest
+
+WEIGHTS = b"weights"
+TINY = f"""
+name = "tiny"
+description = "A manifest of the user's own"
+family = "none"
+licence = "MIT"
+dimension = 3
+
+[image]
+size_pixels = 8
+resize_shorter_edge_pixels = 8
+interpolation = "bicubic"
+mean = [0.5, 0.5, 0.5]
+std = [0.5, 0.5, 0.5]
+pooling = "average"
+
+[[files]]
+role = "weights"
+source = "file:."
+path = "tiny.bin"
+sha256 = "{hashlib.sha256(WEIGHTS).hexdigest()}"
+"""
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data folder with one encoder of the user's own, whose weights lie beside its manifest."""
+    manifests = tmp_path / "data" / "manifests"
+    manifests.mkdir(parents=True)
+    (manifests / "tiny.toml").write_text(TINY)
+    (manifests / "tiny.bin").write_bytes(WEIGHTS)
+    monkeypatch.setenv("SIMILA_ENCODERS", '["tiny"]')
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """The names of what was exported, by an exporter that only leaves the files which say so."""
+    names = []
+
+    def export_encoder(manifest, repository, cache_dir, progress):
+        progress.step(f"export {manifest.name}", 1, 1, unit="steps")
+        assert cache_dir == repository.root.parent / "sources"
+        names.append(manifest.name)
+        leave_export(manifest, repository)
+
+    monkeypatch.setattr(models, "export_encoder", export_encoder)
+    return names
+
+
+def leave_export(manifest, repository, *, fingerprint=None):
+    for modality in manifest.modalities:
+        files = repository.tower(manifest.name, modality)
+        files.onnx.parent.mkdir(parents=True, exist_ok=True)
+        files.onnx.write_bytes(b"graph")
+        record = {
+            "fingerprint": fingerprint or manifest.fingerprint,
+            "precision": "fp32",
+            "onnx_sha256": hashlib.sha256(b"graph").hexdigest(),
+            "versions": {},
+        }
+        files.record.write_text(json.dumps(record))
+
+
+def tiny_row(run):
+    (row,) = [row for row in json.loads(run("models", "list", "--json").stdout) if row["name"] == "tiny"]
+    return row
+
+
+@pytest.mark.usefixtures("data")
+def test_list_shows_the_bundled_encoders_and_ones_own(run):
+    lines = [line.split() for line in run("models", "list").stdout.splitlines()]
+
+    assert lines[0] == ["name", "modalities", "dimension", "licence", "state", "size"]
+    assert ["tiny", "image", "3", "MIT", "not", "exported"] in lines
+    assert ["simila-lite", "image", "text", "384", "Apache-2.0", "not", "exported"] in lines
+
+
+def test_list_tells_exported_from_stale(data, run):
+    manifest, repository = find_manifest("tiny", [data / "manifests"]), ModelRepository(data / "models")
+
+    leave_export(manifest, repository)
+    current = tiny_row(run)
+    leave_export(manifest, repository, fingerprint="0" * 64)
+
+    size_bytes = sum(path.stat().st_size for path in (data / "models").rglob("*") if path.is_file())
+    expected = {"name": "tiny", "modalities": ["image"], "dimension": 3, "licence": "MIT", "size_bytes": size_bytes}
+    assert current == expected | {"state": "exported"}
+    assert tiny_row(run)["state"] == "stale"
+
+
+def test_export_skips_what_is_current_at_once(data, run, exported):
+    first = run("models", "export")
+    start = time.perf_counter()
+    second = run("models", "export")
+    seconds = time.perf_counter() - start
+
+    assert (first.exit_code, first.stdout) == (0, f"exported to {data / 'models'}: tiny\n")
+    assert (second.exit_code, second.stdout, second.stderr) == (0, "exported already: tiny\n", "")
+    assert exported == ["tiny"]
+    assert seconds < 0.5
+
+
+@pytest.mark.usefixtures("data")
+def test_force_exports_again(run, exported):
+    run("models", "export")
+    run("models", "export", "--force")
+
+    assert exported == ["tiny", "tiny"]
+
+
+def test_pull_checks_the_weights_and_exports_nothing(data, run):
+    whole = run("models", "pull", "tiny")
+    (data / "manifests" / "tiny.bin").write_bytes(b"other")
+    changed = run("models", "pull", "tiny")
+
+    assert (whole.exit_code, whole.stdout) == (0, f"weights are in {data / 'sources'}: tiny\n")
+    assert not (data / "models").exists()
+    assert changed.exit_code == 1
+    assert "error: " in changed.stderr
+    assert "SHA-256" in changed.stderr
+
+
+def test_verify_finds_a_changed_graph(data, run):
+    manifest, repository = find_manifest("tiny", [data / "manifests"]), ModelRepository(data / "models")
+    leave_export(manifest, repository)
+
+    whole = run("models", "verify")
+    repository.tower("tiny", "image").onnx.write_bytes(b"other graph")
+    changed = run("models", "verify", "--json")
+
+    assert (whole.exit_code, whole.stdout.split()) == (0, ["name", "finding", "tiny", "as", "exported"])
+    (finding,) = json.loads(changed.stdout)
+    assert changed.exit_code == 1
+    assert finding["name"] == "tiny"
+    assert "simila models export tiny" in finding["error"]
+
+
+@pytest.mark.parametrize("command", ["pull", "export", "verify"])
+def test_an_unknown_encoder_is_one_line(run, command):
+    result = run("models", command, "nobody")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: no encoder is called 'nobody'")
+    assert result.stderr.count("\n") == 1

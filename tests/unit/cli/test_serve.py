@@ -1,0 +1,88 @@
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from simila.cli.errors import WrongUsage
+from simila.cli.serve import CannotListen, bound_socket, refuse_open_bind
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_is_open_to_nobody_else(host):
+    refuse_open_bind(host, insecure=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "server.example"])
+def test_another_address_needs_the_word_insecure(host):
+    with pytest.raises(WrongUsage, match=f"^{host} can be reached from other machines.*--insecure"):
+        refuse_open_bind(host, insecure=False)
+    refuse_open_bind(host, insecure=True)
+
+
+def test_the_command_refuses_an_open_bind(run):
+    result = run("serve", "--host", "0.0.0.0")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: 0.0.0.0 can be reached from other machines")
+
+
+def test_a_taken_port_is_one_line(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", port)
+
+    expected = f"error: cannot listen on 127.0.0.1, port {port}: address already in use"
+    assert (result.exit_code, result.stderr) == (1, f"{expected}; stop what listens there, or give --port\n")
+
+
+def test_an_address_of_another_machine_is_explained():
+    with pytest.raises(CannotListen, match=r"cannot listen on 192\.0\.2\.1, port 0: cannot assign requested address"):
+        bound_socket("192.0.2.1", 0)
+
+
+def test_localhost_is_where_ipv4_clients_look(monkeypatch):
+    ipv4 = socket.getaddrinfo("127.0.0.1", 0, type=socket.SOCK_STREAM)
+    ipv6 = socket.getaddrinfo("::1", 0, type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: ipv6 + ipv4)
+
+    with bound_socket("localhost", 0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_options_reach_the_application_and_it_answers_on_the_real_port(tmp_path):
+    program = f"""
+import typer
+from simila.cli.errors import CommandGroup
+from simila.cli.serve import serve_command
+
+def create_app(settings):
+    print(settings.port, settings.data_dir, flush=True)
+    async def answer(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({{"type": "lifespan.startup.complete"}})
+            await receive()
+            await send({{"type": "lifespan.shutdown.complete"}})
+            return
+        await send({{"type": "http.response.start", "status": 200, "headers": []}})
+        await send({{"type": "http.response.body", "body": b"hello"}})
+    return answer
+
+app = typer.Typer(cls=CommandGroup)
+app.command()(serve_command(create_app))
+app.callback()(lambda: None)
+app(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}])
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            port, data_dir = server.stdout.readline().split()
+            with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+                answer = client.get(f"http://127.0.0.1:{port}/")
+        finally:
+            server.terminate()
+
+    assert (answer.text, data_dir) == ("hello", str(tmp_path))
+    assert "server" not in answer.headers
