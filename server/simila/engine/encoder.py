@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simila.domain.errors import SimilaError, UnsupportedModality
+from simila.domain.errors import LimitExceeded, SimilaError, UnsupportedModality
 from simila.domain.golden import Certificate, GoldenSet, certify
 from simila.domain.inputs import Embedded, ImageInput, Input, TextInput
 from simila.domain.manifest import Manifest, Modality
@@ -51,9 +51,27 @@ class Encoder:
         return _merge(len(inputs), self.manifest.dimension, list(zip(positions.values(), parts, strict=True)))
 
     async def check_parity(self, golden: GoldenSet) -> Certificate:
-        """Embed the golden inputs and compare them with the reference library's vectors."""
-        inputs = [TextInput(entry) if isinstance(entry, str) else ImageInput(entry) for entry in golden.inputs]
-        return certify(golden, (await self._embed_all(inputs)).vectors, self.manifest.parity_floor)
+        """Embed the golden inputs and compare them with the reference library's vectors.
+
+        Inputs over this server's limits are left out: they are never served.
+
+        Raises:
+            SimilaError: another input cannot be embedded.
+
+        """
+        embedded = await self.embed(
+            [TextInput(entry) if isinstance(entry, str) else ImageInput(entry) for entry in golden.inputs]
+        )
+        served = [p for p in range(len(golden.inputs)) if not isinstance(embedded.failures.get(p), LimitExceeded)]
+        for position in served:
+            if position in embedded.failures:
+                raise embedded.failures[position]
+        checked = GoldenSet(
+            tuple(golden.names[position] for position in served),
+            tuple(golden.inputs[position] for position in served),
+            golden.vectors[served],
+        )
+        return certify(checked, embedded.vectors[served], self.manifest.parity_floor)
 
     async def check_alive(self) -> None:
         """Run one real inference through every tower.
@@ -62,17 +80,13 @@ class Encoder:
             SimilaError: a tower failed.
 
         """
-        await self._embed_all([CANARIES[modality] for modality in self.manifest.modalities])
+        embedded = await self.embed([CANARIES[modality] for modality in self.manifest.modalities])
+        for error in embedded.failures.values():
+            raise error
 
     def close(self) -> None:
         for tower in self._towers.values():
             tower.close()
-
-    async def _embed_all(self, inputs: Sequence[Input]) -> Embedded:
-        embedded = await self.embed(inputs)
-        for error in embedded.failures.values():
-            raise error
-        return embedded
 
     async def _embed(self, modality: Modality, inputs: Sequence[Input], *, truncate: bool) -> Embedded:
         tower = self._towers.get(modality)

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -96,11 +97,11 @@ class ModelPool:
 
     async def _load_one(self, manifest: Manifest) -> None:
         try:
-            towers = await asyncio.gather(
-                *(asyncio.to_thread(self._start_tower, manifest, modality) for modality in manifest.modalities)
-            )
-            encoder = Encoder(manifest, dict(zip(manifest.modalities, towers, strict=True)))
-            certificates = await self._certify(encoder)
+            with ExitStack() as undo:
+                encoder = await self._start(manifest)
+                undo.callback(encoder.close)
+                certificates = await self._certify(encoder)
+                undo.pop_all()
         except Exception as error:  # noqa: BLE001  whatever is wrong with one encoder, the others serve
             reason = error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"
             logger.error("encoder %s is not served: %s", manifest.name, reason)
@@ -108,6 +109,18 @@ class ModelPool:
             return
         self._encoders[manifest.name] = encoder
         self._statuses[manifest.name] = EncoderStatus(manifest, LoadState.READY, certificates=certificates)
+
+    async def _start(self, manifest: Manifest) -> Encoder:
+        """Start every tower, or none."""
+        starting = (asyncio.to_thread(self._start_tower, manifest, modality) for modality in manifest.modalities)
+        outcomes = dict(zip(manifest.modalities, await asyncio.gather(*starting, return_exceptions=True), strict=True))
+        errors = [outcome for outcome in outcomes.values() if isinstance(outcome, BaseException)]
+        towers = {key: outcome for key, outcome in outcomes.items() if not isinstance(outcome, BaseException)}
+        encoder = Encoder(manifest, towers)
+        if errors:
+            encoder.close()
+            raise errors[0]
+        return encoder
 
     async def _certify(self, encoder: Encoder) -> dict[Modality, Certificate]:
         """Check every tower on its golden inputs.
@@ -122,7 +135,6 @@ class ModelPool:
             golden = await asyncio.to_thread(read_golden_set, files.golden, modality)
             certificate = await encoder.check_parity(golden)
             if not certificate.holds:
-                encoder.close()
                 raise ParityFailed(_parity_message(encoder.manifest.name, modality, certificate))
             certificates[modality] = certificate
         return certificates

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -66,6 +67,11 @@ async def waiting(batcher, *requests):
         tasks.append(asyncio.create_task(batcher.submit(rows)))
         await asyncio.sleep(0)
     return tasks
+
+
+def until_closed(batcher):
+    while not batcher._closed:
+        time.sleep(0.001)
 
 
 def vectors_of(rows):
@@ -238,8 +244,7 @@ def test_close_finishes_what_runs_and_fails_what_waits():
         await run.has_started()
         (waits,) = await waiting(batcher, [2, 3])
         closing = asyncio.create_task(asyncio.to_thread(batcher.close))
-        while not batcher._closed:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(until_closed, batcher)
         run.go_on.set()
         await in_time(closing)
         return await in_time(asyncio.gather(running, waits))
