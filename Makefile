@@ -8,8 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
+PHOTOS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format bench lock
+.PHONY: help setup serve test check format docs bench lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,16 +30,23 @@ check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m docs_check
+	@$(BIN)/python tests/docs/settings_table.py
 
 format: setup  ## Put code and the README's generated parts in order
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-bench: setup  ## Measure quality on a folder of class folders: make bench PHOTOS=folder
-	@$(BIN)/python -m benchmarks
+docs: setup  ## Write the README's settings and, from a server on port 8000, what its commands print
+	@$(BIN)/python tests/docs/settings_table.py --write
+	@$(BIN)/python tests/docs/console.py --write 8000
+
+bench: setup  ## Measure quality: make bench PHOTOS=folder with train/CLASS/*.jpg and test/CLASS/*.jpg
+	@$(BIN)/simila models export
+	@$(BIN)/python tests/benchmarks/quality.py $(PHOTOS)
 
 lock: setup  ## Write the installed versions to constraints.txt
+	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
+	@mv constraints.new constraints.txt
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Simila needs Python 3.11 or newer; choose one with make PYTHON=…")'
