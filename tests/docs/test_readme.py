@@ -42,7 +42,8 @@ def test_the_python_example_runs(
     [example] = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     with ServerProcess.start(folder_with_models(tmp_path / "data", exported_repository.root)) as server:
         exec(example.replace("Simila()", f"Simila({server.url!r})"), {})
-    assert 0.6 < float(capsys.readouterr().out.removeprefix("cosine: ")) < 0.9
+    [printed] = re.findall(r"print\(.*\)  # (.*)", example)
+    assert float(capsys.readouterr().out) == pytest.approx(float(printed), abs=SCORE_TOLERANCE)
 
 
 def words(output: str) -> list[str]:
