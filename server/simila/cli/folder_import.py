@@ -114,13 +114,13 @@ class FolderImport:
         try:
             self._patiently(lambda: self._client.upsert(self._collection, batch))
         except (BadRequest, TooLarge, CannotServe) as error:
+            if len(batch) > 1:
+                for item in batch:
+                    self._store([item])
+                return
             if error.code == CONCERNS_EVERY_ITEM:
                 raise
-            if len(batch) == 1:
-                self._refuse(batch[0].id, error.message)
-                return
-            for item in batch:
-                self._store([item])
+            self._refuse(batch[0].id, error.message.removeprefix("items[0]: "))
             return
         self._report.stored += len(batch)
         for _ in batch:

@@ -15,6 +15,7 @@ from simila.cli.inputs import read_image
 from simila_client import Hit
 
 PAYLOAD_CHARACTERS = 40
+OTHER_COLUMNS = 60
 
 
 def search(
@@ -56,11 +57,12 @@ def _show(hits: tuple[Hit, ...]) -> None:
         tables.column("label", style=tables.ACCENT),
         tables.column("payload", style=tables.MUTED),
     )
+    characters = min(PAYLOAD_CHARACTERS, max(1, tables.console().width - OTHER_COLUMNS))
     for rank, hit in enumerate(hits, start=1):
-        table.add_row(str(rank), f"{hit.score:.4f}", hit.id, hit.label or "", _short(hit.payload))
+        table.add_row(str(rank), f"{hit.score:.4f}", hit.id, hit.label or "", _short(hit.payload, characters))
     tables.show(table)
 
 
-def _short(payload: Mapping[str, Any] | None) -> str:
+def _short(payload: Mapping[str, Any] | None, characters: int) -> str:
     text = orjson.dumps(payload).decode() if payload else ""
-    return text if len(text) <= PAYLOAD_CHARACTERS else text[: PAYLOAD_CHARACTERS - 1] + "…"
+    return text if len(text) <= characters else text[: characters - 1] + "…"

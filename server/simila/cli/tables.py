@@ -1,5 +1,6 @@
 """How results look in a terminal: aligned columns, quiet colours, nothing that a pipe would have to strip."""
 
+import sys
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -9,13 +10,18 @@ from rich.table import Column, Table
 
 MUTED = "dim"
 ACCENT = "cyan"
+PIPE_COLUMNS = 400
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
 
 
 def console() -> Console:
-    """Standard output as it is now. Names and labels come from people, so nothing in them is markup."""
-    return Console(markup=False, highlight=False, emoji=False)
+    """Standard output as it is now. Names and labels come from people, so nothing in them is markup.
+
+    A pipe gets a row on one line: whoever reads there counts lines, not columns.
+    """
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
 def column(
@@ -30,7 +36,7 @@ def table(*columns: Column, show_header: bool = True) -> Table:
 
 
 def show(thing: RenderableType, *, style: str | None = None) -> None:
-    console().print(thing, style=style)
+    console().print(thing, style=style, soft_wrap=isinstance(thing, str))
 
 
 def show_json(thing: Any) -> None:

@@ -12,12 +12,11 @@ from unit.cli.fake_server import FakeServer
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path):
-    """No setting of whoever runs the tests, a folder of its own, and a terminal wide enough for one-line rows."""
+    """No setting of whoever runs the tests, and a folder of its own."""
     monkeypatch.chdir(tmp_path)
     for name in ("SIMILA_HOST", "SIMILA_PORT", "SIMILA_ENCODERS", "SIMILA_INSECURE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SIMILA_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "120")
 
 
 @pytest.fixture

@@ -103,7 +103,9 @@ class FakeServer:
             return error(413, "limit_exceeded", f"more than {self.max_items} items")
         for position, item in enumerate(items):
             if base64.b64decode(item["image"]) == UNREADABLE:
-                return error(400, "invalid_image", "cannot be decoded", param=f"items[{position}].image")
+                return error(
+                    400, "invalid_image", f"items[{position}]: cannot be decoded", param=f"items[{position}].image"
+                )
         for item in items:
             self.sequence += 1
             kept = {"id": item["id"], "label": item.get("label"), "payload": item.get("payload")}

@@ -25,6 +25,13 @@ def test_hits_are_a_table(photos, run):
 
 
 @pytest.mark.usefixtures("photos")
+def test_a_pipe_gets_one_line_a_row_however_long(server, run):
+    server.collections["photos"]["items"]["b.jpg"]["id"] = "x" * 150
+
+    assert len(run("search", "photos", "--text", "a").stdout.splitlines()) == 3
+
+
+@pytest.mark.usefixtures("photos")
 def test_json_holds_the_whole_payload(run):
     result = run("search", "photos", "--text", "a", "--limit", "1", "--json")
 
