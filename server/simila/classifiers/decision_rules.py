@@ -53,8 +53,9 @@ def nearest_mean(vectors: Float32, prototypes: Prototypes) -> tuple[Float64, Flo
 def ranked(
     labels: Sequence[str], probabilities: Float64, cosines: Float64, top_k: int | None
 ) -> list[list[Prediction]]:
-    """The `top_k` (or all) classes of each row, most probable first; equal ones in the order of `labels`."""
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
+    """The `top_k` (or all) classes of each row, most probable first; equal ones by cosine, then in `labels`' order."""
+    # A sigmoid is exactly 1 above logits of 37, where cosines still tell classes apart.
+    order = np.lexsort((-cosines, -probabilities), axis=1)[:, :top_k]
     return [
         [Prediction(labels[c], float(row_probabilities[c]), float(row_cosines[c])) for c in row_order]
         for row_order, row_probabilities, row_cosines in zip(order, probabilities, cosines, strict=True)

@@ -1,0 +1,98 @@
+"""Prototypes of prompts and of labelled vectors, and the labels and templates that are refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simila.classifiers.prototypes import check_labels, check_templates, class_means, prompt_prototype, prompts
+from simila.domain.errors import InvalidInput, InvalidLabels
+from simila.domain.vectors import unit_rows
+from tolerances import FLOAT32_VALUES, FLOAT64_VALUES
+
+
+def test_a_prompt_prototype_is_the_direction_of_the_mean():
+    np.testing.assert_allclose(
+        prompt_prototype(np.array([[1, 0, 0], [0, 1, 0]], dtype=np.float32)),
+        [0.5**0.5, 0.5**0.5, 0],
+        atol=FLOAT32_VALUES,
+    )
+
+
+def test_the_prototype_of_one_prompt_is_its_vector():
+    vector = unit_rows(np.random.default_rng(0).normal(size=(1, 384)).astype(np.float32))
+    np.testing.assert_allclose(prompt_prototype(vector), vector[0], atol=FLOAT32_VALUES)
+
+
+def test_opposite_prompts_have_no_direction():
+    assert prompt_prototype(np.array([[1, 0], [-1, 0]], dtype=np.float32)).tolist() == [0, 0]
+
+
+def test_the_label_goes_wherever_the_placeholder_is():
+    assert prompts("a {} cat", ["{}", "a photo of {}, {}!", "{0}{}"]) == [
+        "a {} cat",
+        "a photo of a {} cat, a {} cat!",
+        "{0}a {} cat",
+    ]
+
+
+def test_class_means_by_hand():
+    vectors = np.array([[1, 0], [0, 1], [0, -1], [3, 4]], dtype=np.float32)
+    means = class_means(vectors, ["b", "a", "b", "Ä"])
+    assert means.labels == ("a", "b", "Ä")
+    assert means.vectors.tolist() == [[0, 1], [0.5, -0.5], [3, 4]]
+    assert means.vectors.dtype == np.float64
+
+
+@given(
+    labels=st.lists(st.sampled_from(["cat", "dog", "日本", "", " ", "nan"]), min_size=1, max_size=40),
+    seed=st.integers(0, 1000),
+)
+def test_class_means_are_a_loops(labels, seed):
+    vectors = np.random.default_rng(seed).normal(size=(len(labels), 5)).astype(np.float32)
+    means = class_means(vectors, labels)
+    assert means.labels == tuple(sorted(set(labels)))
+    for label, mean in zip(means.labels, means.vectors, strict=True):
+        members = [vector for vector, own in zip(vectors.astype(np.float64), labels, strict=True) if own == label]
+        np.testing.assert_allclose(mean, np.mean(members, axis=0), atol=FLOAT64_VALUES)
+
+
+def test_class_means_are_summed_in_float64():
+    vectors = np.full((300_000, 1), 0.1, dtype=np.float32)
+    assert class_means(vectors, ["x"] * 300_000).vectors[0, 0] == pytest.approx(np.float64(np.float32(0.1)), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message", "param"),
+    [
+        ([], "classification needs at least 2 labels, got 0", "labels"),
+        (["cat"], "classification needs at least 2 labels, got 1", "labels"),
+        (list("abcde"), "5 labels are more than the limit of 4 (SIMILA_LIMITS__MAX_LABELS)", "labels"),
+        (["cat", " \t\u2003"], "label 1 is blank", "labels[1]"),
+        (["cat", ""], "label 1 is blank", "labels[1]"),
+        (["cat", "dog", "cat"], "the label 'cat' occurs twice", "labels[2]"),
+    ],
+)
+def test_labels_that_are_refused(labels, message, param):
+    with pytest.raises(InvalidLabels) as refused:
+        check_labels(labels, limit=4)
+    assert (refused.value.message, refused.value.param) == (message, param)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "A"], ["a", " a"], list("abcd")])
+def test_labels_that_are_taken(labels):
+    check_labels(labels, limit=4)
+
+
+@pytest.mark.parametrize(
+    ("templates", "message", "param"),
+    [
+        ([], "at least one prompt template is needed", "templates"),
+        (["{}", "a photo"], "the template 'a photo' has no {} where the label goes", "templates[1]"),
+        (["a {label}"], "the template 'a {label}' has no {} where the label goes", "templates[0]"),
+    ],
+)
+def test_templates_that_are_refused(templates, message, param):
+    with pytest.raises(InvalidInput) as refused:
+        check_templates(templates)
+    assert (refused.value.message, refused.value.param) == (message, param)
