@@ -1,5 +1,6 @@
 """The command line: its groups, and the server's application for the one that serves."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
 from simila.cli.search import search
 from simila.cli.serve import serve_command
+from simila.domain.manifest import Manifest
 from simila.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +24,19 @@ def _create_app(settings: Settings) -> "FastAPI":
     from simila.app import create_app  # noqa: PLC0415
 
     return create_app(settings)
+
+
+def _check_parity(settings: Settings, manifests: Sequence[Manifest]) -> list[models.Finding]:
+    from simila.app import load_encoders  # noqa: PLC0415  as above
+
+    return [
+        models.Finding(
+            status.manifest.name,
+            {str(tower): certificate.lowest_cosine for tower, certificate in (status.certificates or {}).items()},
+            status.error,
+        )
+        for status in load_encoders(settings, manifests)
+    ]
 
 
 def _print_version(wanted: bool) -> None:
@@ -43,6 +58,7 @@ def simila(
 
 
 app.command()(serve_command(_create_app))
+models.app.command()(models.verify_command(_check_parity))
 app.add_typer(models.app, name="models")
 app.command()(embed)
 app.command()(classify)

@@ -13,7 +13,7 @@ from simila.api.dependencies import Services
 from simila.api.schemas.inputs import InputReader
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
-from simila.engine.model_pool import EngineOptions, LoadState, ModelPool
+from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, ModelPool
 from simila.index.catalogue import Catalogue
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
@@ -47,6 +47,18 @@ def create_app(settings: Settings) -> FastAPI:
         catalogue.close()
 
     return create_api(lifespan, max_body_bytes=settings.limits.max_body_bytes)
+
+
+def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[EncoderStatus]:
+    """Load encoders as a server would, checking their certificates, and say how each stands."""
+
+    async def load() -> list[EncoderStatus]:
+        pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
+        await pool.load()
+        pool.close()
+        return pool.statuses()
+
+    return asyncio.run(load())
 
 
 def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Services:

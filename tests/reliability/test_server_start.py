@@ -1,5 +1,6 @@
 """How a server starts, and what keeps it from starting."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import pytest
 
 from server_process import SERVE, ServerProcess, folder_with_models
 from simila.domain.model_repository import ModelRepository
+from tolerances import PARITY_COSINE
 
 # Importing one of these raises, as it does where they are not installed.
 EXPORT_PACKAGES = ["torch", "transformers", "onnx", "onnxscript", "safetensors", "efficientnet_lite_pytorch"]
@@ -122,3 +124,16 @@ def test_one_bad_collection_leaves_the_others_serving(folder: Path) -> None:
         answer = httpx.get(f"{server.url}/v1/collections/bad")
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "collection_unavailable")
         assert httpx.delete(f"{server.url}/v1/collections/bad").status_code == 204
+
+
+def test_verify_checks_the_certificates_of_all_encoders(folder: Path) -> None:
+    command = [sys.executable, "-m", "simila", "models", "verify", "--json", "--data-dir", str(folder)]
+    findings = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    towers = {finding["name"]: set(finding["lowest_cosines"]) for finding in findings}
+    assert towers == {
+        "all-minilm-l6-v2": {"text"},
+        "efficientnet-lite0": {"image"},
+        "efficientnet-lite2": {"image"},
+        "simila-lite": {"image", "text"},
+    }
+    assert min(cosine for finding in findings for cosine in finding["lowest_cosines"].values()) >= PARITY_COSINE

@@ -1,5 +1,6 @@
 """`simila models`: fetch, export and check encoders; no server is needed."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -46,10 +47,17 @@ class ListedModel:
 
 @dataclass(frozen=True)
 class Finding:
-    """What `simila models verify` found; `error` is None where all is well."""
+    """What `simila models verify` found; `error` is None where all is well.
+
+    `lowest_cosines` are those of the golden inputs' vectors to the reference library's, by tower.
+    """
 
     name: str
+    lowest_cosines: dict[str, float]
     error: str | None
+
+
+CheckParity = Callable[[Settings, Sequence[Manifest]], Sequence[Finding]]
 
 
 @app.command("list")
@@ -97,18 +105,26 @@ def export(
     tables.show(f"exported to {repository.root}: {_names(outdated)}")
 
 
-@app.command()
-def verify(names: NamesArgument = None, as_json: tables.JsonOption = False, data_dir: DataDirOption = None) -> None:
-    """Check that exported encoders are what they were when they were exported."""
-    settings = read_settings(data_dir=data_dir)
-    repository = ModelRepository(settings.models_dir)
-    findings = [_verified(manifest, repository) for manifest in _manifests(names, settings)]
-    if as_json:
-        tables.show_json(findings)
-    else:
-        _show_findings(findings)
-    if any(finding.error for finding in findings):
-        raise typer.Exit(FAILED)
+def verify_command(check_parity: CheckParity) -> Callable[..., None]:
+    """The command, given how to load encoders: that is the server's business, and `cli` does not know the server."""
+
+    def verify(names: NamesArgument = None, as_json: tables.JsonOption = False, data_dir: DataDirOption = None) -> None:
+        """Check exported encoders: their files by hash, their vectors against the reference library's."""
+        settings = read_settings(data_dir=data_dir)
+        repository = ModelRepository(settings.models_dir)
+        manifests = _manifests(names, settings)
+        changed = {manifest.name: error for manifest in manifests if (error := _changed(manifest, repository))}
+        whole = check_parity(settings, [manifest for manifest in manifests if manifest.name not in changed])
+        checked = {finding.name: finding for finding in whole}
+        findings = [checked.get(one.name) or Finding(one.name, {}, changed[one.name]) for one in manifests]
+        if as_json:
+            tables.show_json(findings)
+        else:
+            _show_findings(findings)
+        if any(finding.error for finding in findings):
+            raise typer.Exit(FAILED)
+
+    return verify
 
 
 def _manifests(names: list[str] | None, settings: Settings) -> list[Manifest]:
@@ -147,12 +163,12 @@ def _listed(manifest: Manifest, repository: ModelRepository) -> ListedModel:
     )
 
 
-def _verified(manifest: Manifest, repository: ModelRepository) -> Finding:
+def _changed(manifest: Manifest, repository: ModelRepository) -> str | None:
     try:
         verify_hashes(manifest, repository)
     except ModelError as error:
-        return Finding(manifest.name, error.message)
-    return Finding(manifest.name, None)
+        return error.message
+    return None
 
 
 def _show_models(rows: list[ListedModel]) -> None:
@@ -175,5 +191,7 @@ def _show_models(rows: list[ListedModel]) -> None:
 def _show_findings(findings: list[Finding]) -> None:
     table = tables.table(tables.column("name"), tables.column("finding"))
     for finding in findings:
-        table.add_row(finding.name, finding.error or "as exported", style="red" if finding.error else None)
+        cosines = ", ".join(f"{tower} {cosine:.6f}" for tower, cosine in finding.lowest_cosines.items())
+        verdict = finding.error or f"as exported; lowest cosine to the reference: {cosines}"
+        table.add_row(finding.name, verdict, style="red" if finding.error else None)
     tables.show(table)
