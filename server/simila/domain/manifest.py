@@ -133,5 +133,5 @@ def read_manifest(path: Path) -> Manifest:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return Manifest.model_validate({**table, "folder": path.parent})
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise InvalidManifest(f"manifest {path.name}: {error}") from error

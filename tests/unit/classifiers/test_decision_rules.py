@@ -109,7 +109,7 @@ def is_clear(examples, labels, queries):
     return bool((distances[:, 1] - distances[:, 0] > FLOAT64_VALUES).all())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(seed=SEEDS, sizes=st.lists(st.integers(1, 8), min_size=2, max_size=10), spread=st.sampled_from([0.01, 0.5, 5.0]))
 def test_nearest_mean_agrees_with_scikit_learn_on_random_classes(seed, sizes, spread):
     random = np.random.default_rng(seed)

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from simila.domain.errors import NotExported
+from simila.domain.manifest import Modality
+from simila.domain.model_repository import ModelRepository
+from tiny_manifests import manifest_of, source
+
+MANIFEST = manifest_of(source("weights", b"weights", path="weights.bin"))
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return ModelRepository(tmp_path)
+
+
+def write_record(repository, content):
+    files = repository.tower("tiny", Modality.IMAGE)
+    files.folder.mkdir()
+    files.record.write_bytes(content)
+    return files
+
+
+def record_of(fingerprint):
+    record = {"fingerprint": fingerprint, "precision": "fp32", "onnx_sha256": "0" * 64, "versions": {"torch": "2.13.0"}}
+    return json.dumps(record).encode()
+
+
+def test_a_tower_lies_where_triton_looks(repository, tmp_path):
+    files = repository.tower("tiny", Modality.TEXT)
+    assert files.onnx == tmp_path / "tiny.text" / "1" / "model.onnx"
+    assert files.config == tmp_path / "tiny.text" / "config.pbtxt"
+
+
+def test_a_current_export_is_found(repository):
+    files = write_record(repository, record_of(MANIFEST.fingerprint))
+    assert repository.exported_tower(MANIFEST, Modality.IMAGE) == files
+    assert repository.is_current(MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "encoder tiny is not exported to {root}; run: simila models export tiny"),
+        (
+            record_of("0" * 64),
+            "encoder tiny was exported from another manifest or other weights; run: simila models export tiny",
+        ),
+        (b"{", "encoder tiny: {record} cannot be read ("),
+        (b"{}", "encoder tiny: {record} cannot be read ("),
+    ],
+    ids=["missing", "stale", "torn", "incomplete"],
+)
+def test_an_export_that_is_not_current_names_the_remedy(repository, content, message):
+    if content is not None:
+        write_record(repository, content)
+    with pytest.raises(NotExported) as refused:
+        repository.exported_tower(MANIFEST, Modality.IMAGE)
+    record = repository.tower("tiny", Modality.IMAGE).record
+    assert refused.value.message.startswith(message.format(root=repository.root, record=record))
+    assert refused.value.message.endswith("run: simila models export tiny")
+    assert not repository.is_current(MANIFEST)
