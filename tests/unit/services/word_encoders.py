@@ -1,4 +1,4 @@
-"""Encoders without weights: each text and each image has a random direction of its own, and what was embedded is kept."""
+"""Encoders without weights: each text and image has a random direction of its own; what was embedded is kept."""
 
 import asyncio
 import zlib
