@@ -103,6 +103,12 @@ def test_a_tokenizer_that_only_ends_a_text(tmp_path):
     assert tokenizer.row_of_ids((A, SEP)) == TextRow((A, SEP), 2)
 
 
+def test_one_token_is_not_both_ends_of_a_text(tmp_path):
+    tokenizer = TextTokenizer(write_tokenizer(tmp_path / "tokenizer.json", "[SEP] $A [SEP]"), 6)
+    assert tokenizer.row_of_ids((SEP,)) == TextRow((SEP, SEP, SEP), 3)
+    assert tokenizer.row_of_ids((SEP, SEP)) == TextRow((SEP, SEP), 2)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     path = tmp_path / "tokenizer.json"
