@@ -21,7 +21,9 @@ STATUSES: dict[type[errors.SimilaError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.LimitExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.CannotServe: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
     errors.StorageFailed: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.SimilaError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

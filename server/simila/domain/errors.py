@@ -19,6 +19,8 @@ SimilaError
 │   └── FingerprintMismatch
 ├── NotReady                   try again later
 │   └── CollectionUnavailable
+├── Overloaded                 more work waits than the server takes on
+├── DeadlineExceeded           not done in the time that the caller or the settings allow
 ├── ModelError                 an encoder cannot be fetched, exported or trusted
 │   ├── FetchFailed
 │   ├── HashMismatch
@@ -31,7 +33,7 @@ SimilaError
 `code` is stable and for programs, the message is for people, `param` names the part of the request that is at fault.
 """
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 
 class SimilaError(Exception):
@@ -43,10 +45,6 @@ class SimilaError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
-
-    def at(self, param: str) -> Self:
-        """The same error, naming the part of the request it belongs to."""
-        return type(self)(self.message, param=param)
 
 
 class InvalidInput(SimilaError):
@@ -119,6 +117,20 @@ class NotReady(SimilaError):
 
 class CollectionUnavailable(NotReady):
     code = "collection_unavailable"
+
+
+class Overloaded(SimilaError):
+    """`retry_after_seconds` is when the work that waits now should be done."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 1.0, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineExceeded(SimilaError):
+    code = "deadline_exceeded"
 
 
 class ModelError(SimilaError):

@@ -44,6 +44,22 @@ Source = Input | VectorInput
 
 
 @dataclass(frozen=True)
+class Timings:
+    """Where the time of a request went; of parts that ran side by side the slowest counts."""
+
+    preprocess_seconds: float = 0.0  # decoding, tokenising, and waiting for a thread to do it
+    queue_seconds: float = 0.0  # until the first of its rows began to run
+    inference_seconds: float = 0.0  # from then until the last of them was done
+
+    def beside(self, other: "Timings") -> "Timings":
+        return Timings(
+            max(self.preprocess_seconds, other.preprocess_seconds),
+            max(self.queue_seconds, other.queue_seconds),
+            max(self.inference_seconds, other.inference_seconds),
+        )
+
+
+@dataclass(frozen=True)
 class Embedded:
     """The vectors of a list of inputs, position by position.
 
@@ -54,3 +70,4 @@ class Embedded:
     tokens: tuple[int, ...]  # read by the encoder, special tokens included; 0 for an image
     truncated: tuple[bool, ...]
     failures: Mapping[int, SimilaError]
+    timings: Timings = Timings()

@@ -41,6 +41,12 @@ class ImageTower(_Table):
     input_name: str = "pixels"
     output_name: str = "embedding"
 
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.resize_shorter_edge_pixels < self.size_pixels:
+            raise ValueError("resize_shorter_edge_pixels is less than size_pixels, so nothing could fill the square")
+        return self
+
 
 class TextTower(_Table):
     """How a text becomes token ids. `context_length_tokens` counts the special tokens too."""

@@ -13,9 +13,12 @@ ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
-# A sliver of 1 x 50,000,000 pixels, scaled whole, would take terabytes. Beyond this only the part that is kept is
+# A sliver of 1 x 65,000 pixels, scaled whole, would take gigabytes. Beyond this only the part that is kept is
 # scaled; Pillow then rounds in another order, which moves pixels by up to two grey levels.
 MOST_SCALED_PIXELS_PER_KEPT = 16
+
+# JPEG's own limit. Pillow keeps a pointer for each row, so a column of 50,000,000 pixels would take a gigabyte.
+LONGEST_EDGE_PIXELS = 65_535
 
 # Pillow's own limit warns where ours refuses; ours is a setting.
 Image.MAX_IMAGE_PIXELS = None
@@ -27,7 +30,7 @@ def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
     """Decode, turn upright, scale and crop one image to `uint8 [3, size, size]`.
 
     Raises:
-        LimitExceeded: its header declares more than `max_pixels`; nothing is decoded then.
+        LimitExceeded: its header declares more than `max_pixels`, or too long an edge; nothing is decoded then.
         InvalidImage: it is not of `ACCEPTED_FORMATS`, damaged or cut short.
 
     """
@@ -43,6 +46,8 @@ def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
+    if max(image.size) > LONGEST_EDGE_PIXELS:
+        raise LimitExceeded(f"an edge of the image has {max(image.size)} pixels, more than {LONGEST_EDGE_PIXELS}")
     if image.width * image.height > max_pixels:
         raise LimitExceeded(
             f"the image is {image.width} x {image.height} pixels, more than the limit of {max_pixels} pixels"

@@ -25,7 +25,7 @@ TOWER = ImageTower(
 )
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8))
 NOT_ACCEPTED = "not an image of an accepted format (JPEG, PNG, WEBP, GIF, BMP, TIFF)"
-BOMB_BYTES = 200_000_000
+BOMB_BYTES = 65_000_000
 
 
 def encoded(image, kind, **options):
@@ -177,7 +177,7 @@ def test_an_orientation_that_does_not_exist_is_none():
 
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_sliver_shows_its_middle_and_is_fast(transposed):
-    grey = np.zeros((1, 200_000), dtype=np.uint8)
+    grey = np.zeros((1, 65_000), dtype=np.uint8)
     grey[0, 99_990:100_010] = 200
     content = encoded(Image.fromarray(grey.T if transposed else grey), "PNG")
     started = time.perf_counter()
