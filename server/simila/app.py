@@ -92,6 +92,8 @@ def _engine_options(settings: Settings) -> EngineOptions:
         max_batch_items=engine.max_batch_items,
         max_batch_tokens=engine.max_batch_tokens,
         max_image_pixels=settings.limits.max_image_pixels,
+        max_queue_seconds=engine.max_queue_seconds,
+        workers=engine.workers,
     )
 
 

@@ -30,9 +30,13 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    threads: int = Field(default=0, ge=0, description="Threads of one ONNX Runtime session; 0 takes every core.")
+    workers: int = Field(
+        default=0, ge=0, description="Threads that run one tower's batches side by side; 0: one a core."
+    )
+    threads: int = Field(default=1, ge=0, description="Threads within one run of ONNX Runtime; 0 takes every core.")
     max_batch_items: int = Field(default=32, gt=0, description="Most rows in one batch.")
-    max_batch_tokens: int = Field(default=2048, gt=0, description="Most padded tokens in one batch of texts.")
+    max_batch_tokens: int = Field(default=256, gt=0, description="Most padded tokens in one batch of texts.")
+    max_queue_seconds: float = Field(default=5.0, gt=0, description="Refuse requests that would wait longer than this.")
     preprocess_threads: int = Field(default=0, ge=0, description="Threads that decode and tokenise; 0: one a core.")
     cached_labels: int = Field(default=10_000, ge=0, description="Label vectors kept for zero-shot classification.")
 

@@ -1,11 +1,50 @@
-"""Logs."""
+"""Logs and metrics."""
 
 import logging
+from collections.abc import Callable
+
+from prometheus_client import Gauge, Histogram
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 QUIET = ("uvicorn", "httpx", "faiss")
 # Warnings are about inputs, for instance damaged EXIF in an image that can be decoded all the same.
 SILENT = "py.warnings"
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TOWER = ("encoder", "tower")
+
+HTTP_SECONDS = Histogram("simila_http_seconds", "Time to answer a request.", ("route", "status"), buckets=SECONDS)
+PREPROCESS_SECONDS = Histogram("simila_preprocess_seconds", "Decoding or tokenising a request.", TOWER, buckets=SECONDS)
+QUEUE_SECONDS = Histogram("simila_queue_seconds", "Until a request's first row began to run.", TOWER, buckets=SECONDS)
+INFERENCE_SECONDS = Histogram("simila_inference_seconds", "From then until its last was done.", TOWER, buckets=SECONDS)
+BATCH_ROWS = Histogram("simila_batch_rows", "Rows in a batch.", TOWER, buckets=ROWS)
+BATCH_SECONDS = Histogram("simila_batch_seconds", "Time to run a batch.", TOWER, buckets=SECONDS)
+WORK_IN_FLIGHT = Gauge("simila_work_in_flight", "Tokens or images that are taken on and not done.", TOWER)
+
+
+class TowerMetrics:
+    """The metrics of one tower, found once."""
+
+    def __init__(self, encoder: str, tower: str) -> None:
+        self._preprocess_seconds = PREPROCESS_SECONDS.labels(encoder, tower)
+        self._queue_seconds = QUEUE_SECONDS.labels(encoder, tower)
+        self._inference_seconds = INFERENCE_SECONDS.labels(encoder, tower)
+        self._batch_rows = BATCH_ROWS.labels(encoder, tower)
+        self._batch_seconds = BATCH_SECONDS.labels(encoder, tower)
+        self._work_in_flight = WORK_IN_FLIGHT.labels(encoder, tower)
+
+    def watch(self, work_in_flight: Callable[[], float]) -> None:
+        self._work_in_flight.set_function(work_in_flight)
+
+    def request(self, *, preprocess_seconds: float, queue_seconds: float, inference_seconds: float) -> None:
+        self._preprocess_seconds.observe(preprocess_seconds)
+        self._queue_seconds.observe(queue_seconds)
+        self._inference_seconds.observe(inference_seconds)
+
+    def batch(self, rows: int, seconds: float) -> None:
+        self._batch_rows.observe(rows)
+        self._batch_seconds.observe(seconds)
 
 
 def configure_logging(level: str) -> None:

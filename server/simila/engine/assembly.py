@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from simila.domain.errors import ModelError, SimilaError
-from simila.domain.inputs import Embedded
+from simila.domain.inputs import Embedded, Timings
 from simila.domain.vectors import Float32
 from simila.engine.micro_batcher import MicroBatcher
 
@@ -21,17 +21,23 @@ async def assemble(
     rows: Sequence[Row | SimilaError],
     *,
     tokens: Sequence[int],
-    truncated: Sequence[bool] | None = None,
+    truncated: Sequence[bool],
+    preprocess_seconds: float,
 ) -> Embedded:
     """Run the rows that are good and put every vector and every error at its input's position."""
     failures = {position: row for position, row in enumerate(rows) if isinstance(row, SimilaError)}
     positions = [position for position in range(len(rows)) if position not in failures]
-    vectors = np.zeros((len(rows), batcher.dimension), dtype=np.float32)
-    if positions:
-        batched = await batcher.submit([row for row in rows if not isinstance(row, SimilaError)])
+    if not positions:
+        vectors = np.zeros((len(rows), batcher.dimension), dtype=np.float32)
+        return Embedded(vectors, tuple(tokens), tuple(truncated), failures, Timings(preprocess_seconds))
+    batched = await batcher.submit([row for row in rows if not isinstance(row, SimilaError)])
+    vectors = batched.vectors
+    if failures:
+        vectors = np.zeros((len(rows), batcher.dimension), dtype=np.float32)
         vectors[positions] = batched.vectors
-        failures |= {positions[index]: _as_simila_error(error) for index, error in batched.failures.items()}
-    return Embedded(vectors, tuple(tokens), tuple(truncated or [False] * len(rows)), failures)
+    failures |= {positions[index]: _as_simila_error(error) for index, error in batched.failures.items()}
+    timings = Timings(preprocess_seconds, batched.queue_seconds, batched.inference_seconds)
+    return Embedded(vectors, tuple(tokens), tuple(truncated), failures, timings)
 
 
 def finite(vectors: Float32) -> Float32:

@@ -8,8 +8,10 @@ import numpy as np
 
 from simila.domain.errors import LimitExceeded, SimilaError, UnsupportedModality
 from simila.domain.golden import Certificate, GoldenSet, certify
-from simila.domain.inputs import Embedded, ImageInput, Input, TextInput
+from simila.domain.inputs import Embedded, ImageInput, Input, TextInput, Timings
 from simila.domain.manifest import Manifest, Modality
+from simila.engine.cached_tower import CachedTower, Tower
+from simila.engine.vector_cache import VectorCache
 
 ONE_GREY_PIXEL_PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b"
@@ -30,28 +32,23 @@ class RunningTower(Protocol):
 
 
 class Encoder:
-    """The towers of one manifest, running."""
+    """The towers of one manifest, running, behind `cache` if there is one."""
 
-    def __init__(self, manifest: Manifest, towers: Mapping[Modality, RunningTower]) -> None:
+    def __init__(
+        self, manifest: Manifest, towers: Mapping[Modality, RunningTower], cache: VectorCache | None = None
+    ) -> None:
         self.manifest = manifest
         self._towers = towers
+        self._served: Mapping[Modality, Tower] = towers
+        if cache:
+            self._served = {modality: CachedTower(tower, cache, manifest) for modality, tower in towers.items()}
 
     async def embed(self, inputs: Sequence[Input], *, truncate: bool = True) -> Embedded:
         """Embed texts and images side by side; an input that cannot be embedded fails alone."""
-        positions = {
-            modality: [position for position, entry in enumerate(inputs) if entry.modality is modality]
-            for modality in {entry.modality for entry in inputs}
-        }
-        parts = await asyncio.gather(
-            *(
-                self._embed(modality, [inputs[position] for position in chosen], truncate=truncate)
-                for modality, chosen in positions.items()
-            )
-        )
-        return _merge(len(inputs), self.manifest.dimension, list(zip(positions.values(), parts, strict=True)))
+        return await self._embed_through(self._served, inputs, truncate=truncate)
 
     async def check_parity(self, golden: GoldenSet) -> Certificate:
-        """Embed the golden inputs and compare them with the reference library's vectors.
+        """Embed the golden inputs, past the cache, and compare them with the reference library's vectors.
 
         Inputs over this server's limits are left out: they are never served.
 
@@ -59,9 +56,8 @@ class Encoder:
             SimilaError: another input cannot be embedded.
 
         """
-        embedded = await self.embed(
-            [TextInput(entry) if isinstance(entry, str) else ImageInput(entry) for entry in golden.inputs]
-        )
+        inputs = [TextInput(entry) if isinstance(entry, str) else ImageInput(entry) for entry in golden.inputs]
+        embedded = await self._embed_through(self._towers, inputs, truncate=True)
         served = [p for p in range(len(golden.inputs)) if not isinstance(embedded.failures.get(p), LimitExceeded)]
         for position in served:
             if position in embedded.failures:
@@ -74,13 +70,14 @@ class Encoder:
         return certify(checked, embedded.vectors[served], self.manifest.parity_floor)
 
     async def check_alive(self) -> None:
-        """Run one real inference through every tower.
+        """Run one real inference through every tower, past the cache.
 
         Raises:
             SimilaError: a tower failed.
 
         """
-        embedded = await self.embed([CANARIES[modality] for modality in self.manifest.modalities])
+        canaries = [CANARIES[modality] for modality in self.manifest.modalities]
+        embedded = await self._embed_through(self._towers, canaries, truncate=True)
         for error in embedded.failures.values():
             raise error
 
@@ -88,11 +85,27 @@ class Encoder:
         for tower in self._towers.values():
             tower.close()
 
-    async def _embed(self, modality: Modality, inputs: Sequence[Input], *, truncate: bool) -> Embedded:
-        tower = self._towers.get(modality)
-        if tower is None:
+    async def _embed_through(
+        self, towers: Mapping[Modality, Tower], inputs: Sequence[Input], *, truncate: bool
+    ) -> Embedded:
+        positions = {
+            modality: [position for position, entry in enumerate(inputs) if entry.modality is modality]
+            for modality in {entry.modality for entry in inputs}
+        }
+        parts = await asyncio.gather(
+            *(
+                self._embed_part(towers, modality, [inputs[position] for position in chosen], truncate=truncate)
+                for modality, chosen in positions.items()
+            )
+        )
+        return _merge(len(inputs), self.manifest.dimension, list(zip(positions.values(), parts, strict=True)))
+
+    async def _embed_part(
+        self, towers: Mapping[Modality, Tower], modality: Modality, inputs: Sequence[Input], *, truncate: bool
+    ) -> Embedded:
+        if modality not in towers:
             return self._refuse(modality, len(inputs))
-        return await tower.embed(inputs, truncate=truncate)
+        return await towers[modality].embed(inputs, truncate=truncate)
 
     def _refuse(self, modality: Modality, inputs: int) -> Embedded:
         embeds = " and ".join(f"{own}s" for own in self.manifest.modalities)
@@ -107,10 +120,12 @@ def _merge(inputs: int, dimension: int, parts: Sequence[tuple[Sequence[int], Emb
     tokens = [0] * inputs
     truncated = [False] * inputs
     failures: dict[int, SimilaError] = {}
+    timings = Timings()
     for positions, part in parts:
+        timings = timings.beside(part.timings)
         vectors[positions] = part.vectors
         failures |= {positions[index]: error for index, error in part.failures.items()}
         for index, position in enumerate(positions):
             tokens[position] = part.tokens[index]
             truncated[position] = part.truncated[index]
-    return Embedded(vectors, tuple(tokens), tuple(truncated), failures)
+    return Embedded(vectors, tuple(tokens), tuple(truncated), failures, timings)

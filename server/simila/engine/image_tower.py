@@ -3,17 +3,21 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from time import perf_counter
 
 import numpy as np
 
 from simila.backends import Backend
 from simila.domain.errors import SimilaError
 from simila.domain.inputs import Embedded, ImageInput
-from simila.domain.manifest import ImageTower, Manifest
+from simila.domain.manifest import ImageTower, Manifest, Modality
 from simila.domain.vectors import Float32
+from simila.engine.admission import Admission
 from simila.engine.assembly import assemble, finite
-from simila.engine.micro_batcher import BatchLimits, MicroBatcher
+from simila.engine.micro_batcher import BatchReport, MicroBatcher
+from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.images import ImageRow, image_row
+from simila.telemetry import TowerMetrics
 
 
 class RunningImageTower:
@@ -28,27 +32,53 @@ class RunningImageTower:
         pool: Executor,
         max_image_pixels: int,
         max_batch_items: int,
+        max_queue_seconds: float,
+        workers: int,
     ) -> None:
         self._tower = tower
         self._backend = backend
         self._pool = pool
         self._max_image_pixels = max_image_pixels
+        self._metrics = TowerMetrics(manifest.name, Modality.IMAGE)
+        self._admission = Admission(most_wait_seconds=max_queue_seconds, fair_share=max_batch_items, workers=workers)
+        self._metrics.watch(lambda: self._admission.units_in_flight)
         self._batcher = MicroBatcher(
             f"{manifest.name}.image",
             self._run,
             length=lambda _: 1,
             dimension=manifest.dimension,
             limits=BatchLimits(max_batch_items, padded_length=max_batch_items),
+            workers=workers,
+            observe=self._observe,
         )
 
     async def embed(self, inputs: Sequence[ImageInput], *, truncate: bool) -> Embedded:  # noqa: ARG002  texts only
-        loop = asyncio.get_running_loop()
-        decoding = [loop.run_in_executor(self._pool, self._row, image) for image in inputs]
-        rows = await asyncio.gather(*decoding)
-        return await assemble(self._batcher, rows, tokens=[0] * len(rows))
+        """Decode, batch and run; a bad image fails alone.
+
+        Raises:
+            Overloaded: see `Admission`.
+
+        """
+        with self._admission.admit(len(inputs)):
+            began_at = perf_counter()
+            loop = asyncio.get_running_loop()
+            rows = await asyncio.gather(*(loop.run_in_executor(self._pool, self._row, image) for image in inputs))
+            embedded = await assemble(
+                self._batcher,
+                rows,
+                tokens=(0,) * len(rows),
+                truncated=(False,) * len(rows),
+                preprocess_seconds=perf_counter() - began_at,
+            )
+            self._metrics.request(**vars(embedded.timings))
+            return embedded
 
     def close(self) -> None:
         self._batcher.close()
+
+    def _observe(self, report: BatchReport) -> None:
+        self._admission.measured(report.padded_length, report.seconds)
+        self._metrics.batch(report.rows, report.seconds)
 
     def _row(self, image: ImageInput) -> ImageRow | SimilaError:
         try:

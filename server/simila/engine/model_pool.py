@@ -16,8 +16,8 @@ from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
 from simila.engine.encoder import Encoder, RunningTower
 from simila.engine.image_tower import RunningImageTower
-from simila.engine.micro_batcher import BatchLimits
 from simila.engine.text_tower import RunningTextTower
+from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextTokenizer
 
 logger = logging.getLogger("simila.engine")
@@ -33,11 +33,13 @@ class LoadState(StrEnum):
 class EngineOptions:
     """How encoders are run; 0 threads means one a core."""
 
-    threads: int
-    preprocess_threads: int
-    max_batch_items: int
-    max_batch_tokens: int
-    max_image_pixels: int
+    threads: int = 1
+    preprocess_threads: int = 0
+    max_batch_items: int = 32
+    max_batch_tokens: int = 256
+    max_image_pixels: int = 50_000_000
+    max_queue_seconds: float = 5.0
+    workers: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class ModelPool:
                 pool=self._pool,
                 max_image_pixels=self._options.max_image_pixels,
                 max_batch_items=self._options.max_batch_items,
+                max_queue_seconds=self._options.max_queue_seconds,
+                workers=self._options.workers or os.cpu_count() or 1,
             )
         assert manifest.text
         return RunningTextTower(
@@ -158,6 +162,8 @@ class ModelPool:
             TextTokenizer(files.tokenizer, manifest.text.context_length_tokens),
             pool=self._pool,
             limits=BatchLimits(self._options.max_batch_items, self._options.max_batch_tokens),
+            max_queue_seconds=self._options.max_queue_seconds,
+            workers=self._options.workers or os.cpu_count() or 1,
         )
 
 

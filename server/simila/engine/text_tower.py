@@ -3,17 +3,24 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from time import perf_counter
 
 import numpy as np
 
 from simila.backends import Backend
 from simila.domain.errors import SimilaError, TextTooLong
 from simila.domain.inputs import Embedded, TextInput, TokensInput
-from simila.domain.manifest import Manifest, TextTower
+from simila.domain.manifest import Manifest, Modality, TextTower
 from simila.domain.vectors import Float32
+from simila.engine.admission import Admission
 from simila.engine.assembly import assemble, finite
-from simila.engine.micro_batcher import BatchLimits, MicroBatcher
+from simila.engine.micro_batcher import BatchReport, MicroBatcher
+from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextRow, TextTokenizer
+from simila.telemetry import TowerMetrics
+
+# Good enough to weigh a text before it is tokenised.
+CHARACTERS_PER_TOKEN = 4
 
 
 class RunningTextTower:
@@ -28,31 +35,57 @@ class RunningTextTower:
         *,
         pool: Executor,
         limits: BatchLimits,
+        max_queue_seconds: float,
+        workers: int,
     ) -> None:
         self._tower = tower
         self._backend = backend
         self._tokenizer = tokenizer
         self._pool = pool
+        self._metrics = TowerMetrics(manifest.name, Modality.TEXT)
+        self._admission = Admission(
+            most_wait_seconds=max_queue_seconds, fair_share=limits.padded_length, workers=workers
+        )
+        self._metrics.watch(lambda: self._admission.units_in_flight)
         self._batcher = MicroBatcher(
             f"{manifest.name}.text",
             self._run,
             length=lambda row: len(row.ids),
             dimension=manifest.dimension,
             limits=limits,
+            workers=workers,
+            observe=self._observe,
         )
 
     async def embed(self, inputs: Sequence[TextInput | TokensInput], *, truncate: bool) -> Embedded:
-        """Texts past the context length are cut when `truncate` is true; else each fails with `TextTooLong`."""
-        loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._pool, self._rows, inputs)
-        if not truncate:
-            rows = [self._refused(row) if isinstance(row, TextRow) and row.truncated else row for row in rows]
-        tokens = [len(row.ids) if isinstance(row, TextRow) else 0 for row in rows]
-        truncated = [isinstance(row, TextRow) and row.truncated for row in rows]
-        return await assemble(self._batcher, rows, tokens=tokens, truncated=truncated)
+        """Tokenise, batch and run. Texts past the context length are cut, or else each fails with `TextTooLong`.
+
+        Raises:
+            Overloaded: see `Admission`.
+
+        """
+        with self._admission.admit(sum(map(self._likely_tokens, inputs))):
+            began_at = perf_counter()
+            rows = await asyncio.get_running_loop().run_in_executor(self._pool, self._rows, inputs)
+            preprocess_seconds = perf_counter() - began_at
+            if not truncate:
+                rows = [self._refused(row) if isinstance(row, TextRow) and row.truncated else row for row in rows]
+            embedded = await assemble(
+                self._batcher,
+                rows,
+                tokens=[len(row.ids) if isinstance(row, TextRow) else 0 for row in rows],
+                truncated=[isinstance(row, TextRow) and row.truncated for row in rows],
+                preprocess_seconds=preprocess_seconds,
+            )
+            self._metrics.request(**vars(embedded.timings))
+            return embedded
 
     def close(self) -> None:
         self._batcher.close()
+
+    def _observe(self, report: BatchReport) -> None:
+        self._admission.measured(report.padded_length, report.seconds)
+        self._metrics.batch(report.rows, report.seconds)
 
     def _rows(self, texts: Sequence[TextInput | TokensInput]) -> list[TextRow | SimilaError]:
         strings = [entry.text for entry in texts if isinstance(entry, TextInput)]
@@ -64,6 +97,10 @@ class RunningTextTower:
             return self._tokenizer.row_of_ids(entry.ids)
         except SimilaError as error:
             return error
+
+    def _likely_tokens(self, entry: TextInput | TokensInput) -> int:
+        length = len(entry.text) // CHARACTERS_PER_TOKEN + 2 if isinstance(entry, TextInput) else len(entry.ids)
+        return min(length, self._tower.context_length_tokens)
 
     def _refused(self, row: TextRow) -> TextTooLong:
         return TextTooLong(

@@ -2,15 +2,9 @@ import inspect
 import re
 
 from simila.domain import errors
-from simila.domain.errors import InvalidVector, SimilaError
+from simila.domain.errors import SimilaError
 
 CLASSES = [entry for _, entry in inspect.getmembers(errors, inspect.isclass) if issubclass(entry, SimilaError)]
-
-
-def test_at_keeps_the_kind_and_the_message():
-    error = InvalidVector("no direction").at("input[3]")
-    assert type(error) is InvalidVector
-    assert (error.message, error.param, str(error)) == ("no direction", "input[3]", "no direction")
 
 
 def test_every_error_has_a_code_of_its_own():

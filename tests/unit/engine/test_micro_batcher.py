@@ -1,6 +1,7 @@
 """What a batch holds, and that nobody waits for ever. A row here is its own length and its own vector."""
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simila.domain.errors import ModelError, NotReady
-from simila.engine.micro_batcher import BatchLimits, MicroBatcher
+from simila.engine.micro_batcher import MicroBatcher
+from simila.engine.waiting_rows import BatchLimits
 
 WIDE = BatchLimits(items=100, padded_length=10_000)
 TIMEOUT_SECONDS = 20
@@ -52,7 +54,7 @@ def batcher_of(run, limits=WIDE):
         if isinstance(run, Runs):
             run.go_on.set()
         batcher.close()
-        assert not batcher._thread.is_alive()
+        assert not any(thread.is_alive() for thread in batcher._threads)
 
 
 async def in_time(awaitable):
@@ -129,14 +131,14 @@ def test_like_lengths_go_together():
 
 
 def test_no_batch_is_longer_than_allowed_when_padded():
-    assert batches_of(BatchLimits(8, 60), [10] * 8, [30, 30, 30]) == [[10] * 6, [10, 10], [30, 30], [30]]
+    assert batches_of(BatchLimits(8, 60), [10] * 8, [30, 30, 30]) == [[10] * 6, [30, 30], [10, 10], [30]]
 
 
 def test_a_row_over_the_limit_runs_alone():
     assert batches_of(BatchLimits(8, 60), [61], [100], [5, 5]) == [[61], [100], [5, 5]]
 
 
-def test_the_oldest_row_is_in_the_next_batch_however_odd_its_length():
+def test_the_oldest_row_of_the_next_request_is_in_the_next_batch_however_odd_its_length():
     batches = batches_of(BatchLimits(2, 1000), [500], [7, 7, 7], [500], [7])
     assert batches == [[500, 500], [7, 7], [7, 7]]
 
@@ -261,7 +263,7 @@ def test_close_finishes_what_runs_and_fails_what_waits():
 def test_closing_an_idle_batcher_ends_its_thread_and_may_be_repeated():
     with batcher_of(Runs()) as batcher:
         batcher.close()
-        assert not batcher._thread.is_alive()
+        assert not any(thread.is_alive() for thread in batcher._threads)
 
 
 LENGTHS = st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=12), min_size=1, max_size=12)
@@ -276,14 +278,11 @@ LENGTHS = st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=12), min_s
 )
 def test_every_row_gets_its_own_vector_and_every_batch_keeps_the_limits(first, requests, limits, bad):
     run = Runs(held=True, bad=bad)
-    queues = []  # what waited when a batch was chosen, the oldest first
 
     async def scenario(batcher):
         tasks = await waiting(batcher, [first])
         await run.has_started()
         tasks += await waiting(batcher, *requests)
-        choose = batcher._choose
-        batcher._choose = lambda: queues.append(list(batcher._waiting)) or choose()
         run.go_on.set()
         return await in_time(asyncio.gather(*tasks))
 
@@ -295,8 +294,6 @@ def test_every_row_gets_its_own_vector_and_every_batch_keeps_the_limits(first, r
     for batch in run.batches:
         assert len(batch) <= limits.items
         assert len(batch) == 1 or max(batch) * len(batch) <= limits.padded_length
-    for queue, following in zip(queues, [*queues[1:], []], strict=True):
-        assert queue[0] not in following, "the oldest row was passed over"
 
 
 def test_two_hundred_requests_with_random_cancels_leave_nothing_hanging():
@@ -326,7 +323,7 @@ def test_two_hundred_requests_with_random_cancels_leave_nothing_hanging():
 
     with batcher_of(run, BatchLimits(8, 200)) as batcher:
         assert asyncio.run(scenario(batcher)).vectors.tolist() == [[1, -1]]
-        assert batcher._waiting == []
+        assert len(batcher._waiting) == 0
 
 
 def test_requests_from_several_event_loops_share_one_batcher():
@@ -336,3 +333,47 @@ def test_requests_from_several_event_loops_share_one_batcher():
     with batcher_of(Runs()) as batcher, ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda row: serve(batcher, row), range(1, 40)))
     assert answers == [[[row, -row]] for row in range(1, 40)]
+
+
+def test_workers_run_batches_side_by_side_and_share_what_waits():
+    both_run = threading.Barrier(2, timeout=TIMEOUT_SECONDS)
+
+    def run(rows):
+        both_run.wait()  # one worker alone would never get past it
+        return np.array([[row, -row] for row in rows], dtype=np.float32)
+
+    batcher = MicroBatcher("test", run, length=lambda row: row, dimension=2, limits=WIDE, workers=2)
+    with contextlib.closing(batcher):
+        answer = asyncio.run(in_time(batcher.submit([1, 2, 3, 4])))
+    assert answer.vectors.tolist() == [[1, -1], [2, -2], [3, -3], [4, -4]]
+
+
+def test_a_request_of_one_row_is_not_behind_all_the_rows_of_a_large_one():
+    batches = batches_of(BatchLimits(2, 1000), list(range(100, 120)), [500])
+    assert [500] in batches[:2]
+
+
+def test_timings_tell_waiting_from_running():
+    run = Runs(held=True)
+
+    async def scenario(batcher):
+        (first,) = await waiting(batcher, [1])
+        await run.has_started()
+        (second,) = await waiting(batcher, [2])
+        await asyncio.sleep(0.1)
+        run.go_on.set()
+        return await in_time(asyncio.gather(first, second))
+
+    with batcher_of(run) as batcher:
+        first, second = asyncio.run(scenario(batcher))
+    assert first.queue_seconds < 0.1 <= first.inference_seconds
+    assert second.inference_seconds < 0.1 <= second.queue_seconds
+
+
+def test_each_batch_is_reported():
+    reports = []
+    batcher = MicroBatcher("test", Runs(), length=lambda row: row, dimension=2, limits=WIDE, observe=reports.append)
+    with contextlib.closing(batcher):
+        asyncio.run(in_time(batcher.submit([3, 5])))
+    assert [(report.rows, report.padded_length) for report in reports] == [(2, 10)]
+    assert 0 < reports[0].seconds < TIMEOUT_SECONDS

@@ -176,14 +176,17 @@ def test_an_orientation_that_does_not_exist_is_none():
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_sliver_shows_its_middle_and_is_fast(transposed):
+def test_a_sliver_shows_its_middle(transposed):
     grey = np.zeros((1, 65_000), dtype=np.uint8)
-    grey[0, 99_990:100_010] = 200
+    grey[0, 32_490:32_510] = 200
     content = encoded(Image.fromarray(grey.T if transposed else grey), "PNG")
-    started = time.perf_counter()
     row = row_of(content)
-    assert time.perf_counter() - started < 1
     assert np.unique(row).tolist() == [200]
+
+
+def test_an_edge_past_the_limit_is_refused():
+    with pytest.raises(LimitExceeded, match="an edge of the image has 65536 pixels, more than 65535"):
+        row_of(encoded(Image.new("L", (1, 65_536)), "PNG"))
 
 
 def test_a_row_is_contiguous_and_channels_come_red_green_blue():
