@@ -29,7 +29,7 @@ def test_work_is_taken_on_up_to_the_limit_and_given_back():
     assert made.units_in_flight == 0
 
 
-def test_a_full_tower_refuses_and_says_when_to_come_again():
+def test_a_full_tower_refuses_and_says_when_to_come_again(hold):
     made = admission()
     for _ in range(5):
         hold(made, 50)
@@ -40,14 +40,14 @@ def test_a_full_tower_refuses_and_says_when_to_come_again():
     assert "work for 1.2 s waits already; the limit is 1 s (SIMILA_ENGINE__MAX_QUEUE_SECONDS)" in refused.value.message
 
 
-def test_a_large_request_counts_with_its_fair_share():
+def test_a_large_request_counts_with_its_fair_share(hold):
     made = admission()
     hold(made, 1500)  # 7.5 s of work, of which others wait for 0.25 s
     hold(made, 1)
     assert made.units_in_flight == 1501
 
 
-def test_ten_times_the_limit_is_too_much_however_large_the_requests():
+def test_ten_times_the_limit_is_too_much_however_large_the_requests(hold):
     made = admission()
     hold(made, 2500)
     with pytest.raises(Overloaded) as refused:
@@ -55,7 +55,7 @@ def test_ten_times_the_limit_is_too_much_however_large_the_requests():
     assert refused.value.retry_after_seconds == pytest.approx(2.5)
 
 
-def test_what_is_refused_is_not_counted():
+def test_what_is_refused_is_not_counted(hold):
     made = admission()
     hold(made, 2500)
     with pytest.raises(Overloaded):
@@ -70,7 +70,7 @@ def test_an_error_gives_the_work_back():
     assert made.units_in_flight == 0
 
 
-def test_the_rate_follows_what_is_measured():
+def test_the_rate_follows_what_is_measured(hold):
     made = admission()
     for _ in range(100):
         made.measured(units=100, seconds=10.0)  # ten times slower now
@@ -79,7 +79,7 @@ def test_the_rate_follows_what_is_measured():
         hold(made, 1)
 
 
-def test_nothing_is_refused_before_anything_was_measured():
+def test_nothing_is_refused_before_anything_was_measured(hold):
     made = Admission(most_wait_seconds=1.0, fair_share=50, workers=2)
     for _ in range(100):
         hold(made, 1000)
