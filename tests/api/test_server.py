@@ -48,6 +48,7 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
     document = api.get("/openapi.json").json()
     assert set(document["paths"]) == {
         "/healthz",
+        "/metrics",
         "/readyz",
         "/v1/classify",
         "/v1/collections",
