@@ -6,8 +6,11 @@ PARITY_COSINE = 0.9999
 FLOAT32_VALUES = 1e-5
 """Largest difference of two float32 unit vectors, value by value, that come from differently ordered sums."""
 
-SLIVER_GREY_LEVELS = 2
-"""Largest difference of a pixel of a sliver: only what is kept of it is scaled, and rounded in another order."""
+ROUNDED_GREY_LEVELS = 2
+"""Largest difference of a pixel to the reference's: only what is kept is scaled, from a box rounded to float32."""
+
+MOST_ROUNDED_PIXELS = 0.01
+"""Largest share of an image's values that may differ so; where passes of Pillow run in another order, 20 % do."""
 
 BATCH_INVARIANCE_COSINE = 0.99999
 """Least cosine of a text's vector alone to the same text's in a padded batch: sums of float32 in another order."""

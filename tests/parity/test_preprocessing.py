@@ -11,10 +11,10 @@ from transformers import PreTrainedTokenizerFast
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from simila.domain.manifest import Modality
-from simila.preprocessing.images import MOST_SCALED_PIXELS_PER_KEPT, image_row
+from simila.preprocessing.images import image_row
 from simila.preprocessing.texts import TextTokenizer
 from simila_models.catalogue import bundled_manifests
-from tolerances import SLIVER_GREY_LEVELS
+from tolerances import MOST_ROUNDED_PIXELS, ROUNDED_GREY_LEVELS
 
 MAX_PIXELS = 50_000_000
 RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
@@ -72,11 +72,12 @@ IMAGES = {
     "photo.bmp": encoded(COFFEE, "BMP"),
     "one-pixel.png": encoded(CHELSEA.crop((200, 100, 201, 101))),
     "large.jpg": encoded(STRETCHED, "JPEG"),
-}
-SLIVERS = {
-    "wide": encoded(CHELSEA.crop((0, 150, 300, 151))),
-    "tall": encoded(CHELSEA.crop((200, 0, 201, 300))),
-    "banner": encoded(STRETCHED.crop((0, 900, 3000, 980))),
+    "tall.jpg": encoded(STRETCHED.crop((0, 0, 400, 711)), "JPEG"),
+    "taller.jpg": encoded(STRETCHED.crop((1500, 0, 1900, 1900)), "JPEG"),
+    "tall-and-almost-its-width.png": encoded(STRETCHED.crop((1500, 0, 1750, 1900))),
+    "wide-sliver.png": encoded(CHELSEA.crop((0, 150, 300, 151))),
+    "tall-sliver.png": encoded(CHELSEA.crop((200, 0, 201, 300))),
+    "banner.png": encoded(STRETCHED.crop((0, 900, 3000, 980))),
 }
 UGLY_TEXTS = [
     "A plain sentence about a red bicycle leaning on a wall.",
@@ -121,22 +122,18 @@ def reference_row_of_file(content, tower):
     return reference_row(ImageOps.exif_transpose(Image.open(BytesIO(content))), tower)
 
 
-@pytest.mark.parametrize("name", IMAGES)
-def test_pixels_equal_the_reference(name, tower):
-    row = image_row(IMAGES[name], tower, max_pixels=MAX_PIXELS)
+def assert_rounded_alike(row, reference):
+    """All pixels are the reference's, but for a few that another rounding of the box moves by a grey level or two."""
     assert row.dtype == np.uint8
-    np.testing.assert_array_equal(row, reference_row_of_file(IMAGES[name], tower))
+    differences = np.abs(row.astype(int) - reference)
+    assert differences.max() <= ROUNDED_GREY_LEVELS
+    assert np.mean(differences > 0) <= MOST_ROUNDED_PIXELS
 
 
-@pytest.mark.parametrize("name", SLIVERS)
-def test_a_sliver_is_within_two_grey_levels_of_the_reference(name, tower):
-    image = Image.open(BytesIO(SLIVERS[name]))
-    aspect = max(image.size) / min(image.size)
-    kept = (tower.size_pixels / tower.resize_shorter_edge_pixels) ** 2
-    assert aspect > MOST_SCALED_PIXELS_PER_KEPT * kept, "this one is scaled whole"
-    row = image_row(SLIVERS[name], tower, max_pixels=MAX_PIXELS).astype(int)
-    reference = reference_row_of_file(SLIVERS[name], tower)
-    np.testing.assert_allclose(row, reference, rtol=0, atol=SLIVER_GREY_LEVELS)
+@pytest.mark.parametrize("name", IMAGES)
+def test_pixels_are_the_reference(name, tower):
+    row = image_row(IMAGES[name], tower, max_pixels=MAX_PIXELS)
+    assert_rounded_alike(row, reference_row_of_file(IMAGES[name], tower))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -144,7 +141,7 @@ def test_sixteen_bit_grey_is_what_scikit_image_makes_of_it(kind, tower):
     grey = np.asarray(CHELSEA.convert("L")).astype(np.uint16)
     sixteen_bit = grey * 256 + grey[::-1]
     row = image_row(encoded(Image.fromarray(sixteen_bit), kind), tower, max_pixels=MAX_PIXELS)
-    np.testing.assert_array_equal(row, reference_row(Image.fromarray(img_as_ubyte(sixteen_bit)), tower))
+    assert_rounded_alike(row, reference_row(Image.fromarray(img_as_ubyte(sixteen_bit)), tower))
 
 
 def test_sixteen_bit_grey_of_the_other_byte_order(tower):
@@ -152,7 +149,7 @@ def test_sixteen_bit_grey_of_the_other_byte_order(tower):
     sixteen_bit = grey * 256 + grey[::-1]
     big_endian = Image.frombytes("I;16B", CHELSEA.size, sixteen_bit.astype(">u2").tobytes())
     row = image_row(encoded(big_endian, "TIFF"), tower, max_pixels=MAX_PIXELS)
-    np.testing.assert_array_equal(row, reference_row(Image.fromarray(img_as_ubyte(sixteen_bit)), tower))
+    assert_rounded_alike(row, reference_row(Image.fromarray(img_as_ubyte(sixteen_bit)), tower))
 
 
 @pytest.fixture(scope="module")

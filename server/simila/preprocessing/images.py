@@ -12,10 +12,7 @@ from simila.domain.manifest import ImageTower
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-
-# A sliver of 1 x 65,000 pixels, scaled whole, would take gigabytes. Beyond this only the part that is kept is
-# scaled; Pillow then rounds in another order, which moves pixels by up to two grey levels.
-MOST_SCALED_PIXELS_PER_KEPT = 16
+LARGEST_SUPPORT = 2  # pixels that bicubic interpolation reads on either side
 
 # JPEG's own limit. Pillow keeps a pointer for each row, so a column of 50,000,000 pixels would take a gigabyte.
 LONGEST_EDGE_PIXELS = 65_535
@@ -37,7 +34,8 @@ def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
     try:
         with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
             _check_pixels(image, max_pixels)
-            pixels = _resize_and_crop(_rgb(ImageOps.exif_transpose(image)), tower)
+            ImageOps.exif_transpose(image, in_place=True)  # else it copies even what it does not turn
+            pixels = _resize_and_crop(_rgb(image), tower)
     except LimitExceeded:
         raise
     except Exception as error:  # decoders raise whatever hostile bytes make them raise
@@ -63,28 +61,40 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # Pillow would copy what is RGB already
 
 
 def _resize_and_crop(image: Image.Image, tower: ImageTower) -> NDArray[np.uint8]:
-    """Scale the shorter edge, cut the middle: `uint8 [size, size, 3]`."""
-    scaled = _scaled_size(image.width, image.height, tower.resize_shorter_edge_pixels)
+    """Scale the shorter edge, cut the middle, and compute only what is cut: `uint8 [size, size, 3]`.
+
+    Pixels are those of an image that is scaled whole and then cut; because Pillow holds a box in float32, a few of
+    them are rounded otherwise, by one grey level, seldom two.
+    """
     size = tower.size_pixels
-    left, top = (scaled[0] - size) // 2, (scaled[1] - size) // 2
-    square = (left, top, left + size, top + size)
     filter_ = INTERPOLATIONS[tower.interpolation]
-    if scaled[0] * scaled[1] <= MOST_SCALED_PIXELS_PER_KEPT * size * size:
-        return np.asarray(image.resize(scaled, filter_).crop(square))
-    return np.asarray(image.resize((size, size), filter_, box=_unscaled(square, image, scaled)))
+    scaled = _scaled_size(image.width, image.height, tower.resize_shorter_edge_pixels)
+    left, top, right, bottom = _kept_part(image.size, scaled, size)
+    if _rows_first(image.size, (size, size)) and not _rows_first(image.size, scaled):
+        # Bytes are rounded between the two passes, and another order would move pixels by up to five grey levels.
+        margin = LARGEST_SUPPORT * max(1.0, image.height / scaled[1]) + 1
+        first, last = max(0, int(top - margin)), min(image.height, int(bottom + margin) + 1)
+        rows = image.crop((0, first, image.width, last))
+        image = rows.resize((size, rows.height), filter_, box=(left, 0, right, rows.height))
+        left, top, right, bottom = 0, top - first, size, bottom - first
+    return np.asarray(image.resize((size, size), filter_, box=(left, top, right, bottom)))
 
 
-def _unscaled(
-    square: tuple[int, int, int, int], image: Image.Image, scaled: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    """The part of the image that a square of the scaled image shows."""
-    per_column, per_row = image.width / scaled[0], image.height / scaled[1]
-    left, top, right, bottom = square
-    return left * per_column, top * per_row, right * per_column, bottom * per_row
+def _rows_first(size: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Whether Pillow scales the height before the width: where it shrinks by more than twice as many pixels."""
+    fewer_columns, fewer_rows = size[0] - target[0], size[1] - target[1]
+    return fewer_rows > max(0, 2 * fewer_columns)
+
+
+def _kept_part(size: tuple[int, int], scaled: tuple[int, int], kept: int) -> tuple[float, float, float, float]:
+    """The part of the image of which the middle square of the scaled image is made."""
+    per_column, per_row = size[0] / scaled[0], size[1] / scaled[1]
+    left, top = (scaled[0] - kept) // 2, (scaled[1] - kept) // 2
+    return left * per_column, top * per_row, (left + kept) * per_column, (top + kept) * per_row
 
 
 def _scaled_size(width: int, height: int, shorter_edge: int) -> tuple[int, int]:
