@@ -46,7 +46,11 @@ def create_app(settings: Settings) -> FastAPI:
         pool.close()
         catalogue.close()
 
-    return create_api(lifespan, max_body_bytes=settings.limits.max_body_bytes)
+    return create_api(
+        lifespan,
+        max_body_bytes=settings.limits.max_body_bytes,
+        request_timeout_seconds=settings.request_timeout_seconds,
+    )
 
 
 def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[EncoderStatus]:

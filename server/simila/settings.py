@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
     )
+    request_timeout_seconds: float = Field(
+        default=60, gt=0, description="Longest that a request may take; the header X-Request-Timeout goes before it."
+    )
     limits: LimitSettings = Field(default_factory=LimitSettings, description="What one request may ask for.")
     engine: EngineSettings = Field(default_factory=EngineSettings, description="How batches are made and run.")
 

@@ -7,16 +7,22 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from simila import __version__
-from simila.api.errors import DOCUMENTED, register_error_handlers
+from simila.api.deadlines import Deadline
+from simila.api.errors import register_error_handlers
 from simila.api.middleware import BodyLimit
-from simila.api.routes import classification, collections, embeddings, health, items, models
+from simila.api.request_metrics import RequestMetrics
+from simila.api.routes import classification, collections, embeddings, health, items, metrics, models
+
+ROUTES = (embeddings, classification, collections, items, models, health, metrics)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_api(lifespan: Lifespan, *, max_body_bytes: int) -> FastAPI:
+def create_api(lifespan: Lifespan, *, max_body_bytes: int, request_timeout_seconds: float) -> FastAPI:
     """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request."""
     app = FastAPIOffline(
+        # Routes of an included router are matched twice for each request; these come first, and once.
+        routes=[route for module in ROUTES for route in module.router.routes],
         title="Simila",
         version=__version__,
         summary="Image and text vectors, classification and similarity search",
@@ -24,9 +30,8 @@ def create_api(lifespan: Lifespan, *, max_body_bytes: int) -> FastAPI:
         redoc_url=None,
         static_url="/docs-assets",
     )
-    for routes in (embeddings, classification, collections, items, models):
-        app.include_router(routes.router, responses=DOCUMENTED)
-    app.include_router(health.router)
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(Deadline, default_seconds=request_timeout_seconds)
+    app.add_middleware(RequestMetrics)
     register_error_handlers(app)
     return app

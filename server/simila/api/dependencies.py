@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from simila.api.schemas.inputs import InputReader
 from simila.engine.model_pool import ModelPool
@@ -25,8 +25,21 @@ class Services:
     readiness: ReadinessService
 
 
-async def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
+
+
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+async def document_timeout(
+    x_request_timeout: Annotated[
+        float | None,
+        Header(gt=0, description="Seconds after which nobody waits any longer: what is not done is dropped, 504."),
+    ] = None,
+) -> None:
+    """Put into the documentation of all routes what `Deadline` reads before them."""
 
 
 FromServices = Annotated[Services, Depends(_services)]

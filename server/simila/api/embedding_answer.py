@@ -1,35 +1,70 @@
-"""Vectors to JSON, without a Python float a number."""
+"""Vectors to answers, without a Python float a number."""
 
-import base64
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import orjson
+import pybase64
+from fastapi import Response
 
+from simila.api.accept import JSON, OCTETS
+from simila.api.errors import detail_of
+from simila.api.schemas.embeddings import EmbeddingOptions
 from simila.domain.inputs import Embedded
-from simila.domain.vectors import Float32
+from simila.services.embedding import name_failures
+
+HEADERS = {
+    "x-total-time": "Milliseconds from the request's headers to its answer",
+    "x-preprocess-time": "Milliseconds of decoding and tokenising; of parts that ran side by side the slowest counts",
+    "x-queue-time": "Milliseconds until the first of the inputs was run",
+    "x-inference-time": "Milliseconds from then until the last was done",
+    "x-compute-tokens": "Tokens that the encoder read",
+    "x-embedding-count": "Rows, of an answer in octets",
+    "x-embedding-dimensions": "Values of a row, of an answer in octets",
+}
+DOCUMENTED_ANSWER: dict[str, Any] = {
+    "description": "The vectors, in the order of the inputs",
+    "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}},
+    "headers": {
+        name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
+    },
+}
 
 
-def embeddings_json(embedded: Embedded, *, model: str, encoding_format: Literal["float", "base64"]) -> bytes:
-    """The body of `EmbeddingsResponse`."""
+def embeddings_answer(embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, *, octets: bool) -> Response:
+    """`EmbeddingsResponse` as JSON, or rows of little-endian float32 one after the other."""
+    timings = embedded.timings
+    headers = {
+        "x-preprocess-time": milliseconds(timings.preprocess_seconds),
+        "x-queue-time": milliseconds(timings.queue_seconds),
+        "x-inference-time": milliseconds(timings.inference_seconds),
+        "x-compute-tokens": str(sum(embedded.tokens)),
+    }
+    if not octets:
+        return Response(_json(embedded, names, options), headers=headers, media_type=JSON)
+    rows = np.ascontiguousarray(embedded.vectors, dtype="<f4")
+    headers |= {"x-embedding-count": str(rows.shape[0]), "x-embedding-dimensions": str(rows.shape[1])}
+    return Response(rows.tobytes(), headers=headers, media_type=OCTETS)
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}"
+
+
+def _json(embedded: Embedded, names: Sequence[str], options: EmbeddingOptions) -> bytes:
+    vectors: Sequence[Any] = list(embedded.vectors)
+    if options.encoding_format == "base64":
+        rows = np.ascontiguousarray(embedded.vectors, dtype="<f4")
+        vectors = [pybase64.b64encode_as_string(row) for row in rows]
+    entries = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+    for index, truncated in enumerate(embedded.truncated):
+        if truncated:
+            entries[index]["truncated"] = True
+    for index, failure in embedded.failures.items():
+        error = detail_of(name_failures({index: failure}, names)).model_dump()
+        entries[index] = {"object": "embedding", "index": index, "embedding": None, "error": error}
     tokens = sum(embedded.tokens)
-    return orjson.dumps(
-        {
-            "object": "list",
-            "data": [_entry(embedded, index, encoding_format) for index in range(len(embedded.vectors))],
-            "model": model,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        },
-        option=orjson.OPT_SERIALIZE_NUMPY,
-    )
-
-
-def _entry(embedded: Embedded, index: int, encoding_format: Literal["float", "base64"]) -> dict[str, Any]:
-    vector = embedded.vectors[index]
-    embedding = _base64(vector) if encoding_format == "base64" else vector
-    entry = {"object": "embedding", "index": index, "embedding": embedding}
-    return entry | {"truncated": True} if embedded.truncated[index] else entry
-
-
-def _base64(vector: Float32) -> str:
-    return base64.b64encode(np.ascontiguousarray(vector, dtype="<f4").tobytes()).decode()
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    body = {"object": "list", "data": entries, "model": options.model, "usage": usage}
+    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)

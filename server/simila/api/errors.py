@@ -1,6 +1,7 @@
 """Every error's way to the wire: one table of statuses, one body, OpenAI's."""
 
 import logging
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -59,7 +60,9 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         HTTPStatus.NOT_FOUND: "Unknown encoder, collection or item",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Over a byte, pixel or item limit",
         HTTPStatus.UNPROCESSABLE_ENTITY: "Well-formed, but it cannot be served",
+        HTTPStatus.TOO_MANY_REQUESTS: "More work waits than the server takes on; `Retry-After` says when to come back",
         HTTPStatus.SERVICE_UNAVAILABLE: "Not ready: try again later",
+        HTTPStatus.GATEWAY_TIMEOUT: "Not done within the request's deadline",
     }.items()
 }
 
@@ -67,6 +70,19 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 def status_of(error: errors.SimilaError) -> HTTPStatus:
     """The status of the nearest base class in `STATUSES`."""
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def detail_of(error: errors.SimilaError) -> ErrorDetail:
+    """What the wire says of an error."""
+    return _detail(status_of(error), error.message, code=error.code, param=error.param)
+
+
+def error_response(error: errors.SimilaError) -> JSONResponse:
+    """The whole answer to a request that failed."""
+    headers = {}
+    if isinstance(error, errors.Overloaded):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    return _response(status_of(error), error.message, code=error.code, param=error.param, headers=headers)
 
 
 def register_error_handlers(app: FastAPI) -> None:
@@ -81,7 +97,7 @@ async def _simila_error(_: Request, error: Exception) -> JSONResponse:
     status = status_of(error)
     if status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INSUFFICIENT_STORAGE):
         logger.error("%s: %s", error.code, error.message, exc_info=error)
-    return _response(status, error.message, code=error.code, param=error.param)
+    return error_response(error)
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
@@ -113,11 +129,15 @@ async def _unexpected(_: Request, __: Exception) -> JSONResponse:
 def _response(
     status: HTTPStatus, message: str, *, code: str, param: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-    body = ErrorBody(error=ErrorDetail(message=message, type=kind, param=param, code=code))
+    body = ErrorBody(error=_detail(status, message, code=code, param=param))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})}
     return JSONResponse(body.model_dump(), status, headers)
+
+
+def _detail(status: HTTPStatus, message: str, *, code: str, param: str | None) -> ErrorDetail:
+    kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    return ErrorDetail(message=message, type=kind, param=param, code=code)
 
 
 def _param(location: Sequence[int | str]) -> str | None:

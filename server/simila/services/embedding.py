@@ -1,17 +1,24 @@
 """Use case: what is the vector of this?"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
 
 from simila.domain.errors import InvalidInput, SimilaError
 from simila.domain.inputs import Embedded, Input
 from simila.domain.vectors import leading_dimensions
+from simila.engine.encoder import Encoder
 from simila.engine.model_pool import ModelPool
 
 MOST_ERRORS_NAMED = 10
 
+OnError = Literal["fail", "partial"]
+
 
 class EmbeddingService:
-    """Embeds lists of inputs, all or nothing."""
+    """Embeds lists of inputs, all or nothing unless asked for what can be had."""
 
     def __init__(self, pool: ModelPool) -> None:
         self._pool = pool
@@ -19,37 +26,75 @@ class EmbeddingService:
     async def embed(
         self,
         encoder_name: str,
-        inputs: Sequence[Input],
+        inputs: Sequence[Input | SimilaError],
         *,
         truncate: bool = True,
         dimensions: int | None = None,
+        on_error: OnError = "fail",
         field: str = "input",
+        names: Sequence[str] | None = None,
     ) -> Embedded:
-        """Embed every input, or raise one error that names each of those that cannot be, as `field[position]`.
+        """Embed every input, or raise one error that names each of those that cannot be.
+
+        An input is named by `names`, or as `field[position]`; one that could not be read is given as its error. When
+        `on_error` is "partial" and an input succeeds, the others are in the result's `failures` and nothing is raised.
 
         Raises:
             UnknownEncoder, NotReady: see `ModelPool.get`.
             InvalidInput: `dimensions` is more than the encoder has; an input is malformed.
             LimitExceeded, CannotServe: an input is too large, or not for this encoder.
+            Overloaded: too much work waits.
 
         """
         encoder = self._pool.get(encoder_name)
         if dimensions is not None and dimensions > encoder.manifest.dimension:
             message = f"dimensions is {dimensions}; the vectors of {encoder_name} have {encoder.manifest.dimension}"
             raise InvalidInput(message, param="dimensions")
-        embedded = await encoder.embed(inputs, truncate=truncate)
-        if embedded.failures:
-            raise name_failures(embedded.failures, [f"{field}[{position}]" for position in range(len(inputs))])
+        names = names or [f"{field}[{position}]" for position in range(len(inputs))]
+        unreadable = {position: entry for position, entry in enumerate(inputs) if isinstance(entry, SimilaError)}
+        _raise_if_failed(unreadable, names, on_error)
+        embedded = await _embed_readable(encoder, inputs, unreadable, truncate=truncate)
+        _raise_if_failed(embedded.failures, names, on_error)
         if dimensions is None or dimensions == encoder.manifest.dimension:
             return embedded
-        vectors = leading_dimensions(embedded.vectors, dimensions)
-        return Embedded(vectors, embedded.tokens, embedded.truncated, {})
+        return replace(embedded, vectors=leading_dimensions(embedded.vectors, dimensions))
+
+
+def _raise_if_failed(failures: Mapping[int, SimilaError], names: Sequence[str], on_error: OnError) -> None:
+    if failures and (on_error == "fail" or len(failures) == len(names)):
+        raise name_failures(failures, names)
+
+
+async def _embed_readable(
+    encoder: Encoder, inputs: Sequence[Input | SimilaError], unreadable: Mapping[int, SimilaError], *, truncate: bool
+) -> Embedded:
+    """Embed the inputs that are no errors, and put every result and every error at its position."""
+    readable = [entry for entry in inputs if not isinstance(entry, SimilaError)]
+    part = await encoder.embed(readable, truncate=truncate)
+    if not unreadable:
+        return part
+    positions = [position for position in range(len(inputs)) if position not in unreadable]
+    vectors = np.zeros((len(inputs), part.vectors.shape[1]), dtype=np.float32)
+    vectors[positions] = part.vectors
+    tokens, truncated = [0] * len(inputs), [False] * len(inputs)
+    for index, position in enumerate(positions):
+        tokens[position], truncated[position] = part.tokens[index], part.truncated[index]
+    failures = {**unreadable, **{positions[index]: error for index, error in part.failures.items()}}
+    return Embedded(vectors, tuple(tokens), tuple(truncated), failures, part.timings)
 
 
 def name_failures(failures: Mapping[int, SimilaError], names: Sequence[str]) -> SimilaError:
-    """One error for a whole request: of the first failure's kind, with every failing item's name and message."""
+    """One error for a whole request: of the first failure's kind, with every failing item's name and message.
+
+    A failure that has a `param` already says which input it is about.
+    """
     positions = sorted(failures)
-    messages = [f"{names[position]}: {failures[position].message}" for position in positions[:MOST_ERRORS_NAMED]]
+    messages = [_named(failures[position], names[position]) for position in positions[:MOST_ERRORS_NAMED]]
     if len(positions) > MOST_ERRORS_NAMED:
         messages.append(f"and {len(positions) - MOST_ERRORS_NAMED} more")
-    return type(failures[positions[0]])("; ".join(messages), param=names[positions[0]])
+    first = failures[positions[0]]
+    return type(first)("; ".join(messages), param=first.param or names[positions[0]])
+
+
+def _named(failure: SimilaError, name: str) -> str:
+    return failure.message if failure.param else f"{name}: {failure.message}"

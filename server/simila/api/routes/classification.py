@@ -1,21 +1,20 @@
 """`POST /v1/classify`."""
 
-from fastapi import APIRouter
-
 from simila.api.dependencies import FromServices
+from simila.api.router import v1_router
 from simila.api.schemas.classification import ClassifyRequest, ClassifyResponse
 
-router = APIRouter(tags=["classification"])
+router = v1_router("classification")
 
 
-@router.post("/v1/classify", summary="Classify by label names (zero-shot)")
-async def classify(request: ClassifyRequest, services: FromServices) -> ClassifyResponse:
+@router.post("/classify", summary="Classify by label names (zero-shot)")
+async def classify(body: ClassifyRequest, services: FromServices) -> ClassifyResponse:
     """Rank the labels for each input by the encoder's own scale and activation. The shape is Jina's."""
     classified = await services.zero_shot.classify(
-        request.model,
-        services.reader.inputs(request.input),
-        request.labels,
-        templates=request.templates,
-        top_k=request.top_k,
+        body.model,
+        services.reader.inputs(body.input),
+        body.labels,
+        templates=body.templates,
+        top_k=body.top_k,
     )
     return ClassifyResponse.of(classified)

@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from simila.api.dependencies import FromServices
+from simila.api.router import v1_router
 from simila.api.schemas.base import ListBody
 from simila.api.schemas.classification import ClassifyResponse, CollectionClassifyRequest
 from simila.api.schemas.collections import (
@@ -15,7 +16,7 @@ from simila.api.schemas.collections import (
     SearchResponse,
 )
 
-router = APIRouter(prefix="/v1/collections", tags=["collections"])
+router = v1_router("collections", prefix="/collections")
 
 
 @router.put(
@@ -49,16 +50,16 @@ async def delete_collection(name: str, services: FromServices) -> None:
 
 
 @router.post("/{name}/search", summary="Find the items most like a text, an image, a vector or a stored item")
-async def search(name: str, request: SearchRequest, services: FromServices) -> SearchResponse:
+async def search(name: str, body: SearchRequest, services: FromServices) -> SearchResponse:
     """The most similar items first. A search by `id` leaves that item out."""
     hits = await services.collections.search(
-        name, request.query(services.reader), limit=request.limit, score_threshold=request.score_threshold
+        name, body.query(services.reader), limit=body.limit, score_threshold=body.score_threshold
     )
     return SearchResponse(results=[HitEntry.of(hit) for hit in hits])
 
 
 @router.post("/{name}/classify", summary="Classify by the collection's labels (nearest mean)")
-async def classify(name: str, request: CollectionClassifyRequest, services: FromServices) -> ClassifyResponse:
+async def classify(name: str, body: CollectionClassifyRequest, services: FromServices) -> ClassifyResponse:
     """Rank the labels by the distance to the mean vector of the items that bear them (Janson et al. 2022)."""
-    classified = await services.collections.classify(name, services.reader.sources(request.input), top_k=request.top_k)
+    classified = await services.collections.classify(name, services.reader.sources(body.input), top_k=body.top_k)
     return ClassifyResponse.of(classified)

@@ -1,27 +1,77 @@
-"""`POST /v1/embeddings`."""
+"""`POST /v1/embeddings`, in JSON or as a form, answered in JSON or in octets."""
 
-from fastapi import APIRouter, Response
+import time
+from collections.abc import Sequence
 
-from simila.api.dependencies import FromServices
-from simila.api.embedding_json import embeddings_json
-from simila.api.schemas.embeddings import EmbeddingsRequest, EmbeddingsResponse
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 
-router = APIRouter(tags=["embeddings"])
+from simila.api.accept import prefers_octets
+from simila.api.dependencies import FromServices, services_of
+from simila.api.direct_route import Handler, direct_handler
+from simila.api.embedding_answer import DOCUMENTED_ANSWER, embeddings_answer, milliseconds
+from simila.api.embeddings_form import FORM, FORM_SCHEMA, read_form
+from simila.api.router import v1_router
+from simila.api.schemas.embeddings import EmbeddingOptions, EmbeddingsRequest, EmbeddingsResponse
+from simila.domain.errors import InvalidInput, SimilaError
+from simila.domain.inputs import Input
+
+
+class _JsonOrForm(APIRoute):
+    """FastAPI tells routes apart by path and method; the media type of the body decides here."""
+
+    def get_route_handler(self) -> Handler:
+        handle_json = direct_handler(self.endpoint, super().get_route_handler())
+
+        async def handle(request: Request) -> Response:
+            began_seconds = time.perf_counter()
+            is_form = request.headers.get("content-type", "").startswith(FORM)
+            response = await (_embed_form(request) if is_form else handle_json(request))
+            response.headers["x-total-time"] = milliseconds(time.perf_counter() - began_seconds)
+            return response
+
+        return handle
+
+
+router = v1_router("embeddings", route_class=_JsonOrForm)
 
 
 @router.post(
-    "/v1/embeddings",
+    "/embeddings",
     summary="Embed texts and images",
     response_model=EmbeddingsResponse,
     response_model_exclude_none=True,
+    responses={200: DOCUMENTED_ANSWER},
+    openapi_extra={"requestBody": {"content": {FORM: {"schema": FORM_SCHEMA}}}},
 )
-async def embed(request: EmbeddingsRequest, services: FromServices) -> Response:
-    """Unit vectors of texts, token ids and images, in the order given. The shape is OpenAI's, with images added."""
-    embedded = await services.embedding.embed(
-        request.model,
-        services.reader.inputs(request.input),
-        truncate=request.truncate,
-        dimensions=request.dimensions,
+async def embed(body: EmbeddingsRequest, services: FromServices, request: Request) -> Response:
+    """Unit vectors of texts, token ids and images, in the order given. The shape is OpenAI's, with images added.
+
+    With `Accept: application/octet-stream` the answer is rows of little-endian float32 instead. As multipart/form-data
+    the inputs are files `image` and texts `input`, in the order of the form.
+    """
+    names = [f"input[{position}]" for position in range(len(body.input))]
+    return await _embed(request, body, services.reader.inputs_or_errors(body.input), names)
+
+
+async def _embed_form(request: Request) -> Response:
+    form = await read_form(request, services_of(request).reader)
+    return await _embed(request, form.options, form.inputs, form.names)
+
+
+async def _embed(
+    request: Request, options: EmbeddingOptions, inputs: Sequence[Input | SimilaError], names: Sequence[str]
+) -> Response:
+    octets = prefers_octets(request.headers.get("accept", ""))
+    if octets and options.on_error == "partial":
+        message = "on_error: octets cannot say which inputs failed; ask for application/json to have 'partial'"
+        raise InvalidInput(message, param="on_error")
+    embedded = await services_of(request).embedding.embed(
+        options.model,
+        inputs,
+        truncate=options.truncate,
+        dimensions=options.dimensions,
+        on_error=options.on_error,
+        names=names,
     )
-    body = embeddings_json(embedded, model=request.model, encoding_format=request.encoding_format)
-    return Response(body, media_type="application/json")
+    return embeddings_answer(embedded, names, options, octets=octets)

@@ -3,20 +3,21 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from simila.api.dependencies import FromServices
+from simila.api.router import v1_router
 from simila.api.schemas.collections import ItemEntry, ItemPage, ItemWithVector, UpsertRequest, UpsertResponse
 
 LARGEST_SEQUENCE = 2**63 - 1
 
-router = APIRouter(prefix="/v1/collections/{name}/items", tags=["items"])
+router = v1_router("items", prefix="/collections/{name}/items")
 
 
 @router.post("", summary="Add or replace items")
-async def upsert(name: str, request: UpsertRequest, services: FromServices) -> UpsertResponse:
+async def upsert(name: str, body: UpsertRequest, services: FromServices) -> UpsertResponse:
     """Embed and store all items, or none. When this answers they are on disk and searchable."""
-    items = [item.new_item(services.reader, position) for position, item in enumerate(request.items)]
+    items = [item.new_item(services.reader, position) for position, item in enumerate(body.items)]
     sequence = await services.collections.upsert(name, items)
     return UpsertResponse(upserted=len(items), sequence=sequence)
 

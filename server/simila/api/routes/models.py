@@ -1,12 +1,11 @@
 """`GET /v1/models`."""
 
-from fastapi import APIRouter
-
 from simila.api.dependencies import FromServices
+from simila.api.router import v1_router
 from simila.api.schemas.base import ListBody
 from simila.api.schemas.models import ModelEntry
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = v1_router("models", prefix="/models")
 
 
 @router.get("", summary="List the encoders with their parity certificates")

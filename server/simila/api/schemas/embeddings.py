@@ -4,27 +4,40 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from simila.api.errors import ErrorDetail
 from simila.api.schemas.base import RequestBody
 from simila.api.schemas.inputs import EmbeddingInputs
 
 
-class EmbeddingsRequest(RequestBody):
+class EmbeddingOptions(RequestBody):
+    """All of a request but what is to be embedded."""
+
     model: str
-    input: EmbeddingInputs
     encoding_format: Literal["float", "base64"] = "float"
+    """How vectors are written in a JSON answer."""
     dimensions: Annotated[int, Field(ge=1)] | None = None
     truncate: bool = True
     """Cut texts at the encoder's context length; `false` refuses them instead."""
+    on_error: Literal["fail", "partial"] = "fail"
+    """`partial` answers as long as one input succeeds; each that fails has its own `error` then."""
     user: str | None = None
 
 
+class EmbeddingsRequest(EmbeddingOptions):
+    input: EmbeddingInputs
+
+
 class EmbeddingEntry(BaseModel):
-    """One vector. In base64 it is little-endian float32; `truncated` is there only when the text was cut."""
+    """One vector. In base64 it is little-endian float32; `truncated` is there only when the text was cut.
+
+    With `on_error: "partial"`, `embedding` is null where the input failed, and `error` says why.
+    """
 
     object: Literal["embedding"] = "embedding"
     index: int
-    embedding: list[float] | str
+    embedding: list[float] | str | None
     truncated: Literal[True] | None = None
+    error: ErrorDetail | None = None
 
 
 class Usage(BaseModel):

@@ -1,13 +1,14 @@
 """How texts, tokens, images and vectors come in, and how each becomes an input of the domain."""
 
-import base64
 import binascii
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
+import pybase64
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from simila.api.schemas.base import RequestBody
-from simila.domain.errors import InvalidImage, InvalidInput, LimitExceeded
+from simila.domain.errors import InvalidImage, LimitExceeded, SimilaError
 from simila.domain.inputs import ImageInput, Input, Source, TextInput, TokensInput, VectorInput
 
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -85,20 +86,27 @@ class InputReader:
         self._max_image_bytes = max_image_bytes
         self._max_text_characters = max_text_characters
 
-    def inputs(self, values: "list[EmbeddingInput]") -> list[Input]:
+    def inputs(self, values: "Sequence[EmbeddingInput]") -> list[Input]:
         """Read the inputs of an embedding or classification request; errors name `input[position]`."""
-        self._check_count(len(values))
-        return [self._embeddable(value, f"input[{position}]") for position, value in enumerate(values)]
+        self.check_count(len(values))
+        return [self._embeddable(value, position) for position, value in enumerate(values)]
 
-    def sources(self, values: "list[SourceInput]") -> list[Source]:
+    def inputs_or_errors(self, values: "Sequence[EmbeddingInput]") -> list[Input | SimilaError]:
+        """Like `inputs`, with the error of each input that cannot be read in its place."""
+        self.check_count(len(values))
+        return list(self._each(values))
+
+    def sources(self, values: "Sequence[SourceInput]") -> list[Source]:
         """Read inputs that may be vectors too; errors name `input[position]`."""
-        self._check_count(len(values))
+        self.check_count(len(values))
         return [
-            VectorInput(value.vector)
-            if isinstance(value, VectorItem)
-            else self._embeddable(value, f"input[{position}]")
+            VectorInput(value.vector) if isinstance(value, VectorItem) else self._embeddable(value, position)
             for position, value in enumerate(values)
         ]
+
+    def string(self, value: str, param: str) -> TextInput | ImageInput:
+        """A data URI of an image, or a text."""
+        return self.image(value, param) if value.startswith(DATA_URI_PREFIX) else self.text(value, param)
 
     def text(self, text: str, param: str) -> TextInput:
         if len(text) > self._max_text_characters:
@@ -107,11 +115,6 @@ class InputReader:
                 " (SIMILA_LIMITS__MAX_TEXT_CHARACTERS)",
                 param=param,
             )
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            message = f"{param}: the text has a lone surrogate at character {error.start}, which is no Unicode text"
-            raise InvalidInput(message, param=param) from error
         return TextInput(text)
 
     def image(self, encoded: str, param: str) -> ImageInput:
@@ -123,27 +126,42 @@ class InputReader:
         if header and not (comma and header.endswith(";base64")):
             message = f"{param}: a data URI has the form data:image/png;base64,…"
             raise InvalidImage(message, param=param)
-        if len(rest) * 3 // 4 > self._max_image_bytes + 2:
-            raise LimitExceeded(
-                f"{param}: the image has about {len(rest) * 3 // 4} bytes, more than the limit of"
-                f" {self._max_image_bytes} (SIMILA_LIMITS__MAX_IMAGE_BYTES)",
-                param=param,
-            )
+        self._check_image_bytes(len(rest) * 3 // 4 - 2, param)
         try:
-            return ImageInput(base64.b64decode(rest, validate=True))
+            return ImageInput(pybase64.b64decode(rest, validate=True))
         except (binascii.Error, ValueError) as error:
             raise InvalidImage(f"{param}: malformed base64: {error}", param=param) from error
 
-    def _embeddable(self, value: str | list[int] | TextItem | ImageItem, param: str) -> Input:
-        if isinstance(value, ImageItem):
-            return self.image(value.image, f"{param}.image")
-        if isinstance(value, TextItem):
-            return self.text(value.text, f"{param}.text")
-        if isinstance(value, list):
-            return TokensInput(tuple(value))
-        return self.image(value, param) if value.startswith(DATA_URI_PREFIX) else self.text(value, param)
+    def image_file(self, data: bytes, param: str) -> ImageInput:
+        """Take an image as it is."""
+        self._check_image_bytes(len(data), param)
+        return ImageInput(data)
 
-    def _check_count(self, inputs: int) -> None:
+    def check_count(self, inputs: int) -> None:
         if inputs > self._max_inputs:
             message = f"{inputs} inputs are more than the limit of {self._max_inputs} (SIMILA_LIMITS__MAX_INPUTS)"
             raise LimitExceeded(message, param="input")
+
+    def _check_image_bytes(self, size_bytes: int, param: str) -> None:
+        if size_bytes > self._max_image_bytes:
+            raise LimitExceeded(
+                f"{param}: the image has about {size_bytes} bytes, more than the limit of"
+                f" {self._max_image_bytes} (SIMILA_LIMITS__MAX_IMAGE_BYTES)",
+                param=param,
+            )
+
+    def _each(self, values: "Sequence[EmbeddingInput]") -> Iterator[Input | SimilaError]:
+        for position, value in enumerate(values):
+            try:
+                yield self._embeddable(value, position)
+            except SimilaError as error:
+                yield error
+
+    def _embeddable(self, value: str | list[int] | TextItem | ImageItem, position: int) -> Input:
+        if isinstance(value, str):
+            return self.string(value, f"input[{position}]")
+        if isinstance(value, ImageItem):
+            return self.image(value.image, f"input[{position}].image")
+        if isinstance(value, TextItem):
+            return self.text(value.text, f"input[{position}].text")
+        return TokensInput(tuple(value))

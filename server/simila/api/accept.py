@@ -1,0 +1,31 @@
+"""Which of two media types a client would rather have (RFC 9110, section 12.5.1)."""
+
+OCTETS = "application/octet-stream"
+JSON = "application/json"
+
+
+def prefers_octets(accept: str) -> bool:
+    """Whether an `Accept` header asks for octets more than for JSON: by quality, then by how exactly it names them."""
+    return OCTETS in accept.lower() and _preference(accept, OCTETS) > _preference(accept, JSON)
+
+
+def _preference(accept: str, media_type: str) -> tuple[float, int]:
+    """The quality that the most specific matching range gives, and how specific it is; 0 where none matches."""
+    ranges = ("*/*", f"{media_type.partition('/')[0]}/*", media_type)
+    found = (0.0, -1)
+    for entry in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        specificity = ranges.index(name) if name in ranges else -1
+        if specificity > found[1]:
+            found = (_quality(parameters), specificity)
+    return found
+
+
+def _quality(parameters: list[str]) -> float:
+    """The `q` of a media range; one that is no number from 0 to 1 is not taken as a wish."""
+    given = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "1")
+    try:
+        quality = float(given)
+    except ValueError:
+        return 0.0
+    return quality if 0 <= quality <= 1 else 0.0

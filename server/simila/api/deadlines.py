@@ -1,0 +1,112 @@
+"""Requests that nobody waits for any longer: the time is over, or the client has left."""
+
+import asyncio
+import math
+from asyncio import Task, Timeout
+from collections.abc import Iterable
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simila.api.errors import error_response
+from simila.domain.errors import DeadlineExceeded, InvalidInput
+
+HEADER = "X-Request-Timeout"
+RAW_HEADER = HEADER.lower().encode()
+
+
+class Deadline:
+    """Cancel a request that has no answer yet when its deadline passes (504) or its client leaves.
+
+    The deadline is the client's, from `X-Request-Timeout`, or else `default_seconds`. Cancelling reaches whatever the
+    request awaits: its rows leave the queue, and a write that a worker thread has begun is finished by that thread.
+    """
+
+    def __init__(self, app: ASGIApp, default_seconds: float) -> None:
+        self._app = app
+        self._default_seconds = default_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            seconds = _requested_seconds(scope["headers"]) or self._default_seconds
+        except InvalidInput as error:
+            await error_response(error)(scope, receive, send)
+            return
+        exchange = _Exchange(receive, send)
+        try:
+            async with asyncio.timeout(seconds) as exchange.limit:
+                await self._app(scope, exchange.receive, exchange.send)
+        except (TimeoutError, ClientDisconnect):
+            if exchange.client_left:
+                return
+            if not exchange.limit.expired():
+                raise
+            await error_response(_too_late(seconds))(scope, receive, send)
+        finally:
+            exchange.stop_watching()
+
+
+class _Exchange:
+    """One request's messages, watched from the end of its body to the beginning of its answer."""
+
+    limit: Timeout
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._watcher: Task[None] | None = None
+        self.client_left = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.client_left = True
+        elif self._watcher is None and not message.get("more_body", False):
+            self._watcher = asyncio.create_task(self._watch())
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.stop_watching()
+            self.limit.reschedule(None)
+        await self._send(message)
+
+    def stop_watching(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _watch(self) -> None:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and not self.limit.expired():
+            self.client_left = True
+            self.limit.reschedule(0)
+
+
+def _requested_seconds(headers: Iterable[tuple[bytes, bytes]]) -> float | None:
+    """The client's own deadline.
+
+    Raises:
+        InvalidInput: it is no positive number.
+
+    """
+    for name, value in headers:
+        if name == RAW_HEADER:
+            try:
+                seconds = float(value)
+            except ValueError:
+                seconds = math.nan
+            if not 0 < seconds < math.inf:
+                given = value.decode("latin-1")
+                raise InvalidInput(f"{HEADER} is '{given}', not a positive number of seconds", param=HEADER)
+            return seconds
+    return None
+
+
+def _too_late(seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"the request was not done within {seconds:g} s; give it more time with the header {HEADER}"
+        " or SIMILA_REQUEST_TIMEOUT_SECONDS"
+    )
