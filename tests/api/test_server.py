@@ -67,4 +67,26 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
             assert operation["summary"]
             if path.startswith("/v1/"):
                 assert operation["responses"]["400"]["content"]["application/json"]["schema"] == error_body
+                headers = {entry["name"] for entry in operation["parameters"] if entry["in"] == "header"}
+                assert headers == {"x-request-timeout"}
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_openapi_documents_both_bodies_and_both_answers_of_embeddings(api: httpx.Client) -> None:
+    document = api.get("/openapi.json").json()
+    operation = document["paths"]["/v1/embeddings"]["post"]
+    bodies = operation["requestBody"]["content"]
+    assert bodies["application/json"]["schema"] == {"$ref": "#/components/schemas/EmbeddingsRequest"}
+    form = bodies["multipart/form-data"]["schema"]
+    request = document["components"]["schemas"]["EmbeddingsRequest"]
+    assert set(form["properties"]) == {*request["properties"], "image"}
+    assert form["properties"]["image"]["items"] == {"type": "string", "format": "binary"}
+    answer = operation["responses"]["200"]
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/EmbeddingsResponse"}
+    assert answer["content"]["application/octet-stream"]["schema"] == {"type": "string", "format": "binary"}
+    sent = api.post(
+        "/v1/embeddings",
+        json={"model": "all-minilm-l6-v2", "input": "a"},
+        headers={"accept": "application/octet-stream"},
+    )
+    assert set(answer["headers"]) == {name for name in sent.headers if name.startswith("x-")}

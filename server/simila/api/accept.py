@@ -10,15 +10,15 @@ def prefers_octets(accept: str) -> bool:
 
 
 def _preference(accept: str, media_type: str) -> tuple[float, int]:
-    """The quality that the most specific matching range gives, and how specific it is; 0 where none matches."""
+    """The quality that the most specific matching range gives, and how specific it is; nothing where that is 0."""
     ranges = ("*/*", f"{media_type.partition('/')[0]}/*", media_type)
-    found = (0.0, -1)
+    unwanted = found = (0.0, -1)
     for entry in accept.lower().split(","):
         name, *parameters = (part.strip() for part in entry.split(";"))
         specificity = ranges.index(name) if name in ranges else -1
         if specificity > found[1]:
             found = (_quality(parameters), specificity)
-    return found
+    return found if found[0] else unwanted
 
 
 def _quality(parameters: list[str]) -> float:

@@ -53,6 +53,7 @@ async def read_form(request: Request, reader: InputReader) -> EmbeddingsForm:
     async with request.form(max_files=len(body), max_fields=len(body), max_part_size=len(body)) as form:
         parts = form.multi_items()
         options = _options([part for part in parts if part[0] not in INPUT_FIELDS])
+        reader.check_count(sum(field in INPUT_FIELDS for field, _ in parts))
         counts: Counter[str] = Counter()
         inputs: dict[str, Input | SimilaError] = {}
         for field, value in parts:

@@ -56,6 +56,47 @@ def test_errors_name_the_field_they_belong_to(embed, tower):
         embed("words", [TextInput("bad")], field="prompts")
 
 
+def test_names_replace_the_field(embed, tower):
+    tower.bad = {"bad"}
+    with pytest.raises(InvalidInput, match=r"^text\[0\]: cannot embed 'bad'$"):
+        embed("words", [ImageInput(b"photo"), TextInput("bad")], names=["image[0]", "text[0]"])
+
+
+def test_what_can_be_had_is_had_when_asked_for(embed, tower):
+    tower.bad = {"bad"}
+    unreadable = InvalidImage("input[1].image: malformed base64", param="input[1].image")
+    embedded = embed("words", [TextInput("bad"), unreadable, TextInput("three")], on_error="partial", truncate=False)
+    np.testing.assert_array_equal(embedded.vectors, [np.zeros(DIMENSION), np.zeros(DIMENSION), direction("three")])
+    assert {position: error.message for position, error in embedded.failures.items()} == {
+        0: "cannot embed 'bad'",
+        1: "input[1].image: malformed base64",
+    }
+    assert embedded.tokens == (3, 0, 5)
+    assert embedded.truncated == (True, False, True)
+
+
+def test_fewer_dimensions_keep_failures(embed, tower):
+    tower.bad = {"bad"}
+    embedded = embed("words", [TextInput("bad"), TextInput("one")], on_error="partial", dimensions=3)
+    assert list(embedded.failures) == [0]
+    np.testing.assert_array_equal(embedded.vectors[0], np.zeros(3))
+
+
+def test_when_nothing_can_be_had_it_is_an_error(embed, tower):
+    tower.bad = {"bad"}
+    unreadable = InvalidImage("input[0].image: malformed base64", param="input[0].image")
+    with pytest.raises(InvalidImage) as refused:
+        embed("words", [unreadable, TextInput("bad")], on_error="partial")
+    assert refused.value.message == "input[0].image: malformed base64; input[1]: cannot embed 'bad'"
+    assert refused.value.param == "input[0].image"
+
+
+def test_an_unreadable_input_costs_nothing_when_all_must_succeed(embed, tower):
+    with pytest.raises(InvalidImage, match=r"^malformed base64$"):
+        embed("words", [TextInput("one"), InvalidImage("malformed base64", param="input[1]")])
+    assert tower.seen == []
+
+
 def test_the_wrong_modality_is_named(embed):
     with pytest.raises(UnsupportedModality) as refused:
         embed("pictures", [ImageInput(b"photo"), TextInput("one")])

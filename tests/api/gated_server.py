@@ -1,0 +1,130 @@
+"""A real server whose encoder has no weights and waits at a gate, so that a test decides how long a batch takes."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+
+from simila.api.application import create_api
+from simila.api.dependencies import Services
+from simila.api.schemas.inputs import InputReader
+from simila.domain.errors import Overloaded
+from simila.domain.inputs import Embedded, Timings
+from simila.domain.manifest import Modality
+from simila.engine.encoder import Encoder
+from simila.engine.micro_batcher import MicroBatcher
+from simila.engine.waiting_rows import BatchLimits
+from simila.index.catalogue import Catalogue
+from simila.services.collections import CollectionLimits, CollectionService
+from simila.services.embedding import EmbeddingService
+from simila.services.item_checks import ItemLimits
+from simila.services.prompt_checks import PromptLimits
+from simila.services.readiness import ReadinessService
+from simila.services.zero_shot import ZeroShotService
+from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
+
+PATIENCE_SECONDS = 10
+
+
+class GatedTower:
+    """Runs one text at a time in a real batcher, and only while the gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.ran: list[str] = []
+        self.waiting = 0
+        self.abandoned = 0
+        self.timings = Timings()
+        self.refusal: Overloaded | None = None
+        self._batcher = MicroBatcher(
+            "gated", self._run, length=lambda _: 1, dimension=DIMENSION, limits=BatchLimits(1, padded_length=1)
+        )
+
+    async def embed(self, inputs, *, truncate):
+        if self.refusal:
+            raise self.refusal
+        self.waiting += 1
+        try:
+            batched = await self._batcher.submit([entry.text for entry in inputs])
+        except asyncio.CancelledError:
+            self.abandoned += 1
+            raise
+        finally:
+            self.waiting -= 1
+        tokens = tuple(len(entry.text) for entry in inputs)
+        return Embedded(batched.vectors, tokens, (not truncate,) * len(inputs), {}, self.timings)
+
+    def _run(self, texts):
+        self.ran += texts
+        assert self.gate.wait(PATIENCE_SECONDS)
+        return np.stack([direction(text) for text in texts])
+
+    def close(self) -> None:
+        self.gate.set()
+        self._batcher.close()
+
+
+@dataclass
+class GatedServer:
+    url: str
+    port: int
+    tower: GatedTower
+    uvicorn: uvicorn.Server
+
+    @property
+    def requests_in_progress(self) -> int:
+        return len(self.uvicorn.server_state.tasks)
+
+
+@contextmanager
+def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterator[GatedServer]:
+    """Serve the encoder `words`, its gate open."""
+    tower = GatedTower()
+    tower.gate.set()
+    manifest = manifest_of("words", text=TEXT, zero_shot=ZERO_SHOT)
+    pool = pool_of(folder / "models", Encoder(manifest, {Modality.TEXT: tower}))
+    catalogue = Catalogue(folder / "collections")
+
+    @asynccontextmanager
+    async def lifespan(app):
+        embedding = EmbeddingService(pool)
+        app.state.services = Services(
+            reader=InputReader(max_inputs=64, max_image_bytes=1000, max_text_characters=1000),
+            pool=pool,
+            embedding=embedding,
+            zero_shot=ZeroShotService(pool, embedding, cached_labels=10, limits=PromptLimits(10, 100, 1000, 100)),
+            collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), 100, 100)),
+            readiness=ReadinessService(pool),
+        )
+        yield
+
+    app = create_api(lifespan, max_body_bytes=1_000_000, request_timeout_seconds=request_timeout_seconds)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        until(lambda: server.started)
+        try:
+            yield GatedServer(f"http://127.0.0.1:{port}", port, tower, server)
+        finally:
+            tower.gate.set()
+            server.should_exit = True
+            thread.join()
+            pool.close()
+            catalogue.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to bring about."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

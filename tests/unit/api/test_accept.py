@@ -1,0 +1,32 @@
+import pytest
+
+from simila.api.accept import prefers_octets
+
+
+@pytest.mark.parametrize(
+    ("accept", "octets"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("application/json", False),
+        ("text/html", False),
+        ("application/json, text/plain, */*", False),
+        ("application/octet-stream", True),
+        ("Application/Octet-Stream", True),
+        ("application/octet-stream, */*", True),
+        ("application/octet-stream, application/*;q=0.9", True),
+        ("application/octet-stream, application/json", False),
+        ("application/octet-stream;q=0.4, application/json;q=0.5", False),
+        ("application/octet-stream;q=0.5 , application/json; q=0.4", True),
+        ("application/octet-stream;q=0.5, */*;q=0.8", False),
+        ("application/octet-stream;q=0", False),
+        ("application/octet-stream;q=0, */*", False),
+        ("application/octet-stream;q=much", False),
+        ("application/octet-stream;q=7", False),
+        ("application/octet-stream;v=2;q=0.9, application/json;q=0.8", True),
+        (",;,/", False),
+    ],
+)
+def test_json_unless_octets_are_wanted_more(accept, octets):
+    assert prefers_octets(accept) is octets
