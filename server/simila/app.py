@@ -18,9 +18,10 @@ from simila.index.catalogue import Catalogue
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.item_checks import ItemLimits
+from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
 from simila.services.zero_shot import ZeroShotService
-from simila.settings import Settings
+from simila.settings import LimitSettings, Settings
 from simila_models.catalogue import find_manifest
 
 
@@ -77,14 +78,30 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
         pool=pool,
         embedding=embedding,
         zero_shot=ZeroShotService(
-            pool, embedding, cached_labels=settings.engine.cached_labels, max_labels=limits.max_labels
+            pool,
+            embedding,
+            cached_labels=settings.engine.cached_labels,
+            limits=prompt_limits(limits),
         ),
         collections=CollectionService(
             pool,
             catalogue,
-            CollectionLimits(ItemLimits(limits.max_items, limits.max_payload_bytes), limits.max_search_results),
+            CollectionLimits(
+                ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes),
+                search_results=limits.max_search_results,
+                predictions=limits.max_predictions,
+            ),
         ),
         readiness=ReadinessService(pool),
+    )
+
+
+def prompt_limits(limits: LimitSettings) -> PromptLimits:
+    return PromptLimits(
+        labels=limits.max_labels,
+        label_characters=limits.max_label_characters,
+        prompt_characters=limits.max_prompt_characters,
+        predictions=limits.max_predictions,
     )
 
 
@@ -98,6 +115,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
         max_image_pixels=settings.limits.max_image_pixels,
         max_queue_seconds=engine.max_queue_seconds,
         workers=engine.workers,
+        cache_bytes=engine.cache_bytes,
     )
 
 

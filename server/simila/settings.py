@@ -21,6 +21,9 @@ class LimitSettings(BaseModel):
     max_image_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels an image header may declare.")
     max_text_characters: int = Field(default=100_000, gt=0, description="Longest text, before tokenisation.")
     max_labels: int = Field(default=1000, gt=0, description="Most labels in one zero-shot request.")
+    max_label_characters: int = Field(default=1000, gt=0, description="Longest label or prompt template.")
+    max_prompt_characters: int = Field(default=5_000_000, gt=0, description="Longest prompts of a request, together.")
+    max_predictions: int = Field(default=100_000, gt=0, description="Most predictions in one answer.")
     max_search_results: int = Field(default=1000, gt=0, description="Largest `limit` of a search.")
     max_payload_bytes: int = Field(default=64 * 2**10, gt=0, description="Largest payload of an item, as JSON.")
 
@@ -30,14 +33,17 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: int = Field(
-        default=0, ge=0, description="Threads that run one tower's batches side by side; 0: one a core."
-    )
-    threads: int = Field(default=1, ge=0, description="Threads within one run of ONNX Runtime; 0 takes every core.")
-    max_batch_items: int = Field(default=32, gt=0, description="Most rows in one batch.")
-    max_batch_tokens: int = Field(default=256, gt=0, description="Most padded tokens in one batch of texts.")
+    workers: int = Field(default=0, ge=0, description="Threads that run one tower's batches side by side; 0: as tuned.")
+    threads: int = Field(default=0, ge=0, description="Threads within one run of ONNX Runtime; 0: as tuned.")
+    max_batch_items: int = Field(default=0, ge=0, description="Most rows in one batch; 0: as tuned.")
+    max_batch_tokens: int = Field(default=0, ge=0, description="Most padded tokens in one batch of texts; 0: as tuned.")
     max_queue_seconds: float = Field(default=5.0, gt=0, description="Refuse requests that would wait longer than this.")
-    preprocess_threads: int = Field(default=0, ge=0, description="Threads that decode and tokenise; 0: one a core.")
+    preprocess_threads: int = Field(
+        default=0, ge=0, description="Threads that decode and tokenise; 0: one a physical core."
+    )
+    cache_bytes: int = Field(
+        default=0, ge=0, description="Memory for vectors of inputs seen before, of all encoders together; 0: none kept."
+    )
     cached_labels: int = Field(default=10_000, ge=0, description="Label vectors kept for zero-shot classification.")
 
 

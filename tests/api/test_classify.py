@@ -64,10 +64,10 @@ def test_a_text_encoder_classifies_texts(api: httpx.Client) -> None:
     [
         ({"labels": []}, 400, "labels", "at least 2 labels, got 0"),
         ({"labels": ["cat"]}, 400, "labels", "at least 2 labels, got 1"),
-        ({"labels": ["cat", "   "]}, 400, "labels[1]", "label 1 is blank"),
+        ({"labels": ["cat", "   "]}, 400, "labels[1]", "labels[1]: the label is blank"),
         ({"labels": ["cat", "dog", "cat"]}, 400, "labels[2]", "'cat' occurs twice"),
         ({"labels": ["cat", "\ud800"]}, 400, "labels[1]", "lone surrogates"),
-        ({"labels": [str(n) for n in range(21)]}, 400, "labels", "21 labels are more than the limit of 20"),
+        ({"labels": [str(n) for n in range(21)]}, 413, "labels", "21 labels are more than the limit of 20"),
         ({"templates": []}, 400, "templates", "at least one prompt template"),
         ({"templates": ["a photo"]}, 400, "templates[0]", "has no {}"),
         ({"model": "efficientnet-lite0"}, 422, "model", "has no text tower"),

@@ -8,6 +8,7 @@ import numpy as np
 from class_folders import Photograph, in_chunks
 
 from simila.domain.inputs import TextInput
+from simila.app import prompt_limits
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.domain.vectors import Float32
@@ -40,7 +41,7 @@ async def running_services(settings: Settings, manifests: Sequence[Manifest]) ->
         await pool.load()
         embedding = EmbeddingService(pool)
         zero_shot = ZeroShotService(
-            pool, embedding, cached_labels=settings.engine.cached_labels, max_labels=settings.limits.max_labels
+            pool, embedding, cached_labels=settings.engine.cached_labels, limits=prompt_limits(settings.limits)
         )
         yield Services(pool, embedding, zero_shot)
     finally:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simila.domain.errors import InvalidInput, InvalidLabels
 from simila.domain.vectors import Float32, Float64, unit_rows
 
 PLACEHOLDER = "{}"
-FEWEST_CLASSES = 2
 
 
 @dataclass(frozen=True)
@@ -18,42 +16,6 @@ class Prototypes:
 
     labels: tuple[str, ...]
     vectors: Float64
-
-
-def check_labels(labels: Sequence[str], *, limit: int) -> None:
-    """Check the labels of a zero-shot request.
-
-    Raises:
-        InvalidLabels: fewer than two, more than `limit`, a blank one, or one that occurs twice.
-
-    """
-    if len(labels) < FEWEST_CLASSES:
-        raise InvalidLabels(f"classification needs at least {FEWEST_CLASSES} labels, got {len(labels)}", param="labels")
-    if len(labels) > limit:
-        message = f"{len(labels)} labels are more than the limit of {limit} (SIMILA_LIMITS__MAX_LABELS)"
-        raise InvalidLabels(message, param="labels")
-    seen: set[str] = set()
-    for position, label in enumerate(labels):
-        if not label.strip():
-            raise InvalidLabels(f"label {position} is blank", param=f"labels[{position}]")
-        if label in seen:
-            raise InvalidLabels(f"the label '{label}' occurs twice", param=f"labels[{position}]")
-        seen.add(label)
-
-
-def check_templates(templates: Sequence[str]) -> None:
-    """Check prompt templates.
-
-    Raises:
-        InvalidInput: there is none, or one has no place for the label.
-
-    """
-    if not templates:
-        raise InvalidInput("at least one prompt template is needed", param="templates")
-    for position, template in enumerate(templates):
-        if PLACEHOLDER not in template:
-            message = f"the template '{template}' has no {PLACEHOLDER} where the label goes"
-            raise InvalidInput(message, param=f"templates[{position}]")
 
 
 def prompts(label: str, templates: Sequence[str]) -> list[str]:

@@ -35,6 +35,8 @@ SimilaError
 
 from typing import ClassVar
 
+MOST_QUOTED_CHARACTERS = 80
+
 
 class SimilaError(Exception):
     """Base of all errors that Simila raises on purpose."""
@@ -163,3 +165,8 @@ class StorageFailed(SimilaError):
 
 class DataFolderError(SimilaError):
     code = "data_folder_error"
+
+
+def quoted(text: str) -> str:
+    """A caller's own words for a message: in quotes, and not at any length."""
+    return f"'{text}'" if len(text) <= MOST_QUOTED_CHARACTERS else f"'{text[:MOST_QUOTED_CHARACTERS]}…'"

@@ -28,6 +28,8 @@ class RunningTower(Protocol):
 
     async def embed(self, inputs: Sequence[Any], *, truncate: bool) -> Embedded: ...
 
+    def seconds_since_batch(self) -> float: ...
+
     def close(self) -> None: ...
 
 
@@ -80,6 +82,10 @@ class Encoder:
         embedded = await self._embed_through(self._towers, canaries, truncate=True)
         for error in embedded.failures.values():
             raise error
+
+    def seconds_since_batch(self) -> float:
+        """How long ago a batch was done, by the tower for which that is longest."""
+        return max(tower.seconds_since_batch() for tower in self._towers.values())
 
     def close(self) -> None:
         for tower in self._towers.values():

@@ -4,6 +4,7 @@ An idle tower runs one row at once, so a lone request pays the model's own laten
 """
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,7 +34,8 @@ class MicroBatcher(Generic[Row]):
 
     `run` turns rows into `float32 [n, dimension]`; it is called from `workers` threads side by side. `length` is what a
     row counts towards `BatchLimits.padded_length`. A batch that raises is halved until the failing rows stand alone, so
-    that their neighbours get their vectors. `observe` is told of each batch that ran.
+    that their neighbours get their vectors. `observe` is told of each batch that ran, and `last_batch_at` is when the
+    last one was done, on the clock of `time.perf_counter`.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class MicroBatcher(Generic[Row]):
         self._changed = threading.Condition()
         self._idle_workers = 0
         self._closed = False
+        self.last_batch_at = -math.inf
         self._threads = [
             threading.Thread(target=self._work, name=f"batcher-{name}-{number}", daemon=True)
             for number in range(workers)
@@ -126,6 +129,7 @@ class MicroBatcher(Generic[Row]):
             return
         for row, vector in zip(batch, vectors, strict=True):
             row.request.vectors[row.position] = vector
+        self.last_batch_at = perf_counter()
         if self._observe:
             padded_length = len(batch) * max(row.length for row in batch)
             self._observe(BatchReport(len(batch), padded_length, perf_counter() - began_at))

@@ -80,6 +80,10 @@ class RunningTextTower:
             self._metrics.request(**vars(embedded.timings))
             return embedded
 
+    def seconds_since_batch(self) -> float:
+        """How long ago the last batch was done; infinity before the first."""
+        return perf_counter() - self._batcher.last_batch_at
+
     def close(self) -> None:
         self._batcher.close()
 

@@ -13,8 +13,8 @@ from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Available, Catalogue, Unavailable
 from simila.index.collection import Collection, LabelledVectors
 from simila.services.item_checks import ItemLimits, NewItem, check_items
+from simila.services.ranking import Classified, check_predictions, rank
 from simila.services.source_vectors import SourceVectors
-from simila.services.zero_shot import Classified
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class StoredId:
 class CollectionLimits:
     items: ItemLimits
     search_results: int
+    predictions: int
 
 
 class CollectionService:
@@ -127,14 +128,15 @@ class CollectionService:
 
         Raises:
             NoExamples: no item has a label.
+            LimitExceeded: see `check_predictions`.
 
         """
         collection = self._catalogue.get(name)
         names = [f"input[{position}]" for position in range(len(sources))]
         vectors, tokens = await self._source_vectors.of(collection.spec, sources, names)
         means = await asyncio.to_thread(self._class_means, collection)
-        probabilities, cosines = decision_rules.nearest_mean(vectors, means)
-        return Classified(decision_rules.ranked(means.labels, probabilities, cosines, top_k), tokens)
+        check_predictions(len(sources), len(means.labels), top_k, limit=self._limits.predictions)
+        return Classified(await rank(decision_rules.nearest_mean, vectors, means, top_k), tokens)
 
     def _class_means(self, collection: Collection) -> Prototypes:
         """The means of the labelled items as they are now, computed afresh after each write."""

@@ -1,14 +1,19 @@
 """What an item must be before anything is computed for it."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from simila.domain.errors import DuplicateId, InvalidInput, InvalidLabels, LimitExceeded
+from simila.domain.errors import DuplicateId, InvalidInput, InvalidLabels, LimitExceeded, quoted
 from simila.domain.inputs import Source
 from simila.domain.results import Payload
+from simila.services.prompt_checks import check_length
 
 MOST_ID_CHARACTERS = 512
+DEEPEST_PAYLOAD = 64
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class NewItem:
 @dataclass(frozen=True)
 class ItemLimits:
     items: int
+    label_characters: int
     payload_bytes: int
 
 
@@ -46,7 +52,7 @@ def check_items(items: Sequence[NewItem], limits: ItemLimits) -> None:
     for position, item in enumerate(items):
         first = positions.setdefault(item.id, position)
         if first != position:
-            message = f"items[{position}]: the id '{item.id}' is that of items[{first}] too"
+            message = f"items[{position}]: the id {quoted(item.id)} is that of items[{first}] too"
             raise DuplicateId(message, param=f"items[{position}].id")
         _check_item(item, f"items[{position}]", limits)
 
@@ -55,16 +61,41 @@ def _check_item(item: NewItem, name: str, limits: ItemLimits) -> None:
     if not item.id.strip() or len(item.id) > MOST_ID_CHARACTERS:
         message = f"{name}: an id has 1 to {MOST_ID_CHARACTERS} characters and is not blank"
         raise InvalidInput(message, param=f"{name}.id")
-    if item.label is not None and not item.label.strip():
-        raise InvalidLabels(f"{name}: the label is blank; leave it out for an item without one", param=f"{name}.label")
+    if CONTROL_CHARACTER.search(item.id):
+        raise InvalidInput(f"{name}: the id has a control character", param=f"{name}.id")
+    if item.label is not None:
+        if not item.label.strip():
+            message = f"{name}: the label is blank; leave it out for an item without one"
+            raise InvalidLabels(message, param=f"{name}.label")
+        check_length(item.label, f"{name}.label", limits.label_characters)
     if item.payload is not None:
-        try:
-            size = len(json.dumps(item.payload, ensure_ascii=False, allow_nan=False).encode())
-        except ValueError as error:
-            raise InvalidInput(f"{name}: the payload is not JSON: {error}", param=f"{name}.payload") from error
-        if size > limits.payload_bytes:
-            message = (
-                f"{name}: the payload has {size} bytes, more than the limit of {limits.payload_bytes}"
-                " (SIMILA_LIMITS__MAX_PAYLOAD_BYTES)"
-            )
-            raise LimitExceeded(message, param=f"{name}.payload")
+        _check_payload(item.payload, f"{name}.payload", limits.payload_bytes)
+
+
+def _check_payload(payload: Payload, name: str, most_bytes: int) -> None:
+    if _is_deeper(payload, DEEPEST_PAYLOAD):
+        raise InvalidInput(f"{name}: it is nested more than {DEEPEST_PAYLOAD} deep", param=name)
+    try:
+        size = len(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode())
+    except ValueError as error:
+        raise InvalidInput(f"{name}: it is not JSON: {error}", param=name) from error
+    if size > most_bytes:
+        raise LimitExceeded(
+            f"{name}: {size} bytes are more than the limit of {most_bytes} (SIMILA_LIMITS__MAX_PAYLOAD_BYTES)",
+            param=name,
+        )
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [child for entry in layer for child in _children(entry)]
+        if not layer:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from simila.domain.errors import SimilaError
+from simila.domain.errors import Overloaded, SimilaError
 from simila.engine.model_pool import ModelPool
 
 
@@ -22,7 +22,7 @@ READY = "ready"
 
 
 class ReadinessService:
-    """Ready means that every encoder has just embedded something."""
+    """Ready means that every encoder has just embedded something: a canary or, if it is too busy, real work."""
 
     def __init__(self, pool: ModelPool, *, timeout_seconds: float = 10.0) -> None:
         self._pool = pool
@@ -35,10 +35,12 @@ class ReadinessService:
 
     async def _check_one(self, name: str) -> str:
         try:
+            encoder = self._pool.get(name)
             async with asyncio.timeout(self._timeout_seconds):
-                await self._pool.get(name).check_alive()
+                await encoder.check_alive()
+        except (TimeoutError, Overloaded):
+            if encoder.seconds_since_batch() > self._timeout_seconds:
+                return f"nothing embedded for {self._timeout_seconds:g} s"
         except SimilaError as error:
             return error.message
-        except TimeoutError:
-            return f"no answer within {self._timeout_seconds} s"
         return READY

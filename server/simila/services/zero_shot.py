@@ -3,27 +3,20 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from simila.classifiers import decision_rules
-from simila.classifiers.prototypes import Prototypes, check_labels, check_templates, prompt_prototype, prompts
+from simila.classifiers.prototypes import Prototypes, prompt_prototype, prompts
 from simila.domain.errors import CannotServe
 from simila.domain.inputs import Input, TextInput
 from simila.domain.manifest import ZeroShot
-from simila.domain.results import Prediction
 from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
 from simila.services.embedding import EmbeddingService
-
-
-@dataclass(frozen=True)
-class Classified:
-    """Ranked predictions of each input, and the tokens that the inputs took."""
-
-    predictions: list[list[Prediction]]
-    tokens: int
+from simila.services.prompt_checks import PromptLimits, check_prompts
+from simila.services.ranking import Classified, check_predictions, rank
 
 
 class PrototypeCache:
@@ -48,11 +41,13 @@ class PrototypeCache:
 class ZeroShotService:
     """Classifies by prompts (Radford et al. 2021); the vectors of labels seen before are not computed again."""
 
-    def __init__(self, pool: ModelPool, embedding: EmbeddingService, *, cached_labels: int, max_labels: int) -> None:
+    def __init__(
+        self, pool: ModelPool, embedding: EmbeddingService, *, cached_labels: int, limits: PromptLimits
+    ) -> None:
         self._pool = pool
         self._embedding = embedding
         self._cache = PrototypeCache(cached_labels)
-        self._max_labels = max_labels
+        self._limits = limits
 
     async def classify(
         self,
@@ -68,19 +63,19 @@ class ZeroShotService:
         Raises:
             UnknownEncoder, NotReady: see `ModelPool.get`.
             CannotServe: the encoder has no text tower to read the labels with.
-            InvalidLabels, InvalidInput: see `check_labels` and `check_templates`.
+            InvalidLabels, InvalidInput, LimitExceeded: see `check_prompts` and `check_predictions`.
 
         """
         rule = self._rule(encoder_name)
-        check_labels(labels, limit=self._max_labels)
         chosen_templates = rule.templates if templates is None else tuple(templates)
-        check_templates(chosen_templates)
+        check_prompts(labels, chosen_templates, self._limits)
+        check_predictions(len(inputs), len(labels), top_k, limit=self._limits.predictions)
         embedded, prototypes = await asyncio.gather(
             self._embedding.embed(encoder_name, inputs),
             self._prototypes(encoder_name, labels, chosen_templates),
         )
-        probabilities, cosines = decision_rules.zero_shot(embedded.vectors, prototypes, rule)
-        return Classified(decision_rules.ranked(labels, probabilities, cosines, top_k), sum(embedded.tokens))
+        predictions = await rank(partial(decision_rules.zero_shot, rule=rule), embedded.vectors, prototypes, top_k)
+        return Classified(predictions, sum(embedded.tokens))
 
     def _rule(self, encoder_name: str) -> ZeroShot:
         rule = self._pool.get(encoder_name).manifest.zero_shot

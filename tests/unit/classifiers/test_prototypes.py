@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simila.classifiers.prototypes import check_labels, check_templates, class_means, prompt_prototype, prompts
-from simila.domain.errors import InvalidInput, InvalidLabels
+from simila.classifiers.prototypes import class_means, prompt_prototype, prompts
 from simila.domain.vectors import unit_rows
 from tolerances import FLOAT32_VALUES, FLOAT64_VALUES
 
@@ -60,39 +59,3 @@ def test_class_means_are_a_loops(labels, seed):
 def test_class_means_are_summed_in_float64():
     vectors = np.full((300_000, 1), 0.1, dtype=np.float32)
     assert class_means(vectors, ["x"] * 300_000).vectors[0, 0] == pytest.approx(np.float64(np.float32(0.1)), abs=1e-10)
-
-
-@pytest.mark.parametrize(
-    ("labels", "message", "param"),
-    [
-        ([], "classification needs at least 2 labels, got 0", "labels"),
-        (["cat"], "classification needs at least 2 labels, got 1", "labels"),
-        (list("abcde"), "5 labels are more than the limit of 4 (SIMILA_LIMITS__MAX_LABELS)", "labels"),
-        (["cat", " \t\u2003"], "label 1 is blank", "labels[1]"),
-        (["cat", ""], "label 1 is blank", "labels[1]"),
-        (["cat", "dog", "cat"], "the label 'cat' occurs twice", "labels[2]"),
-    ],
-)
-def test_labels_that_are_refused(labels, message, param):
-    with pytest.raises(InvalidLabels) as refused:
-        check_labels(labels, limit=4)
-    assert (refused.value.message, refused.value.param) == (message, param)
-
-
-@pytest.mark.parametrize("labels", [["a", "b"], ["a", "A"], ["a", " a"], list("abcd")])
-def test_labels_that_are_taken(labels):
-    check_labels(labels, limit=4)
-
-
-@pytest.mark.parametrize(
-    ("templates", "message", "param"),
-    [
-        ([], "at least one prompt template is needed", "templates"),
-        (["{}", "a photo"], "the template 'a photo' has no {} where the label goes", "templates[1]"),
-        (["a {label}"], "the template 'a {label}' has no {} where the label goes", "templates[0]"),
-    ],
-)
-def test_templates_that_are_refused(templates, message, param):
-    with pytest.raises(InvalidInput) as refused:
-        check_templates(templates)
-    assert (refused.value.message, refused.value.param) == (message, param)

@@ -17,7 +17,9 @@ WORDS = ["red", "green", "blue", "cyan"]
 @pytest.fixture
 def service(pool, tmp_path):
     catalogue = Catalogue(tmp_path / "collections")
-    limits = CollectionLimits(ItemLimits(items=10, payload_bytes=100), search_results=5)
+    limits = CollectionLimits(
+        ItemLimits(items=10, label_characters=100, payload_bytes=100), search_results=5, predictions=50
+    )
     service = CollectionService(pool, catalogue, limits)
     asyncio.run(service.create("colours", "words"))
     yield service

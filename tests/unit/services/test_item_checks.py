@@ -4,7 +4,7 @@ from simila.domain.errors import DuplicateId, InvalidInput, InvalidLabels, Limit
 from simila.domain.inputs import TextInput
 from simila.services.item_checks import MOST_ID_CHARACTERS, ItemLimits, NewItem, check_items
 
-LIMITS = ItemLimits(items=3, payload_bytes=20)
+LIMITS = ItemLimits(items=3, label_characters=8, payload_bytes=20)
 
 
 def item(item_id="a", label=None, payload=None):
@@ -17,6 +17,8 @@ def item(item_id="a", label=None, payload=None):
         (item(""), InvalidInput, "items[1]: an id has 1 to 512 characters and is not blank", "items[1].id"),
         (item(" \t"), InvalidInput, "items[1]: an id has 1 to 512 characters and is not blank", "items[1].id"),
         (item("x" * 513), InvalidInput, "items[1]: an id has 1 to 512 characters and is not blank", "items[1].id"),
+        (item("a\nb"), InvalidInput, "items[1]: the id has a control character", "items[1].id"),
+        (item("a\u2028b"), InvalidInput, "items[1]: the id has a control character", "items[1].id"),
         (item("first"), DuplicateId, "items[1]: the id 'first' is that of items[0] too", "items[1].id"),
         (
             item(label="  \u2003"),
@@ -27,17 +29,17 @@ def item(item_id="a", label=None, payload=None):
         (
             item(payload={"key": "x" * 11}),
             LimitExceeded,
-            "items[1]: the payload has 22 bytes, more than the limit of 20 (SIMILA_LIMITS__MAX_PAYLOAD_BYTES)",
+            "items[1].payload: 22 bytes are more than the limit of 20 (SIMILA_LIMITS__MAX_PAYLOAD_BYTES)",
             "items[1].payload",
         ),
         (
             item(payload={"key": float("nan")}),
             InvalidInput,
-            "items[1]: the payload is not JSON: Out of range float values are not JSON compliant",
+            "items[1].payload: it is not JSON: Out of range float values are not JSON compliant",
             "items[1].payload",
         ),
     ],
-    ids=["empty-id", "blank-id", "long-id", "twice", "blank-label", "large-payload", "nan"],
+    ids=["empty-id", "blank-id", "long-id", "newline", "separator", "twice", "blank-label", "large-payload", "nan"],
 )
 def test_an_item_that_is_refused_is_named(bad, error, message, param):
     with pytest.raises(error) as refused:
@@ -61,7 +63,7 @@ def test_an_item_that_is_taken(good):
 
 
 def test_a_payload_is_counted_in_bytes_of_utf_8():
-    with pytest.raises(LimitExceeded, match="the payload has 22 bytes"):
+    with pytest.raises(LimitExceeded, match="22 bytes are more"):
         check_items([item(payload={"key": "éééééx"})], LIMITS)
 
 
@@ -77,3 +79,20 @@ def test_too_many_items_are_refused():
         check_items([item(name) for name in "abcd"], LIMITS)
     assert refused.value.message == "4 items are more than the limit of 3 (SIMILA_LIMITS__MAX_ITEMS)"
     assert refused.value.param == "items"
+
+
+def test_a_payload_may_be_as_deep_as_it_can_be_read_again():
+    def nested(levels):
+        return {"a": [nested(levels - 2)] if levels > 2 else 1}
+
+    limits = ItemLimits(items=3, label_characters=8, payload_bytes=10_000)
+    check_items([item(payload=nested(62))], limits)
+    with pytest.raises(InvalidInput, match="nested more than 64 deep"):
+        check_items([item(payload=nested(68))], limits)
+
+
+def test_a_label_has_a_length():
+    with pytest.raises(
+        LimitExceeded, match=r"items\[0\].label: 9 characters .* \(SIMILA_LIMITS__MAX_LABEL_CHARACTERS\)"
+    ):
+        check_items([item(label="x" * 9)], LIMITS)

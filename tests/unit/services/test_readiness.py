@@ -28,8 +28,14 @@ def test_a_tower_that_fails_is_not_ready_and_says_why(pool, tower):
 
 def test_a_tower_that_hangs_is_not_ready(pool, tower):
     tower.hangs = True
-    state = "no answer within 0.01 s"
+    state = "nothing embedded for 0.01 s"
     assert check(pool, timeout_seconds=0.01) == (False, {"words": state, "pictures": state})
+
+
+def test_a_tower_too_busy_for_a_canary_is_ready_while_it_works(pool, tower):
+    tower.hangs = True
+    tower.idle_seconds = 0.005
+    assert check(pool, timeout_seconds=0.01) == (True, {"words": "ready", "pictures": "ready"})
 
 
 def test_an_encoder_that_is_not_loaded_is_not_ready(pool):

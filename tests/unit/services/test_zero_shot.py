@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from simila.domain.errors import CannotServe, InvalidInput, InvalidLabels, UnknownEncoder
+from simila.domain.errors import CannotServe, InvalidInput, InvalidLabels, LimitExceeded, UnknownEncoder
 from simila.domain.inputs import ImageInput, TextInput
 from simila.services.embedding import EmbeddingService
+from simila.services.prompt_checks import PromptLimits
 from simila.services.zero_shot import PrototypeCache, ZeroShotService
 from unit.services.word_encoders import direction
 
@@ -17,7 +18,8 @@ PHOTO = ImageInput(b"photo")
 @pytest.fixture
 def make_service(pool):
     def make(cached_labels=100, max_labels=10):
-        return ZeroShotService(pool, EmbeddingService(pool), cached_labels=cached_labels, max_labels=max_labels)
+        limits = PromptLimits(max_labels, label_characters=100, prompt_characters=10_000, predictions=1000)
+        return ZeroShotService(pool, EmbeddingService(pool), cached_labels=cached_labels, limits=limits)
 
     return make
 
@@ -121,7 +123,7 @@ def test_an_input_that_cannot_be_embedded_is_named(make_service, tower):
             "words",
             list("abcdefghijk"),
             {},
-            InvalidLabels,
+            LimitExceeded,
             "11 labels are more than the limit of 10 (SIMILA_LIMITS__MAX_LABELS)",
         ),
         ("words", [CAT, DOG], {"templates": []}, InvalidInput, "at least one prompt template is needed"),

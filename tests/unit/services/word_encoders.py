@@ -39,6 +39,7 @@ class Tower:
         self.seen = []
         self.bad = set()
         self.hangs = False
+        self.idle_seconds = float("inf")
 
     async def embed(self, inputs, *, truncate):
         if self.hangs:
@@ -51,6 +52,9 @@ class Tower:
         vectors[list(failures)] = 0
         tokens = tuple(0 if isinstance(entry, bytes) else len(entry) for entry in entries)
         return Embedded(vectors, tokens, (not truncate,) * len(entries), failures)
+
+    def seconds_since_batch(self):
+        return self.idle_seconds
 
     def close(self):
         pass

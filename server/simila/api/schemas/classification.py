@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from simila.api.schemas.base import RequestBody
 from simila.api.schemas.inputs import EmbeddingInputs, SourceInputs
 from simila.domain.results import Prediction
-from simila.services.zero_shot import Classified
+from simila.services.ranking import Classified
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 TopK = Annotated[int, Field(ge=1)]
