@@ -1,6 +1,7 @@
 """The command line: its groups, and the server's application for the one that serves."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,10 +11,15 @@ from simila.cli import collections, models
 from simila.cli.classify import classify
 from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
+from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
 from simila.domain.manifest import Manifest
+from simila.domain.model_repository import ModelRepository
+from simila.engine.cores import usable_cores
+from simila.engine.tuning import keep_tuning
 from simila.settings import Settings
+from simila_models.progress import Progress
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -39,6 +45,30 @@ def _check_parity(settings: Settings, manifests: Sequence[Manifest]) -> list[mod
     ]
 
 
+def _tune(manifest: Manifest, repository: ModelRepository, progress: Progress) -> list[Trial]:
+    from simila.engine.calibration import calibrate  # noqa: PLC0415  as above
+
+    cores, trials = usable_cores(), []
+    for modality in manifest.modalities:
+        files = repository.exported_tower(manifest, modality)
+        on_step = partial(progress.step, f"tune {manifest.name}, {modality} tower", unit="steps")
+        calibration = calibrate(manifest, modality, files, cores, on_step=on_step)
+        keep_tuning(files, calibration.tuning)
+        trials += [
+            Trial(
+                manifest.name,
+                modality,
+                one.candidate.worker_threads,
+                one.candidate.threads_per_run,
+                one.candidate.budget,
+                round(one.rows_per_second, 1),
+                chosen=one is calibration.chosen,
+            )
+            for one in calibration.measured
+        ]
+    return trials
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"simila {__version__}")
@@ -58,6 +88,8 @@ def simila(
 
 
 app.command()(serve_command(_create_app))
+models.app.command()(models.export_command(_tune))
+models.app.command()(models.tune_command(_tune))
 models.app.command()(models.verify_command(_check_parity))
 app.add_typer(models.app, name="models")
 app.command()(embed)

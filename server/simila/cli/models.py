@@ -11,7 +11,8 @@ from rich.filesize import decimal
 
 from simila.cli import tables
 from simila.cli.configuration import DataDirOption, read_settings
-from simila.cli.errors import FAILED
+from simila.cli.errors import FAILED, print_error
+from simila.cli.model_trials import TuneEncoder, show_trials
 from simila.cli.progress_bars import ProgressBars
 from simila.domain.errors import ModelError
 from simila.domain.manifest import Manifest
@@ -20,6 +21,7 @@ from simila.settings import Settings
 from simila_models.catalogue import find_manifest, known_manifests
 from simila_models.export import export_encoder
 from simila_models.integrity import verify as verify_hashes
+from simila_models.progress import Progress
 from simila_models.sources import fetch_sources
 
 app = typer.Typer(help="Fetch, export and check encoders.", no_args_is_help=True)
@@ -83,26 +85,50 @@ def pull(names: NamesArgument = None, data_dir: DataDirOption = None) -> None:
     tables.show(f"weights are in {_cache_dir(settings)}: {_names(manifests)}")
 
 
-@app.command()
-def export(
-    names: NamesArgument = None,
-    force: Annotated[bool, typer.Option("--force", help="Export again what is current.")] = False,
-    data_dir: DataDirOption = None,
-) -> None:
-    """Fetch and export encoders; what is current is skipped."""
-    settings = read_settings(data_dir=data_dir)
-    repository = ModelRepository(settings.models_dir)
-    manifests = _manifests(names, settings)
-    if force:
-        _forget_exports(manifests, repository)
-    outdated = [manifest for manifest in manifests if not repository.is_current(manifest)]
-    if not outdated:
-        tables.show(f"exported already: {_names(manifests)}")
-        return
-    with ProgressBars() as progress:
-        for manifest in outdated:
-            export_encoder(manifest, repository, _cache_dir(settings), progress)
-    tables.show(f"exported to {repository.root}: {_names(outdated)}")
+def export_command(tune_encoder: TuneEncoder) -> Callable[..., None]:
+    """The command, given how to tune what it has exported."""
+
+    def export(
+        names: NamesArgument = None,
+        force: Annotated[bool, typer.Option("--force", help="Export again what is current.")] = False,
+        data_dir: DataDirOption = None,
+    ) -> None:
+        """Fetch and export encoders, and tune them to this machine; what is current is skipped."""
+        settings = read_settings(data_dir=data_dir)
+        repository = ModelRepository(settings.models_dir)
+        manifests = _manifests(names, settings)
+        if force:
+            _forget_exports(manifests, repository)
+        outdated = [manifest for manifest in manifests if not repository.is_current(manifest)]
+        if not outdated:
+            tables.show(f"exported already: {_names(manifests)}")
+            return
+        with ProgressBars() as progress:
+            for manifest in outdated:
+                export_encoder(manifest, repository, _cache_dir(settings), progress)
+            for manifest in outdated:
+                _tune_if_possible(tune_encoder, manifest, repository, progress)
+        tables.show(f"exported to {repository.root}: {_names(outdated)}")
+
+    return export
+
+
+def tune_command(tune_encoder: TuneEncoder) -> Callable[..., None]:
+    """The command, given how to tune: that runs the engine, which takes long to import."""
+
+    def tune(names: NamesArgument = None, as_json: tables.JsonOption = False, data_dir: DataDirOption = None) -> None:
+        """Measure how exported encoders run fastest on this machine; best while it has nothing else to do."""
+        settings = read_settings(data_dir=data_dir)
+        repository = ModelRepository(settings.models_dir)
+        manifests = _manifests(names, settings)
+        with ProgressBars() as progress:
+            trials = [trial for manifest in manifests for trial in tune_encoder(manifest, repository, progress)]
+        if as_json:
+            tables.show_json(trials)
+        else:
+            show_trials(trials)
+
+    return tune
 
 
 def verify_command(check_parity: CheckParity) -> Callable[..., None]:
@@ -129,6 +155,16 @@ def verify_command(check_parity: CheckParity) -> Callable[..., None]:
 
 def _manifests(names: list[str] | None, settings: Settings) -> list[Manifest]:
     return [find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders]
+
+
+def _tune_if_possible(
+    tune_encoder: TuneEncoder, manifest: Manifest, repository: ModelRepository, progress: Progress
+) -> None:
+    # An encoder that is not tuned is served with defaults, so the export has not failed.
+    try:
+        tune_encoder(manifest, repository, progress)
+    except (ModelError, OSError) as error:
+        print_error(f"{manifest.name} is exported, but not tuned: {error}")
 
 
 def _names(manifests: list[Manifest]) -> str:

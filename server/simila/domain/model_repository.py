@@ -5,6 +5,7 @@ models/
     config.pbtxt            Triton's own description
     1/model.onnx
     export.json             what was exported: `ExportRecord`
+    tuning.json             how it runs best on this machine, where that was measured
     golden/                 the parity certificate's inputs and reference vectors: `GoldenSet`
   simila-lite.text/
     …
@@ -49,6 +50,10 @@ class TowerFiles:
     @property
     def record(self) -> Path:
         return self.folder / "export.json"
+
+    @property
+    def tuning(self) -> Path:
+        return self.folder / "tuning.json"
 
     @property
     def golden(self) -> Path:

@@ -1,11 +1,18 @@
 import hashlib
 import json
+import shutil
 import time
+from functools import partial
 
 import pytest
 
+from simila import __main__ as main
 from simila.cli import models
+from simila.cli.model_trials import Trial, show_trials
+from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository
+from simila.engine import calibration
+from simila.engine.tuning import tuning_for
 from simila_models.catalogue import find_manifest
 
 WEIGHTS = b"weights"
@@ -111,6 +118,14 @@ def test_export_skips_what_is_current_at_once(data, run, exported):
     assert seconds < 0.5
 
 
+def test_what_cannot_be_tuned_is_exported_all_the_same(data, run, exported):
+    result = run("models", "export")
+
+    assert (result.exit_code, exported) == (0, ["tiny"])
+    assert "error: tiny is exported, but not tuned: ONNX Runtime cannot load" in result.stderr
+    assert not ModelRepository(data / "models").tower("tiny", "image").tuning.exists()
+
+
 @pytest.mark.usefixtures("data")
 def test_force_exports_again(run, exported):
     run("models", "export")
@@ -148,7 +163,39 @@ def test_verify_finds_a_changed_graph(data, run):
     assert "simila models export tiny" in finding["error"]
 
 
-@pytest.mark.parametrize("command", ["pull", "export", "verify"])
+def test_tune_shows_what_it_tried_and_keeps_the_best(run, exported_repository, monkeypatch, tmp_path):
+    monkeypatch.setattr(calibration, "BUDGETS", {Modality.IMAGE: (1, 2)})
+    monkeypatch.setattr(calibration, "FEWEST_ROWS", 2)
+    monkeypatch.setattr(calibration, "calibrate", partial(calibration.calibrate, seconds=0.01))
+    monkeypatch.setattr(main, "usable_cores", lambda: 2)
+    name = "efficientnet-lite0"
+    files = ModelRepository(tmp_path / "models").tower(name, Modality.IMAGE)
+    shutil.copytree(exported_repository.tower(name, Modality.IMAGE).folder, files.folder)
+    files.tuning.unlink(missing_ok=True)
+
+    result = run("models", "tune", name, "--data-dir", tmp_path, "--json")
+
+    trials = json.loads(result.stdout)
+    (chosen,) = [trial for trial in trials if trial["chosen"]]
+    layouts = {(trial["worker_threads"], trial["threads_per_run"]) for trial in trials}
+    assert (result.exit_code, layouts) == (0, {(2, 1), (1, 2)})
+    kept = tuning_for(files, Modality.IMAGE, cores=2)
+    assert kept.rows_per_second == chosen["rows_per_second"]
+    assert (kept.worker_threads, kept.max_batch_items) == (chosen["worker_threads"], chosen["batch"])
+    assert f"tune {name}, image tower" in result.stderr
+
+
+def test_trials_are_rows_of_a_table(capsys):
+    show_trials(
+        [Trial("tiny", "text", 2, 1, 256, 303.04, chosen=True), Trial("tiny", "text", 1, 2, 512, 250, chosen=False)]
+    )
+
+    header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert header == ["name", "tower", "workers", "threads", "batch", "rows/s"]
+    assert rows == [["tiny", "text", "2", "1", "256", "303.0", "chosen"], ["tiny", "text", "1", "2", "512", "250.0"]]
+
+
+@pytest.mark.parametrize("command", ["pull", "export", "tune", "verify"])
 def test_an_unknown_encoder_is_one_line(run, command):
     result = run("models", command, "nobody")
 

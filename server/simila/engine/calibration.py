@@ -1,0 +1,164 @@
+"""Measure which layout of threads and which size of a batch give most rows a second on this machine.
+
+Budgets are tried from the smallest up until doubling one has made all layouts slower. Those near the best then take
+turns in further rounds, so that a noisy neighbour disturbs all alike, as in successive halving (Jamieson and Talwalkar
+2016).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from threading import Barrier
+from time import perf_counter
+
+from simila.backends import Backend
+from simila.backends.onnx_runtime import OnnxRuntimeBackend
+from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import TowerFiles
+from simila.engine.tuning import Tuning, batch_limits
+from simila.engine.workloads import Batch, Workload, workload_of
+
+BUDGETS: Mapping[Modality, tuple[int, ...]] = {
+    Modality.TEXT: (128, 256, 512, 1024, 2048),  # padded tokens
+    Modality.IMAGE: (1, 4, 8, 16, 32),
+}
+SECONDS = 4.0  # of calibration a tower, about
+FEWEST_ROWS, MOST_ROWS = 16, 512
+FIRST_ROUNDS, FINAL_ROUNDS = 2, 3
+NEAR_THE_BEST = 0.75  # may turn out to be the best: rounds of a shared machine differ as much
+AS_GOOD_AS_THE_BEST = 0.97  # wins if its batch is smaller, because others wait less for it
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Threads that run batches side by side, threads within each run, and padded tokens or images of a batch."""
+
+    worker_threads: int
+    threads_per_run: int
+    budget: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A candidate and its rows a second, round by round."""
+
+    candidate: Candidate
+    rounds: list[float] = field(default_factory=list)
+
+    @property
+    def rows_per_second(self) -> float:
+        return median(self.rounds)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All that was measured of a tower, which of it was chosen, and what follows for the server."""
+
+    measured: Sequence[Measured]
+    chosen: Measured
+    tuning: Tuning
+
+
+def calibrate(
+    manifest: Manifest,
+    modality: Modality,
+    files: TowerFiles,
+    cores: int,
+    *,
+    on_step: Callable[[int, int], None],
+    seconds: float = SECONDS,
+) -> Calibration:
+    """Measure a tower for about `seconds`; `on_step` is told how many of how many steps are done.
+
+    Raises:
+        ModelError: the graph or the tokenizer cannot be loaded.
+
+    """
+    workload = workload_of(manifest, modality, files)
+    layouts = thread_layouts(cores)
+    backends = {threads: OnnxRuntimeBackend(files.onnx, workload.output_name, threads) for _, threads in layouts}
+    budgets = BUDGETS[modality]
+    turn_seconds = seconds / (FIRST_ROUNDS + 1) / (len(layouts) * len(budgets))
+    rows = _affordable_rows(backends[1], workload, budgets[0], turn_seconds)
+
+    def run(candidate: Candidate) -> float:
+        batches = workload.batches(rows, candidate.budget)
+        return rows_per_second(backends[candidate.threads_per_run], batches, candidate.worker_threads)
+
+    measured = measure([[Candidate(*layout, budget) for layout in layouts] for budget in budgets], run, on_step)
+    best = choose(measured)
+    items, tokens = batch_limits(modality, best.candidate.budget)
+    layout = (best.candidate.worker_threads, best.candidate.threads_per_run)
+    return Calibration(measured, best, Tuning(cores, *layout, items, tokens, round(best.rows_per_second, 1)))
+
+
+def thread_layouts(cores: int) -> list[tuple[int, int]]:
+    """Pairs of workers and threads of each run that together fill the cores, from one thread a run to one run."""
+    threads = [2**power for power in range(cores.bit_length()) if cores % 2**power == 0]
+    return [(cores // each, each) for each in sorted({*threads, cores})]
+
+
+def measure(
+    levels: Sequence[Sequence[Candidate]], run: Callable[[Candidate], float], on_step: Callable[[int, int], None]
+) -> list[Measured]:
+    """Climb from level to level while one of its candidates is near the best; run those near the best again."""
+    measured: list[Measured] = []
+    for done, level in enumerate(levels):
+        on_step(done, len(levels) + 1)
+        tried = [Measured(candidate) for candidate in level]
+        _take_turns(tried, FIRST_ROUNDS, run)
+        measured += tried
+        if not any(one in tried for one in near_the_best(measured)):
+            break
+    on_step(len(levels), len(levels) + 1)
+    _take_turns(near_the_best(measured), FINAL_ROUNDS, run)
+    on_step(len(levels) + 1, len(levels) + 1)
+    return measured
+
+
+def near_the_best(measured: Sequence[Measured]) -> list[Measured]:
+    least = NEAR_THE_BEST * max(one.rows_per_second for one in measured)
+    return [one for one in measured if one.rows_per_second >= least]
+
+
+def choose(measured: Sequence[Measured]) -> Measured:
+    """The fastest of those that went through all rounds, or one almost as fast with a smaller batch."""
+    rounds = max(len(one.rounds) for one in measured)
+    finalists = [one for one in measured if len(one.rounds) == rounds]
+    least = AS_GOOD_AS_THE_BEST * max(one.rows_per_second for one in finalists)
+    good = (one for one in finalists if one.rows_per_second >= least)
+    return min(good, key=lambda one: (one.candidate.budget, -one.rows_per_second))
+
+
+def rows_per_second(backend: Backend, batches: Sequence[Batch], worker_threads: int) -> float:
+    """Throughput of workers of which each runs all batches, beginning at another, so that all are busy to the end."""
+    together = Barrier(worker_threads)
+
+    def work(number: int) -> float:
+        start = number * len(batches) // worker_threads
+        together.wait()
+        began_at = perf_counter()
+        for batch in (*batches[start:], *batches[:start]):
+            backend.run(batch)
+        return perf_counter() - began_at
+
+    with ThreadPoolExecutor(worker_threads) as pool:
+        seconds = fmean(pool.map(work, range(worker_threads)))
+    return worker_threads * sum(map(_rows, batches)) / seconds
+
+
+def _take_turns(candidates: Sequence[Measured], rounds: int, run: Callable[[Candidate], float]) -> None:
+    for one in [*candidates] * rounds:
+        one.rounds.append(run(one.candidate))
+
+
+def _affordable_rows(backend: Backend, workload: Workload, budget: int, seconds: float) -> int:
+    """How many rows one thread runs in a turn of so many seconds."""
+    batches = workload.batches(FEWEST_ROWS, budget)
+    backend.run(batches[0])  # the first run allocates
+    return min(MOST_ROWS, max(FEWEST_ROWS, int(seconds * rows_per_second(backend, batches, worker_threads=1))))
+
+
+def _rows(batch: Batch) -> int:
+    return len(next(iter(batch.values())))

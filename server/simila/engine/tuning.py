@@ -1,0 +1,93 @@
+"""How a tower is run on this machine: as measured, else by default, and settings have the last word."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from simila.domain.manifest import Modality
+from simila.domain.model_repository import ExportRecord, TowerFiles
+
+logger = logging.getLogger("simila.engine")
+
+# On two cores of a server small batches of like length, one thread a core, came first: a batch stays in the cache.
+DEFAULT_BATCH_TOKENS = 256
+DEFAULT_BATCH_IMAGES = 8
+# So that the items do not limit a batch of texts before its tokens do.
+SHORTEST_TEXT_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A layout of threads and the limits of a batch; `rows_per_second` is None where nothing was measured."""
+
+    cores: int
+    worker_threads: int
+    threads_per_run: int
+    max_batch_items: int
+    max_batch_tokens: int  # padded; images have none and take 1 each
+    rows_per_second: float | None = None
+
+
+class _Record(BaseModel):
+    """`tuning.json`: what was measured, and of which graph."""
+
+    model_config = ConfigDict(frozen=True)
+
+    onnx_sha256: str
+    tuning: Tuning
+
+
+def batch_limits(modality: Modality, budget: int) -> tuple[int, int]:
+    """Most items and most padded tokens of a batch, for a budget of padded tokens or of images."""
+    return (max(1, budget // SHORTEST_TEXT_TOKENS), budget) if modality is Modality.TEXT else (budget, budget)
+
+
+def default_tuning(modality: Modality, cores: int) -> Tuning:
+    """One thread a core, each with small batches of its own."""
+    items, tokens = batch_limits(modality, DEFAULT_BATCH_TOKENS if modality is Modality.TEXT else DEFAULT_BATCH_IMAGES)
+    return Tuning(cores, cores, 1, items, tokens)
+
+
+def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:
+    """What was measured of this graph on as many cores; the default, and a line in the log, where nothing was."""
+    try:
+        record = _Record.model_validate_json(files.tuning.read_bytes())
+        if record.tuning.cores != cores:
+            reason = f"was tuned on {record.tuning.cores} cores, not on {cores}"
+        elif record.onnx_sha256 != _onnx_sha256(files):
+            reason = "was tuned with another graph"
+        else:
+            return record.tuning
+    except FileNotFoundError:
+        reason = "is not tuned"
+    except (OSError, ValidationError) as error:
+        reason = f"has a tuning that cannot be read ({error})"
+    logger.info("%s %s: defaults are used; run: simila models tune", files.folder.name, reason)
+    return default_tuning(modality, cores)
+
+
+def keep_tuning(files: TowerFiles, tuning: Tuning) -> None:
+    """Write what `tuning_for` reads.
+
+    Raises:
+        OSError: the tower is not exported, or its folder cannot be written.
+
+    """
+    record = _Record(onnx_sha256=_onnx_sha256(files), tuning=tuning)
+    files.tuning.write_text(record.model_dump_json(indent=2), encoding="utf-8")
+
+
+def overridden(tuning: Tuning, *, workers: int, threads: int, max_batch_items: int, max_batch_tokens: int) -> Tuning:
+    """Put settings in the place of what was measured; 0 leaves it."""
+    return replace(
+        tuning,
+        worker_threads=workers or tuning.worker_threads,
+        threads_per_run=threads or tuning.threads_per_run,
+        max_batch_items=max_batch_items or tuning.max_batch_items,
+        max_batch_tokens=max_batch_tokens or tuning.max_batch_tokens,
+    )
+
+
+def _onnx_sha256(files: TowerFiles) -> str:
+    return ExportRecord.model_validate_json(files.record.read_bytes()).onnx_sha256

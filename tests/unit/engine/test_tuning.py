@@ -1,0 +1,90 @@
+"""What was measured is used where it was measured, and nowhere else."""
+
+import json
+import logging
+import threading
+from dataclasses import replace
+
+import pytest
+
+from simila.domain.manifest import Modality
+from simila.domain.model_repository import ModelRepository, TowerFiles
+from simila.engine.cores import usable_cores
+from simila.engine.tuning import Tuning, default_tuning, keep_tuning, overridden, tuning_for
+
+MEASURED = Tuning(4, 2, 2, max_batch_items=64, max_batch_tokens=512, rows_per_second=123.4)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """An exported tower of which only the record exists."""
+    return exported(TowerFiles(tmp_path / "tiny.text"), "a" * 64)
+
+
+def exported(files, onnx_sha256):
+    files.folder.mkdir(exist_ok=True)
+    record = {"fingerprint": "f", "precision": "fp32", "onnx_sha256": onnx_sha256, "versions": {}}
+    files.record.write_text(json.dumps(record))
+    return files
+
+
+def test_what_is_kept_is_found(files):
+    keep_tuning(files, MEASURED)
+    assert tuning_for(files, Modality.TEXT, cores=4) == MEASURED
+
+
+def test_defaults_are_a_thread_a_core_and_small_batches():
+    assert default_tuning(Modality.TEXT, 6) == Tuning(6, 6, 1, max_batch_items=32, max_batch_tokens=256)
+    assert default_tuning(Modality.IMAGE, 6) == Tuning(6, 6, 1, max_batch_items=8, max_batch_tokens=8)
+
+
+def test_another_number_of_cores_takes_the_default(files, caplog):
+    keep_tuning(files, MEASURED)
+    with caplog.at_level(logging.INFO, logger="simila.engine"):
+        assert tuning_for(files, Modality.TEXT, cores=8) == default_tuning(Modality.TEXT, 8)
+    assert caplog.messages == ["tiny.text was tuned on 4 cores, not on 8: defaults are used; run: simila models tune"]
+
+
+def test_another_graph_takes_the_default(files, caplog):
+    keep_tuning(files, MEASURED)
+    exported(files, "b" * 64)
+    with caplog.at_level(logging.INFO, logger="simila.engine"):
+        assert tuning_for(files, Modality.IMAGE, cores=4) == default_tuning(Modality.IMAGE, 4)
+    assert caplog.messages == ["tiny.text was tuned with another graph: defaults are used; run: simila models tune"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(None, "is not tuned"), ("{", "has a tuning that cannot be read"), ("{}", "cannot be read")]
+)
+def test_without_a_tuning_that_can_be_read_the_default_is_taken(files, caplog, content, reason):
+    if content:
+        files.tuning.write_text(content)
+    with caplog.at_level(logging.INFO, logger="simila.engine"):
+        assert tuning_for(files, Modality.TEXT, cores=4) == default_tuning(Modality.TEXT, 4)
+    (message,) = caplog.messages
+    assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "field"),
+    [
+        ("workers", "worker_threads"),
+        ("threads", "threads_per_run"),
+        ("max_batch_items", "max_batch_items"),
+        ("max_batch_tokens", "max_batch_tokens"),
+    ],
+)
+def test_a_setting_has_the_last_word_and_0_leaves_what_was_measured(setting, field):
+    nothing_set = {"workers": 0, "threads": 0, "max_batch_items": 0, "max_batch_tokens": 0}
+    assert overridden(MEASURED, **nothing_set) == MEASURED
+    assert overridden(MEASURED, **{**nothing_set, setting: 7}) == replace(MEASURED, **{field: 7})
+
+
+@pytest.mark.parametrize(("workers", "expected"), [(0, 3), (2, 2)])
+def test_an_encoder_runs_as_it_was_tuned_or_set(copied_tower, load, tmp_path, workers, expected):
+    files = copied_tower("efficientnet-lite0", Modality.IMAGE)
+    keep_tuning(files, replace(default_tuning(Modality.IMAGE, usable_cores()), worker_threads=3))
+    before = set(threading.enumerate())
+    load(ModelRepository(tmp_path / "models"), "efficientnet-lite0", workers=workers)
+    started = [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("batcher-")]
+    assert len(started) == expected
