@@ -8,8 +8,12 @@ from numpy.typing import NDArray
 from simila.domain.vectors import Float32
 
 
+class BackendDied(Exception):
+    """A backend raises this where it knows that no later run can succeed, so that nobody need try."""
+
+
 class Backend(Protocol):
-    """One tower on one device. `run` may be called from one thread at a time."""
+    """One tower on one device. `run` may be called from several threads at once."""
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         """Input tensors by name, batch first, to `float32 [n, d], unit length`."""

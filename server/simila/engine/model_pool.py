@@ -8,15 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simila.backends.onnx_runtime import OnnxRuntimeBackend
+from simila.backends.supervised import SupervisedBackend
 from simila.domain.errors import NotReady, ParityFailed, SimilaError, UnknownEncoder
 from simila.domain.golden import Certificate, read_golden_set
 from simila.domain.manifest import Manifest, Modality
-from simila.domain.model_repository import ModelRepository
+from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.engine.encoder import Encoder, RunningTower
 from simila.engine.image_tower import RunningImageTower
 from simila.engine.text_tower import RunningTextTower
+from simila.engine.vector_cache import CacheStatistics, VectorCache
 from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextTokenizer
 
@@ -31,7 +38,7 @@ class LoadState(StrEnum):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How encoders are run; 0 threads means one a core."""
+    """How encoders are run; 0 threads means one a core, 0 bytes of cache none."""
 
     threads: int = 1
     preprocess_threads: int = 0
@@ -40,6 +47,7 @@ class EngineOptions:
     max_image_pixels: int = 50_000_000
     max_queue_seconds: float = 5.0
     workers: int = 0
+    cache_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class ModelPool:
         self._options = options
         self._statuses = {manifest.name: EncoderStatus(manifest, LoadState.LOADING) for manifest in manifests}
         self._encoders: dict[str, Encoder] = {}
+        self._backends: dict[str, list[SupervisedBackend]] = {}
+        self._cache = VectorCache(options.cache_bytes) if options.cache_bytes else None
         self._pool = ThreadPoolExecutor(options.preprocess_threads or os.cpu_count(), thread_name_prefix="preprocess")
 
     async def load(self) -> None:
@@ -92,14 +102,21 @@ class ModelPool:
     def statuses(self) -> list[EncoderStatus]:
         return list(self._statuses.values())
 
+    @property
+    def cache_statistics(self) -> CacheStatistics | None:
+        """What the vector cache did so far; None where there is no cache."""
+        return self._cache.statistics if self._cache else None
+
     def close(self) -> None:
         for encoder in self._encoders.values():
             encoder.close()
+            self._stop_restarts(encoder.manifest.name)
         self._pool.shutdown(cancel_futures=True)
 
     async def _load_one(self, manifest: Manifest) -> None:
         try:
             with ExitStack() as undo:
+                undo.callback(self._stop_restarts, manifest.name)
                 encoder = await self._start(manifest)
                 undo.callback(encoder.close)
                 certificates = await self._certify(encoder)
@@ -118,7 +135,7 @@ class ModelPool:
         outcomes = dict(zip(manifest.modalities, await asyncio.gather(*starting, return_exceptions=True), strict=True))
         errors = [outcome for outcome in outcomes.values() if isinstance(outcome, BaseException)]
         towers = {key: outcome for key, outcome in outcomes.items() if not isinstance(outcome, BaseException)}
-        encoder = Encoder(manifest, towers)
+        encoder = Encoder(manifest, towers, self._cache)
         if errors:
             encoder.close()
             raise errors[0]
@@ -147,7 +164,7 @@ class ModelPool:
             return RunningImageTower(
                 manifest,
                 manifest.image,
-                OnnxRuntimeBackend(files.onnx, manifest.image.output_name, self._options.threads),
+                self._start_backend(manifest, modality, files, manifest.image.output_name, self._options.threads),
                 pool=self._pool,
                 max_image_pixels=self._options.max_image_pixels,
                 max_batch_items=self._options.max_batch_items,
@@ -158,13 +175,35 @@ class ModelPool:
         return RunningTextTower(
             manifest,
             manifest.text,
-            OnnxRuntimeBackend(files.onnx, manifest.text.output_name, self._options.threads),
+            self._start_backend(manifest, modality, files, manifest.text.output_name, self._options.threads),
             TextTokenizer(files.tokenizer, manifest.text.context_length_tokens),
             pool=self._pool,
             limits=BatchLimits(self._options.max_batch_items, self._options.max_batch_tokens),
             max_queue_seconds=self._options.max_queue_seconds,
             workers=self._options.workers or os.cpu_count() or 1,
         )
+
+    def _start_backend(
+        self, manifest: Manifest, modality: Modality, files: TowerFiles, output_name: str, threads: int
+    ) -> SupervisedBackend:
+        build = partial(OnnxRuntimeBackend, files.onnx, output_name, threads)
+        backend = SupervisedBackend(f"the {modality} tower of {manifest.name}", build, _canary(manifest, modality))
+        self._backends.setdefault(manifest.name, []).append(backend)
+        return backend
+
+    def _stop_restarts(self, name: str) -> None:
+        for backend in self._backends.pop(name, []):
+            backend.close()
+
+
+def _canary(manifest: Manifest, modality: Modality) -> Mapping[str, NDArray[Any]]:
+    """The smallest batch that a tower can run: a black image, or the first token of the vocabulary twice."""
+    if modality is Modality.IMAGE and manifest.image:
+        size = manifest.image.size_pixels
+        return {manifest.image.input_name: np.zeros((1, 3, size, size), dtype=np.uint8)}
+    assert manifest.text
+    ids = np.zeros((1, 2), dtype=np.int64)
+    return {manifest.text.ids_name: ids, manifest.text.mask_name: np.ones_like(ids)}
 
 
 def _parity_message(name: str, modality: Modality, certificate: Certificate) -> str:

@@ -1,5 +1,9 @@
 """ONNX Runtime on a graph small enough to check by hand."""
 
+import resource
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -41,3 +45,19 @@ def test_a_file_that_cannot_be_loaded_is_named(tmp_path, content):
     with pytest.raises(ModelError) as refused:
         OnnxRuntimeBackend(path, "doubled", 1)
     assert refused.value.message.startswith(f"ONNX Runtime cannot load {path}: ")
+
+
+def resident_bytes():
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_sessions_use_the_memory_that_another_has_finished_with(path):
+    batch = np.ones((2**23, 2), dtype=np.float32)
+    backends = [OnnxRuntimeBackend(path, "doubled", 1) for _ in range(6)]
+    backends[0].run({"rows": batch})
+    before = resident_bytes()
+    for backend in backends[1:]:
+        backend.run({"rows": batch})
+    assert resident_bytes() - before < 1.5 * batch.nbytes

@@ -1,0 +1,164 @@
+"""A backend that is built anew when it dies."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simila.backends import Backend, BackendDied
+from simila.domain.errors import NotReady
+from simila.domain.vectors import Float32
+
+logger = logging.getLogger("simila.backends")
+
+# Far above the noise of float16 between two runs, far below what a broken device returns.
+CANARY_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Waits before one restart after another: doubling, and up to a half shorter by chance, so that replicas spread."""
+
+    first_seconds: float = 0.1
+    longest_seconds: float = 30.0
+
+    def delay_seconds(self, earlier_tries: int) -> float:
+        doublings = min(earlier_tries, 32)  # past this a float gains nothing, and much later it overflows
+        return min(self.longest_seconds, self.first_seconds * 2.0**doublings) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+@dataclass(frozen=True)
+class _Outage:
+    reason: str
+    next_try_at: float
+
+
+class SupervisedBackend:
+    """Runs the backend that `build` makes, and makes another when it is dead.
+
+    When a run raises, `canary` is run. If that gives the vectors that it gave at first, the error belongs to the batch
+    and is raised as it is. Otherwise, or on `BackendDied`, the backend is dead: until a new one passes the canary,
+    every run raises `NotReady` at once. As long as nothing fails no lock is taken. Safe to call from any thread.
+
+    Raises:
+        Exception: whatever `build` and its first run raise.
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], Backend],
+        canary: Mapping[str, NDArray[Any]],
+        *,
+        backoff: Backoff = Backoff(),
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
+        self._name = name
+        self._build = build
+        self._canary = canary
+        self._backoff = backoff
+        self._clock = clock
+        self._wait = wait
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._restarting: threading.Thread | None = None
+        self._outage = _Outage("it is starting", clock())
+        self._tries = 0  # since it last ran for longer than the longest wait: one that dies again at once waits longer
+        self._restored_at = clock()
+        backend = build()
+        self._expected = backend.run(canary)
+        self._backend: Backend | None = backend
+
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
+        """Run one batch.
+
+        Raises:
+            NotReady: the backend is dead, or died of this batch.
+            Exception: what the backend raised, if it lives on.
+
+        """
+        backend = self._backend
+        if backend is None:
+            raise self._not_ready()
+        try:
+            return backend.run(tensors)
+        except Exception as error:
+            if self._lives_after(backend, error):
+                raise
+            raise self._not_ready() from error
+
+    def close(self) -> None:
+        """Give up on restarting and end the thread that does it."""
+        self._closing.set()
+        with self._lock:
+            restarting = self._restarting
+        if restarting:
+            restarting.join()
+
+    def _lives_after(self, backend: Backend, error: Exception) -> bool:
+        """Find out whether the backend survived an error; if not, have it restarted."""
+        with self._lock:  # threads that fail together ask once each, and declare it dead once
+            if backend is not self._backend:
+                return False
+            reason = f"{type(error).__name__}: {error}"
+            if not isinstance(error, BackendDied):
+                fault = self._fault(backend)
+                if fault is None:
+                    return True
+                reason = fault
+            logger.error("%s died and will be restarted: %s", self._name, reason, exc_info=error)
+            self._backend = None
+            if self._clock() - self._restored_at > self._backoff.longest_seconds:
+                self._tries = 0
+            delay = self._postpone(reason)
+            self._restarting = threading.Thread(
+                target=self._restart, args=(delay,), name=f"restart-{self._name}", daemon=True
+            )
+            self._restarting.start()
+        return False
+
+    def _restart(self, delay_seconds: float) -> None:
+        while not self._wait(self._closing, delay_seconds):
+            try:
+                backend = self._build()
+                fault = self._fault(backend)
+            except Exception as error:  # noqa: BLE001  whatever keeps it down is tried again
+                fault = f"{type(error).__name__}: {error}"
+            with self._lock:
+                if fault is None:
+                    self._restored_at = self._clock()
+                    self._backend = backend
+                    logger.warning("%s is restarted", self._name)
+                    return
+                delay_seconds = self._postpone(fault)
+            logger.warning("%s could not be restarted: %s", self._name, fault)
+
+    def _postpone(self, reason: str) -> float:
+        delay_seconds = self._backoff.delay_seconds(self._tries)
+        self._tries += 1
+        self._outage = _Outage(reason, self._clock() + delay_seconds)
+        return delay_seconds
+
+    def _fault(self, backend: Backend) -> str | None:
+        """What the canary finds wrong."""
+        try:
+            vectors = backend.run(self._canary)
+        except Exception as error:  # noqa: BLE001  a backend may raise anything
+            return f"{type(error).__name__}: {error}"
+        if vectors.shape == self._expected.shape and np.allclose(vectors, self._expected, atol=CANARY_TOLERANCE):
+            return None
+        return "it gives other vectors than at first"
+
+    def _not_ready(self) -> NotReady:
+        outage = self._outage
+        seconds = outage.next_try_at - self._clock()
+        when = f"in {seconds:.1f} s" if seconds > 0 else "now"
+        return NotReady(f"{self._name} is down and is restarted {when}: {outage.reason}")
