@@ -1,5 +1,8 @@
 """`POST /v1/classify`."""
 
+from fastapi import Response
+
+from simila.api.classification_answer import classification_answer
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.classification import ClassifyRequest, ClassifyResponse
@@ -7,8 +10,8 @@ from simila.api.schemas.classification import ClassifyRequest, ClassifyResponse
 router = v1_router("classification")
 
 
-@router.post("/classify", summary="Classify by label names (zero-shot)")
-async def classify(body: ClassifyRequest, services: FromServices) -> ClassifyResponse:
+@router.post("/classify", summary="Classify by label names (zero-shot)", response_model=ClassifyResponse)
+async def classify(body: ClassifyRequest, services: FromServices) -> Response:
     """Rank the labels for each input by the encoder's own scale and activation. The shape is Jina's."""
     classified = await services.zero_shot.classify(
         body.model,
@@ -17,4 +20,4 @@ async def classify(body: ClassifyRequest, services: FromServices) -> ClassifyRes
         templates=body.templates,
         top_k=body.top_k,
     )
-    return ClassifyResponse.of(classified)
+    return classification_answer(classified)

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Response
 
+from simila.api.classification_answer import classification_answer
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.base import ListBody
@@ -58,8 +59,12 @@ async def search(name: str, body: SearchRequest, services: FromServices) -> Sear
     return SearchResponse(results=[HitEntry.of(hit) for hit in hits])
 
 
-@router.post("/{name}/classify", summary="Classify by the collection's labels (nearest mean)")
-async def classify(name: str, body: CollectionClassifyRequest, services: FromServices) -> ClassifyResponse:
+@router.post(
+    "/{name}/classify",
+    summary="Classify by the collection's labels (nearest mean)",
+    response_model=ClassifyResponse,
+)
+async def classify(name: str, body: CollectionClassifyRequest, services: FromServices) -> Response:
     """Rank the labels by the distance to the mean vector of the items that bear them (Janson et al. 2022)."""
     classified = await services.collections.classify(name, services.reader.sources(body.input), top_k=body.top_k)
-    return ClassifyResponse.of(classified)
+    return classification_answer(classified)

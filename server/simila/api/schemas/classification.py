@@ -1,13 +1,11 @@
 """`POST /v1/classify`: Jina's shape, with cosines, templates and top-k."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from simila.api.schemas.base import RequestBody
 from simila.api.schemas.inputs import EmbeddingInputs, SourceInputs
-from simila.domain.results import Prediction
-from simila.services.ranking import Classified
 
 NonEmpty = Annotated[str, Field(min_length=1)]
 TopK = Annotated[int, Field(ge=1)]
@@ -42,11 +40,6 @@ class ClassificationEntry(BaseModel):
     score: float
     predictions: list[PredictionEntry]
 
-    @classmethod
-    def of(cls, index: int, predictions: list[Prediction]) -> Self:
-        entries = [PredictionEntry(label=p.label, score=p.score, cosine=p.cosine) for p in predictions]
-        return cls(index=index, prediction=entries[0].label, score=entries[0].score, predictions=entries)
-
 
 class ClassifyUsage(BaseModel):
     total_tokens: int
@@ -55,8 +48,3 @@ class ClassifyUsage(BaseModel):
 class ClassifyResponse(BaseModel):
     usage: ClassifyUsage
     data: list[ClassificationEntry]
-
-    @classmethod
-    def of(cls, classified: Classified) -> Self:
-        data = [ClassificationEntry.of(index, row) for index, row in enumerate(classified.predictions)]
-        return cls(usage=ClassifyUsage(total_tokens=classified.tokens), data=data)
