@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,9 +19,11 @@ from simila.domain.errors import NotReady, ParityFailed, SimilaError, UnknownEnc
 from simila.domain.golden import Certificate, read_golden_set
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository, TowerFiles
+from simila.engine.cores import usable_cores
 from simila.engine.encoder import Encoder, RunningTower
 from simila.engine.image_tower import RunningImageTower
 from simila.engine.text_tower import RunningTextTower
+from simila.engine.tuning import Tuning, overridden, tuning_for
 from simila.engine.vector_cache import CacheStatistics, VectorCache
 from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextTokenizer
@@ -38,12 +39,12 @@ class LoadState(StrEnum):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How encoders are run; 0 threads means one a core, 0 bytes of cache none."""
+    """How encoders are run. 0 leaves threads, workers and limits of batches as tuned; 0 bytes of cache are none."""
 
-    threads: int = 1
+    threads: int = 0
     preprocess_threads: int = 0
-    max_batch_items: int = 32
-    max_batch_tokens: int = 256
+    max_batch_items: int = 0
+    max_batch_tokens: int = 0
     max_image_pixels: int = 50_000_000
     max_queue_seconds: float = 5.0
     workers: int = 0
@@ -70,7 +71,7 @@ class ModelPool:
         self._encoders: dict[str, Encoder] = {}
         self._backends: dict[str, list[SupervisedBackend]] = {}
         self._cache = VectorCache(options.cache_bytes) if options.cache_bytes else None
-        self._pool = ThreadPoolExecutor(options.preprocess_threads or os.cpu_count(), thread_name_prefix="preprocess")
+        self._pool = ThreadPoolExecutor(options.preprocess_threads or usable_cores(), thread_name_prefix="preprocess")
 
     async def load(self) -> None:
         """Load every encoder; one that fails is logged, keeps its error in `statuses` and leaves the others alone."""
@@ -160,27 +161,39 @@ class ModelPool:
 
     def _start_tower(self, manifest: Manifest, modality: Modality) -> RunningTower:
         files = self._repository.exported_tower(manifest, modality)
+        tuning = self._tuning(files, modality)
         if modality is Modality.IMAGE and manifest.image:
             return RunningImageTower(
                 manifest,
                 manifest.image,
-                self._start_backend(manifest, modality, files, manifest.image.output_name, self._options.threads),
+                self._start_backend(manifest, modality, files, manifest.image.output_name, tuning.threads_per_run),
                 pool=self._pool,
                 max_image_pixels=self._options.max_image_pixels,
-                max_batch_items=self._options.max_batch_items,
+                max_batch_items=tuning.max_batch_items,
                 max_queue_seconds=self._options.max_queue_seconds,
-                workers=self._options.workers or os.cpu_count() or 1,
+                workers=tuning.worker_threads,
             )
         assert manifest.text
         return RunningTextTower(
             manifest,
             manifest.text,
-            self._start_backend(manifest, modality, files, manifest.text.output_name, self._options.threads),
+            self._start_backend(manifest, modality, files, manifest.text.output_name, tuning.threads_per_run),
             TextTokenizer(files.tokenizer, manifest.text.context_length_tokens),
             pool=self._pool,
-            limits=BatchLimits(self._options.max_batch_items, self._options.max_batch_tokens),
+            limits=BatchLimits(tuning.max_batch_items, tuning.max_batch_tokens),
             max_queue_seconds=self._options.max_queue_seconds,
-            workers=self._options.workers or os.cpu_count() or 1,
+            workers=tuning.worker_threads,
+        )
+
+    def _tuning(self, files: TowerFiles, modality: Modality) -> Tuning:
+        """As measured, or as the settings want it."""
+        options = self._options
+        return overridden(
+            tuning_for(files, modality, usable_cores()),
+            workers=options.workers,
+            threads=options.threads,
+            max_batch_items=options.max_batch_items,
+            max_batch_tokens=options.max_batch_tokens,
         )
 
     def _start_backend(
