@@ -10,6 +10,7 @@ from rich.console import Console
 
 from simila.api.application import create_api
 from simila.api.dependencies import Services
+from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
@@ -30,13 +31,15 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
+        DataFolderError: the folder of collections cannot be made or read.
 
     """
     manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
+    # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
+    catalogue = Catalogue(settings.collections_dir)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        catalogue = await asyncio.to_thread(Catalogue, settings.collections_dir)
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
         app.state.services = _services(settings, pool, catalogue)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
@@ -51,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan,
         max_body_bytes=settings.limits.max_body_bytes,
         request_timeout_seconds=settings.request_timeout_seconds,
+        hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,
     )
 
 
@@ -122,11 +126,12 @@ def _engine_options(settings: Settings) -> EngineOptions:
 async def _load_and_announce(pool: ModelPool, settings: Settings) -> None:
     await pool.load()
     served = [status.manifest for status in pool.statuses() if status.state is LoadState.READY]
-    Console(soft_wrap=True, highlight=False).print(_announcement(served, settings))
+    # The address fe80::1 in its brackets would be markup.
+    Console(soft_wrap=True, highlight=False, markup=False, emoji=False).print(_announcement(served, settings))
 
 
 def _announcement(served: Sequence[Manifest], settings: Settings) -> str:
-    url = f"http://{settings.host}:{settings.port}"
+    url = settings.url
     if not served:
         return f"Simila listens on {url}, but no encoder could be loaded; run: simila models export"
     names = ", ".join(manifest.name for manifest in served)

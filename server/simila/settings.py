@@ -1,10 +1,19 @@
 """All settings: `SIMILA_*` variables and `simila.toml`, read here and nowhere else. The command line wins over both."""
 
+import json
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Annotated, Any
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 DEFAULT_ENCODERS = ("all-minilm-l6-v2", "efficientnet-lite0", "efficientnet-lite2", "simila-lite")
 
@@ -63,11 +72,18 @@ class Settings(BaseSettings):
     insecure: bool = Field(
         default=False, description="Allow an address other than loopback although nothing checks who calls."
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names that a proxy on this machine gives as `Host`; a server on loopback refuses unknown ones.",
+    )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("simila", appauthor=False),
         description="Folder of weights, exported models and collections.",
     )
-    encoders: tuple[str, ...] = Field(default=DEFAULT_ENCODERS, description="Encoders to export and to serve.")
+    encoders: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=DEFAULT_ENCODERS,
+        description="Encoders to export and to serve, separated by commas or spaces, or as a JSON list.",
+    )
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
     )
@@ -87,6 +103,27 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("encoders", "allowed_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return json.loads(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
+
+    @property
+    def url(self) -> str:
+        """The address to listen on as a URL, in which one of IPv6 stands in brackets (RFC 3986, section 3.2.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def models_dir(self) -> Path:

@@ -82,3 +82,20 @@ def test_bad_requests(api: httpx.Client, change: dict, status: int, param: str, 
     detail = response.json()["error"]
     assert (response.status_code, detail["param"]) == (status, param)
     assert words in detail["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "setting"),
+    [
+        ({"labels": ["x" * 1001, "b"]}, "labels[0]", "SIMILA_LIMITS__MAX_LABEL_CHARACTERS"),
+        (
+            {"labels": ["x" * 900, "b"], "templates": ["{}" * 400] * 20},
+            "labels",
+            "SIMILA_LIMITS__MAX_PROMPT_CHARACTERS",
+        ),
+    ],
+)
+def test_prompts_are_weighed_before_they_are_made(api: httpx.Client, change: dict, param: str, setting: str) -> None:
+    response = api.post("/v1/classify", json={"model": "simila-lite", "input": "a", **change})
+    assert (response.status_code, response.json()["error"]["param"]) == (413, param)
+    assert setting in response.json()["error"]["message"]

@@ -284,3 +284,13 @@ def test_vectors_survive_as_float32(api: httpx.Client, collection) -> None:
     upsert(api, path, {"id": "x", "text": "a cat"})
     stored = api.get(f"{path}/items/x", params={"vector": "true"}).json()["vector"]
     assert np.array_equal(np.array(stored, dtype=np.float32), vector)
+
+
+def test_a_deep_payload_is_refused_before_it_could_not_be_read_again(api: httpx.Client, collection) -> None:
+    path = collection("efficientnet-lite0")
+    payload: dict = {}
+    for _ in range(100):
+        payload = {"a": payload}
+    response = api.post(f"{path}/items", json={"items": [{"id": "x", "vector": axis(0), "payload": payload}]})
+    assert (response.status_code, error(response)["param"]) == (400, "items[0].payload")
+    assert "nested more than 64 deep" in error(response)["message"]

@@ -121,3 +121,15 @@ def test_the_openai_client_raises_its_own_errors(server_url: str) -> None:
         assert caught.value.code == "model_not_found"
         with pytest.raises(openai.BadRequestError, match="must not be empty"):
             client.embeddings.create(model="all-minilm-l6-v2", input=[])
+
+
+def test_base64_may_have_line_breaks_and_a_data_uri_capitals(api: httpx.Client, photo) -> None:
+    encoded = b64(photo("coffee.png"))
+    lines = "\n".join(encoded[start : start + 76] for start in range(0, len(encoded), 76))
+    inputs = [{"image": encoded}, {"image": lines}, f"DATA:IMAGE/PNG;BASE64,{encoded}"]
+    rows = vectors(embed(api, "simila-lite", inputs))
+    assert np.array_equal(rows, np.tile(rows[0], (3, 1)))
+
+
+def test_a_text_may_begin_like_a_data_uri(api: httpx.Client) -> None:
+    assert embed(api, "simila-lite", "data: the new oil")["usage"]["prompt_tokens"] > 2

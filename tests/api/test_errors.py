@@ -151,3 +151,39 @@ def test_no_such_route(api: httpx.Client, method: str, path: str, status: int) -
     response = api.request(method, path)
     assert response.status_code == status
     assert path in error(response)["message"]
+
+
+def test_a_web_page_that_calls_itself_127_0_0_1_is_refused(api: httpx.Client) -> None:
+    response = api.get("/v1/models", headers={"host": "evil.example:8000"})
+    assert (response.status_code, error(response)["code"]) == (400, "unknown_host")
+    assert "'evil.example:8000' (SIMILA_ALLOWED_HOSTS)" in error(response)["message"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]", "[::1]:8000"])
+def test_the_names_of_this_machine_are_known(api: httpx.Client, host: str) -> None:
+    assert api.get("/healthz", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{"model": "\ud800", "input": "a"}, {"input": "a", "\ud800": 1}])
+def test_what_is_no_unicode_can_be_told_all_the_same(api: httpx.Client, body: dict) -> None:
+    content = json.dumps({"model": "simila-lite", **body})
+    response = api.post("/v1/embeddings", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert error(response)["code"] == "invalid_request"
+
+
+def test_a_message_does_not_repeat_all_that_was_sent(api: httpx.Client) -> None:
+    response = api.post("/v1/embeddings", json={"model": "simila-lite", "input": "a", "x" * 1_000_000: 1})
+    assert len(response.content) < 10_000
+
+
+@pytest.mark.parametrize("option", [{"dimensions": True}, {"dimensions": "3"}, {"truncate": "yes"}])
+def test_types_are_not_guessed(api: httpx.Client, option: dict) -> None:
+    response = api.post("/v1/embeddings", json={"model": "simila-lite", "input": "a", **option})
+    assert (response.status_code, error(response)["param"]) == (400, *option)
+
+
+def test_only_the_first_error_of_many_is_looked_for(api: httpx.Client) -> None:
+    response = api.post("/v1/embeddings", json={"model": "simila-lite", "input": [None] * 300_000})
+    assert (response.status_code, error(response)["param"]) == (400, "input[0]")
+    assert response.elapsed.total_seconds() < 2

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from simila.classifiers.prototypes import FEWEST_CLASSES
 from simila.domain.inputs import ImageInput
+from simila.services.prompt_checks import FEWEST_LABELS
 from simila_models.progress import Progress
 
 CHUNK_ITEMS = 32
@@ -53,8 +53,8 @@ def read_class_folders(folder: Path) -> ClassFolders:
     if labels != test_labels:
         odd = ", ".join(sorted(labels ^ test_labels))
         raise NoClassFolders(f"{folder}: train and test must have the same classes, but only one has: {odd}")
-    if len(labels) < FEWEST_CLASSES:
-        raise NoClassFolders(f"{folder}: at least {FEWEST_CLASSES} classes are needed, found {len(labels)}")
+    if len(labels) < FEWEST_LABELS:
+        raise NoClassFolders(f"{folder}: at least {FEWEST_LABELS} classes are needed, found {len(labels)}")
     return ClassFolders(tuple(sorted(labels)), train, test)
 
 

@@ -1,6 +1,6 @@
 """The HTTP application: routes, error handlers and guards, without the objects behind them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from simila import __version__
 from simila.api.deadlines import Deadline
 from simila.api.errors import register_error_handlers
-from simila.api.middleware import BodyLimit
+from simila.api.middleware import BodyLimit, KnownHosts
 from simila.api.request_metrics import RequestMetrics
 from simila.api.routes import classification, collections, embeddings, health, items, metrics, models
 
@@ -18,8 +18,17 @@ ROUTES = (embeddings, classification, collections, items, models, health, metric
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_api(lifespan: Lifespan, *, max_body_bytes: int, request_timeout_seconds: float) -> FastAPI:
-    """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request."""
+def create_api(
+    lifespan: Lifespan,
+    *,
+    max_body_bytes: int,
+    request_timeout_seconds: float,
+    hosts: Collection[str] | None = None,
+) -> FastAPI:
+    """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request.
+
+    It answers to `hosts` alone, or to any where that is None.
+    """
     app = FastAPIOffline(
         # Routes of an included router are matched twice for each request; these come first, and once.
         routes=[route for module in ROUTES for route in module.router.routes],
@@ -32,6 +41,8 @@ def create_api(lifespan: Lifespan, *, max_body_bytes: int, request_timeout_secon
     )
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     app.add_middleware(Deadline, default_seconds=request_timeout_seconds)
+    if hosts is not None:
+        app.add_middleware(KnownHosts, hosts=hosts)
     app.add_middleware(RequestMetrics)
     register_error_handlers(app)
     return app

@@ -81,7 +81,7 @@ def _options(parts: Sequence[tuple[str, str | UploadFile]]) -> EmbeddingOptions:
             raise InvalidInput(f"{field}: is given twice", param=field)
         options[field] = value
     try:
-        return EmbeddingOptions.model_validate(options)
+        return EmbeddingOptions.model_validate(options, strict=False)
     except ValidationError as error:
         found = [{**detail, "loc": ("body", *detail["loc"])} for detail in error.errors()]
         raise RequestValidationError(found) from error

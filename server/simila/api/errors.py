@@ -35,6 +35,7 @@ PLAIN_WORDS = {
 }
 NOT_AN_OBJECT = {"missing", "model_type", "model_attributes_type"}
 RETRY_AFTER_SECONDS = 1
+MOST_CHARACTERS = 2000
 INTERNAL_ERROR = "the server failed; its log says why"
 
 
@@ -58,11 +59,13 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     for status, description in {
         HTTPStatus.BAD_REQUEST: "Malformed: `param` says where",
         HTTPStatus.NOT_FOUND: "Unknown encoder, collection or item",
+        HTTPStatus.CONFLICT: "Of another encoder, or of another revision of it",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Over a byte, pixel or item limit",
         HTTPStatus.UNPROCESSABLE_ENTITY: "Well-formed, but it cannot be served",
         HTTPStatus.TOO_MANY_REQUESTS: "More work waits than the server takes on; `Retry-After` says when to come back",
         HTTPStatus.SERVICE_UNAVAILABLE: "Not ready: try again later",
         HTTPStatus.GATEWAY_TIMEOUT: "Not done within the request's deadline",
+        HTTPStatus.INSUFFICIENT_STORAGE: "The disk refused the write; nothing of it was kept",
     }.items()
 }
 
@@ -137,7 +140,13 @@ def _response(
 
 def _detail(status: HTTPStatus, message: str, *, code: str, param: str | None) -> ErrorDetail:
     kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
-    return ErrorDetail(message=message, type=kind, param=param, code=code)
+    return ErrorDetail(message=_sendable(message), type=kind, param=param and _sendable(param), code=code)
+
+
+def _sendable(text: str) -> str:
+    """Repeat a caller's own words as far as UTF-8 can, and not at any length."""
+    shortened = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+    return shortened.encode(errors="backslashreplace").decode()
 
 
 def _param(location: Sequence[int | str]) -> str | None:

@@ -1,12 +1,38 @@
 """Guards that stand before any route."""
 
+import re
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simila.api.errors import ErrorBody, ErrorDetail
+from simila.api.errors import ErrorBody, ErrorDetail, error_response
+from simila.domain.errors import UnknownHost, quoted
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
+class KnownHosts:
+    """Answer only to `hosts`, whatever the port.
+
+    A server on loopback is there for this machine alone. But a web page can give its own name the address 127.0.0.1
+    (DNS rebinding) and have the browser send anything; the browser still sends the page's name as `Host`.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = Headers(scope=scope).get("host", "")
+            if re.sub(r":\d+$", "", host).lower() not in self._hosts:
+                message = f"this server does not answer to the host {quoted(host)} (SIMILA_ALLOWED_HOSTS)"
+                await error_response(UnknownHost(message))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

@@ -5,7 +5,8 @@ SimilaError
 │   ├── InvalidImage
 │   ├── InvalidVector
 │   ├── DuplicateId
-│   └── InvalidLabels
+│   ├── InvalidLabels
+│   └── UnknownHost
 ├── LimitExceeded              over a byte, pixel or item limit
 ├── CannotServe                well-formed, but this encoder or collection has no answer
 │   ├── UnsupportedModality
@@ -67,6 +68,10 @@ class DuplicateId(InvalidInput):
 
 class InvalidLabels(InvalidInput):
     code = "invalid_labels"
+
+
+class UnknownHost(InvalidInput):
+    code = "unknown_host"
 
 
 class LimitExceeded(SimilaError):

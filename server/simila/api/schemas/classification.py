@@ -4,18 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from simila.api.schemas.base import RequestBody
+from simila.api.schemas.base import RequestBody, Text
 from simila.api.schemas.inputs import EmbeddingInputs, SourceInputs
 
-NonEmpty = Annotated[str, Field(min_length=1)]
 TopK = Annotated[int, Field(ge=1)]
 
 
 class ClassifyRequest(RequestBody):
-    model: str
+    model: Text
     input: EmbeddingInputs
-    labels: list[NonEmpty]
-    templates: list[NonEmpty] | None = None
+    labels: Annotated[list[Text], Field(fail_fast=True)]
+    templates: Annotated[list[Text], Field(fail_fast=True)] | None = None
     """Prompts with `{}` where the label goes; by default the encoder's own."""
     top_k: TopK | None = None
 

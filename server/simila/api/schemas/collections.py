@@ -4,20 +4,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
-from simila.api.schemas.base import RequestBody
-from simila.api.schemas.inputs import InputReader
+from simila.api.schemas.base import NonEmptyList, RequestBody, Text
+from simila.api.schemas.inputs import InputReader, Vector
 from simila.domain.inputs import Source, VectorInput
 from simila.domain.results import Hit, StoredItem
 from simila.index.catalogue import Available, Unavailable
 from simila.services.collections import StoredId
 from simila.services.item_checks import NewItem
 
-NonEmpty = Annotated[str, Field(min_length=1)]
-Vector = Annotated[list[float], Field(min_length=1)]
-
 
 class CreateCollectionRequest(RequestBody):
-    encoder: str
+    encoder: Text
 
 
 class CollectionEntry(BaseModel):
@@ -49,8 +46,8 @@ class CollectionEntry(BaseModel):
 
 
 class _OneSource(RequestBody):
-    text: NonEmpty | None = None
-    image: NonEmpty | None = None
+    text: Text | None = None
+    image: Text | None = None
     vector: Vector | None = None
 
     def _source(self, reader: InputReader, name: str) -> Source:
@@ -70,8 +67,8 @@ def _exactly_one(body: BaseModel, names: tuple[str, ...]) -> None:
 class ItemBody(_OneSource):
     """An item: an id and exactly one of `text`, `image` (base64 or data URI) and `vector`."""
 
-    id: NonEmpty
-    label: NonEmpty | None = None
+    id: Text
+    label: Text | None = None
     payload: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -84,7 +81,7 @@ class ItemBody(_OneSource):
 
 
 class UpsertRequest(RequestBody):
-    items: list[ItemBody]
+    items: NonEmptyList[ItemBody]
 
 
 class UpsertResponse(BaseModel):
@@ -123,7 +120,7 @@ class ItemPage(BaseModel):
 class SearchRequest(_OneSource):
     """A query by exactly one of `text`, `image`, `vector` and the `id` of a stored item."""
 
-    id: NonEmpty | None = None
+    id: Text | None = None
     limit: Annotated[int, Field(ge=1)] = 10
     score_threshold: FiniteFloat | None = None
 

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from simila.api.errors import ErrorDetail
-from simila.api.schemas.base import RequestBody
+from simila.api.schemas.base import RequestBody, Text
 from simila.api.schemas.inputs import EmbeddingInputs
 
 
 class EmbeddingOptions(RequestBody):
     """All of a request but what is to be embedded."""
 
-    model: str
+    model: Text
     encoding_format: Literal["float", "base64"] = "float"
     """How vectors are written in a JSON answer."""
     dimensions: Annotated[int, Field(ge=1)] | None = None
@@ -20,7 +20,7 @@ class EmbeddingOptions(RequestBody):
     """Cut texts at the encoder's context length; `false` refuses them instead."""
     on_error: Literal["fail", "partial"] = "fail"
     """`partial` answers as long as one input succeeds; each that fails has its own `error` then."""
-    user: str | None = None
+    user: Text | None = None
 
 
 class EmbeddingsRequest(EmbeddingOptions):

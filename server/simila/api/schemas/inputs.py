@@ -1,18 +1,18 @@
 """How texts, tokens, images and vectors come in, and how each becomes an input of the domain."""
 
-import binascii
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import pybase64
-from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import BeforeValidator, Discriminator, Tag
 
-from simila.api.schemas.base import RequestBody
+from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.domain.errors import InvalidImage, LimitExceeded, SimilaError
 from simila.domain.inputs import ImageInput, Input, Source, TextInput, TokensInput, VectorInput
 
-Text = Annotated[str, StringConstraints(min_length=1)]
-TokenIds = Annotated[list[int], Field(min_length=1)]
+TokenIds = NonEmptyList[int]
+Vector = NonEmptyList[float]
 
 
 class TextItem(RequestBody):
@@ -22,13 +22,13 @@ class TextItem(RequestBody):
 class ImageItem(RequestBody):
     """`image` is base64, bare or as a data URI."""
 
-    image: Annotated[str, StringConstraints(min_length=1)]
+    image: Text
 
 
 class VectorItem(RequestBody):
     """`vector` is of the encoder's dimension; its length does not matter, its direction does."""
 
-    vector: Annotated[list[float], Field(min_length=1)]
+    vector: Vector
 
 
 def _kind(value: Any) -> str:
@@ -65,17 +65,15 @@ SourceInput = Annotated[
     Discriminator(_kind, custom_error_type="input", custom_error_message="expected a text, an image or a vector"),
 ]
 EmbeddingInputs = Annotated[
-    list[EmbeddingInput],
-    Field(min_length=1),
+    NonEmptyList[EmbeddingInput],
     BeforeValidator(_as_list, json_schema_input_type=EmbeddingInput | TokenIds | list[EmbeddingInput]),
 ]
 SourceInputs = Annotated[
-    list[SourceInput],
-    Field(min_length=1),
+    NonEmptyList[SourceInput],
     BeforeValidator(_as_list, json_schema_input_type=SourceInput | list[SourceInput]),
 ]
 
-DATA_URI_PREFIX = "data:image/"
+DATA_URI = re.compile(r"data:(image/|[\w.+-]+/[\w.+-]+;base64,)", re.IGNORECASE)
 
 
 class InputReader:
@@ -106,7 +104,7 @@ class InputReader:
 
     def string(self, value: str, param: str) -> TextInput | ImageInput:
         """A data URI of an image, or a text."""
-        return self.image(value, param) if value.startswith(DATA_URI_PREFIX) else self.text(value, param)
+        return self.image(value, param) if DATA_URI.match(value) else self.text(value, param)
 
     def text(self, text: str, param: str) -> TextInput:
         if len(text) > self._max_text_characters:
@@ -122,14 +120,14 @@ class InputReader:
         if encoded.startswith(("http://", "https://")):
             message = f"{param}: fetching images by URL is off; send the image as base64 or as a data URI"
             raise InvalidImage(message, param=param)
-        header, comma, rest = encoded.partition(",") if encoded.startswith("data:") else ("", "", encoded)
-        if header and not (comma and header.endswith(";base64")):
+        header, comma, rest = encoded.partition(",") if encoded[:5].lower() == "data:" else ("", "", encoded)
+        if header and not (comma and header.lower().endswith(";base64")):
             message = f"{param}: a data URI has the form data:image/png;base64,…"
             raise InvalidImage(message, param=param)
         self._check_image_bytes(len(rest) * 3 // 4 - 2, param)
         try:
-            return ImageInput(pybase64.b64decode(rest, validate=True))
-        except (binascii.Error, ValueError) as error:
+            return ImageInput(_decoded(rest))
+        except ValueError as error:
             raise InvalidImage(f"{param}: malformed base64: {error}", param=param) from error
 
     def image_file(self, data: bytes, param: str) -> ImageInput:
@@ -165,3 +163,11 @@ class InputReader:
         if isinstance(value, TextItem):
             return self.text(value.text, f"input[{position}].text")
         return TokensInput(tuple(value))
+
+
+def _decoded(encoded: str) -> bytes:
+    """Decode base64. Line breaks, as `base64` prints them, are looked for only when it does not decode without."""
+    try:
+        return pybase64.b64decode(encoded, validate=True)
+    except ValueError:
+        return pybase64.b64decode("".join(encoded.split()), validate=True)
