@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 import simila_client
-from simila_client import ConnectionFailed, Simila, TimedOut
+from simila_client import ConnectionFailed, InvalidArgument, Item, Simila, SimilaClientError, TimedOut
 
 
 def client_of(answer, **options):
@@ -84,7 +84,9 @@ def test_a_connection_that_breaks():
         client.models()
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://server", "http://", "", "http://a:b:c"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8000", "ftp://server", "http://", "", "http://a:b:c", "http://a/\udcff", "http://\udcff"]
+)
 def test_an_address_that_is_none_is_refused_at_once(url):
     with pytest.raises(ValueError, match="no address of a server"):
         Simila(url)
@@ -104,3 +106,66 @@ def test_all_names_every_public_word():
     # Aliases carry no module of their own.
     assert sorted(public | {"Content", "Input"}) == sorted(simila_client.__all__)
     assert all(hasattr(simila_client, name) for name in simila_client.__all__)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "a.localhost", "[::1]", "[::ffff:127.0.0.1]"])
+def test_no_proxy_sees_what_goes_to_this_machine(monkeypatch, host):
+    for name in ("HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://proxy.example:1")
+
+    with Simila(f"http://{host}:9") as client, pytest.raises(ConnectionFailed, match="no server answers at"):
+        client.models()
+
+
+def test_another_machine_is_reached_through_the_proxy(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        proxy.settimeout(5)
+        with Simila("http://server.example:9", timeout_seconds=0.1) as client, pytest.raises(TimedOut):
+            client.models()
+        connection, _ = proxy.accept()
+        with connection:
+            assert connection.recv(1000).startswith(b"GET http://server.example:9/v1/models HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"), [("socks5://proxy:1", "socksio"), ("gopher://proxy:1", "scheme"), ("http://proxy:abc", "port")]
+)
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch, proxy, reason):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+
+    with pytest.raises(InvalidArgument, match=f"^the proxy that .* ALL_PROXY names cannot be used: .*{reason}"):
+        Simila("http://server.example:8000")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"a": object()}, {"a": "\udcff"}, {"a": float("nan")}, {b"a": 1}],
+    ids=["object", "surrogate", "nan", "key"],
+)
+def test_what_is_no_json_is_refused_before_it_is_sent(payload):
+    with (
+        client_of(unreachable) as client,
+        pytest.raises(InvalidArgument, match=r"POST .*/items cannot be sent, .* JSON"),
+    ):
+        client.upsert("cats", [Item("1", "a", payload=payload)])
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "\udcff", "x" * 100_000, "a\udcff/b"])
+def test_a_name_that_cannot_stand_in_a_path_is_refused_before_it_is_sent(name):
+    with client_of(unreachable) as client, pytest.raises(InvalidArgument):
+        client.collection(name)
+
+
+@pytest.mark.parametrize("item_id", ["", "\udcff", "x" * 100_000])
+def test_an_id_that_cannot_stand_in_a_path_is_refused_before_it_is_sent(item_id):
+    with client_of(unreachable) as client, pytest.raises(InvalidArgument):
+        client.delete_item("cats", item_id)
+
+
+def test_what_cannot_be_sent_is_an_error_of_the_client_and_a_value_error():
+    assert InvalidArgument.__bases__ == (SimilaClientError, ValueError)
+
+
+def unreachable(request):
+    raise AssertionError(f"sent: {request.method} {request.url}")

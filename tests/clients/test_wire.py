@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import numpy as np
 import pytest
@@ -137,9 +138,34 @@ def test_item_ids_are_percent_encoded_but_for_slashes(item_id, path):
     assert wire.delete_item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
 
 
-def test_a_collection_name_never_becomes_a_path():
-    assert wire.delete_collection("a/items/b").path == "/v1/collections/a%2Fitems%2Fb"
-    assert wire.delete_collection("..").path == "/v1/collections/%2E%2E"
+@pytest.mark.parametrize("name", ["a/items/b", "..", ".", ""])
+def test_a_collection_name_never_becomes_a_path(name):
+    with pytest.raises(ValueError, match=f"^{re.escape(repr(name))} is no name of a collection"):
+        wire.delete_collection(name)
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        (lambda: wire.embed("hello", model="m"), "inputs"),
+        (lambda: wire.embed(b"\x89PNG", model="m"), "inputs"),
+        (lambda: wire.classify("hello", model="m", labels=["x"]), "inputs"),
+        (lambda: wire.classify(["a"], model="m", labels="ab"), "labels"),
+        (lambda: wire.classify(["a"], model="m", labels=["x"], templates="a {}"), "templates"),
+        (lambda: wire.classify_by_example("cats", "hello"), "inputs"),
+        (lambda: wire.upsert("cats", "hello"), "items"),
+    ],
+)
+def test_a_single_text_is_no_list_of_letters(call, argument):
+    with pytest.raises(TypeError, match=f"^{argument} must be a list, and this is a single (str|bytes)"):
+        call()
+
+
+def test_the_body_is_json_in_utf8():
+    request = wire.upsert("cats", [Item("é", "a", payload={"n": 2**64})])
+
+    assert request.body() == '{"items":[{"id":"é","text":"a","payload":{"n":18446744073709551616}}]}'.encode()
+    assert wire.models().body() is None
 
 
 def test_item_pages():

@@ -1,13 +1,14 @@
 """The blocking client: `wire` over httpx."""
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
 
 from simila_client import wire
-from simila_client.errors import ConnectionFailed, TimedOut
+from simila_client.errors import ConnectionFailed, InvalidArgument, TimedOut
 from simila_client.results import (
     Classification,
     Collection,
@@ -28,8 +29,10 @@ T = TypeVar("T")
 class Simila:
     """A connection to one Simila server; every method may raise a `SimilaClientError`.
 
-    In `embed`, `classify`, `search` and items, a `str` is a text and `bytes` are an encoded image. A vector with NaN or
-    infinity has no form in JSON and raises `ValueError`.
+    In `embed`, `classify`, `search` and items, a `str` is a text and `bytes` are an encoded image. Before anything is
+    sent, `InvalidArgument`, which is a `ValueError` too, is raised for a name that is no path segment and for what has
+    no form in JSON (NaN, a lone surrogate, a payload's foreign object); `TypeError` for one text or image where a list
+    is meant.
     """
 
     def __init__(
@@ -39,20 +42,26 @@ class Simila:
         timeout_seconds: float = 60,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """Open no connection yet.
+        """Open no connection yet. The environment's proxy is used, but never for an address of this machine.
 
         Raises:
-            ValueError: `base_url` is no http or https address.
+            InvalidArgument: `base_url` is no http or https address, or the environment's proxy cannot be used.
 
         """
         try:
             url = httpx.URL(base_url)
-        except httpx.InvalidURL as error:
-            raise ValueError(f"{base_url!r} is no address of a server: {error}") from error
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise InvalidArgument(f"{base_url!r} is no address of a server: {error}") from error
         if url.scheme not in {"http", "https"} or not url.host:
-            raise ValueError(f"{base_url!r} is no address of a server; write it as http://127.0.0.1:8000")
+            raise InvalidArgument(f"{base_url!r} is no address of a server; write it as http://127.0.0.1:8000")
         self._timeout_seconds = timeout_seconds
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, transport=transport)
+        try:
+            self._http = httpx.Client(
+                base_url=url, timeout=timeout_seconds, transport=transport, trust_env=not _is_this_machine(url.host)
+            )
+        except (httpx.InvalidURL, ValueError, ImportError) as error:
+            message = f"the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used: {error}"
+            raise InvalidArgument(message) from error
 
     def __enter__(self) -> Self:
         return self
@@ -151,8 +160,12 @@ class Simila:
         return self._send(wire.classify_by_example(name, inputs, top_k=top_k))
 
     def _send(self, request: wire.Request[T]) -> T:
+        body = request.body()
+        headers = {"content-type": "application/json"} if body else None
         try:
-            answer = self._http.request(request.method, request.path, json=request.json)
+            answer = self._http.request(request.method, request.path, content=body, headers=headers)
+        except httpx.InvalidURL as error:
+            raise InvalidArgument(f"{request.path[:100]!r} is no path of a URL: {error}") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             message = f"no server answers at {self._http.base_url}; start one with: simila serve"
             raise ConnectionFailed(message) from error
@@ -162,3 +175,13 @@ class Simila:
         except httpx.RequestError as error:
             raise ConnectionFailed(f"the connection to {self._http.base_url} broke: {error}") from error
         return wire.parse_response(request, answer.status_code, answer.headers, answer.content)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # RFC 6761, section 6.3: names below localhost are loopback too.
+        return host.rstrip(".").rpartition(".")[2] == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)

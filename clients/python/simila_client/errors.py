@@ -1,6 +1,7 @@
 """Everything that can go wrong between a program and a Simila server.
 
 SimilaClientError
+├── InvalidArgument        the call cannot be sent at all; a `ValueError` too
 ├── ConnectionFailed       no server answers, or the connection broke
 ├── TimedOut               the server did not answer in time
 ├── UnexpectedAnswer       something answers that does not speak Simila's HTTP API
@@ -23,6 +24,10 @@ class SimilaClientError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class InvalidArgument(SimilaClientError, ValueError):
+    """The call has no form in HTTP and JSON; nothing was sent."""
 
 
 class ConnectionFailed(SimilaClientError):

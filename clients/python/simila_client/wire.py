@@ -1,6 +1,6 @@
 """The wire format without I/O: calls become requests, answers become results or errors.
 
-A shell, whether it blocks or awaits, sends `Request.method`, `.path` and `.json` and hands the answer to
+A shell, whether it blocks or awaits, sends `Request.method`, `.path` and `.body()` and hands the answer to
 `parse_response`; nothing else is written twice. What each call means is documented at the shell's method of its name.
 """
 
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from simila_client.errors import ApiError, UnexpectedAnswer, error_type
+from simila_client.errors import ApiError, InvalidArgument, UnexpectedAnswer, error_type
 from simila_client.results import (
     Certificate,
     Classification,
@@ -43,6 +43,21 @@ class Request(Generic[T]):
     parse: Callable[[Json], T]
     json: Json = None
 
+    def body(self) -> bytes | None:
+        """The JSON to send in UTF-8, None where there is none.
+
+        Raises:
+            InvalidArgument: something in it has no form in JSON.
+
+        """
+        if self.json is None:
+            return None
+        try:
+            return json.dumps(self.json, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            message = f"{self.method} {self.path} cannot be sent, because its body cannot be written as JSON: {error}"
+            raise InvalidArgument(message) from error
+
 
 def parse_response(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
     """Read an answer. `headers` are looked up in lower case.
@@ -56,7 +71,7 @@ def parse_response(request: Request[T], status: int, headers: Mapping[str, str],
         raise _api_error(request, status, headers, body)
     try:
         return request.parse(json.loads(body) if body else None)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"the answer to {request.method} {request.path} is not in Simila's format: {error!r}"
         raise UnexpectedAnswer(message) from error
 
@@ -67,7 +82,7 @@ def _api_error(
     try:
         error = json.loads(body)["error"]
         message, code, param = error["message"], error.get("code"), error.get("param")
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return UnexpectedAnswer(f"{request.method} {request.path} was answered with status {status}, not by Simila")
     seconds = headers.get("retry-after", "")
     # RFC 9110 allows a date here too; Simila sends seconds, and a proxy's date is not worth a parser.
@@ -79,7 +94,8 @@ def _api_error(
 def embed(
     inputs: Sequence[Input], *, model: str, dimensions: int | None = None, truncate: bool | None = None
 ) -> Request[Embeddings]:
-    body = {"model": model, "input": [_content(one) for one in inputs], "encoding_format": "base64"}
+    contents = [_content(one) for one in _list("inputs", inputs)]
+    body = {"model": model, "input": contents, "encoding_format": "base64"}
     return Request("POST", "/v1/embeddings", _embeddings, _given(body, dimensions=dimensions, truncate=truncate))
 
 
@@ -91,8 +107,9 @@ def classify(
     templates: Sequence[str] | None = None,
     top_k: int | None = None,
 ) -> Request[tuple[Classification, ...]]:
-    body = {"model": model, "input": [_content(one) for one in inputs], "labels": list(labels)}
-    given = _given(body, templates=None if templates is None else list(templates), top_k=top_k)
+    contents = [_content(one) for one in _list("inputs", inputs)]
+    body = {"model": model, "input": contents, "labels": _list("labels", labels)}
+    given = _given(body, templates=None if templates is None else _list("templates", templates), top_k=top_k)
     return Request("POST", "/v1/classify", _classifications, given)
 
 
@@ -117,7 +134,7 @@ def delete_collection(name: str) -> Request[None]:
 
 
 def upsert(name: str, items: Sequence[Item]) -> Request[Upserted]:
-    body = {"items": [_item(item) for item in items]}
+    body = {"items": [_item(item) for item in _list("items", items)]}
     return Request("POST", _path(name, "items"), _upserted, body)
 
 
@@ -151,21 +168,37 @@ def search_like(
 def classify_by_example(
     name: str, inputs: Sequence[Content], *, top_k: int | None = None
 ) -> Request[tuple[Classification, ...]]:
-    body = _given({"input": [_content(one) for one in inputs]}, top_k=top_k)
+    body = _given({"input": [_content(one) for one in _list("inputs", inputs)]}, top_k=top_k)
     return Request("POST", _path(name, "classify"), _classifications, body)
 
 
 def _path(collection_name: str, *parts: str) -> str:
+    if collection_name in {"", ".", ".."} or "/" in collection_name:
+        raise InvalidArgument(f"{collection_name!r} is no name of a collection: it cannot be a segment of a URL's path")
     return "/".join(["/v1/collections", _segment(collection_name), *parts])
 
 
 def _item_path(item_id: str) -> str:
+    if not item_id:
+        raise InvalidArgument("'' is no id of an item")
     return "/".join(_segment(segment) for segment in item_id.split("/"))
 
 
 def _segment(text: str) -> str:
     # HTTP clients resolve the segments "." and "..": left plain, deleting the item ".." would delete the collection.
-    return text.replace(".", "%2E") if text in {".", ".."} else quote(text, safe="")
+    if text in {".", ".."}:
+        return text.replace(".", "%2E")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{text!r} cannot be written in UTF-8: {error.reason}") from error
+
+
+def _list(argument: str, values: Sequence[T]) -> list[T]:
+    # A str is a sequence of str too, and bytes one of int: taken as such, each letter would become an input.
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{argument} must be a list, and this is a single {type(values).__name__}: put it in brackets")
+    return list(values)
 
 
 def _given(body: dict[str, Json], **options: Json) -> dict[str, Json]:

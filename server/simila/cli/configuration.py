@@ -1,15 +1,21 @@
 """From typed options to `Settings`: what is typed wins over the environment and `simila.toml`."""
 
+import os
 import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from simila.cli.errors import WrongUsage
 from simila.settings import Settings
+
+PREFIX = "SIMILA_"
+TESTS_PREFIX = "SIMILA_TEST_"
 
 DataDirOption = Annotated[
     Path | None,
@@ -23,15 +29,45 @@ def read_settings(**typed: Any) -> Settings:
     """Settings in which each option that was typed, that is, is not None, has the last word.
 
     Raises:
-        WrongUsage: a value in the environment, in `simila.toml` or typed is not valid.
+        WrongUsage: a variable of the environment is unknown; a value there, in `simila.toml` or typed is not valid; or
+            `simila.toml` cannot be read.
 
     """
+    _refuse_unknown_variables()
+    _refuse_folder(Path("simila.toml"))
     try:
         return Settings(**{name: value for name, value in typed.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
         raise WrongUsage(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except UnicodeDecodeError as error:
+        raise WrongUsage(f"simila.toml is not UTF-8: {error.reason} at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
         raise WrongUsage(f"simila.toml: {error}") from error
+    except OSError as error:
+        raise WrongUsage(f"simila.toml cannot be read: {error.strerror}") from error
     except SettingsError as error:
         raise WrongUsage(f"settings: {error}") from error
+
+
+def _refuse_folder(path: Path) -> None:
+    # pydantic-settings passes over whatever is no file.
+    if path.is_dir():
+        raise WrongUsage(f"{path} cannot be read: Is a directory")
+
+
+def _refuse_unknown_variables() -> None:
+    known = set(_variables(Settings, PREFIX))
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and not upper.startswith(TESTS_PREFIX) and upper not in known:
+            [nearest] = get_close_matches(upper, known, n=1, cutoff=0)
+            raise WrongUsage(f"no setting is called {name}; the nearest is {nearest}")
+
+
+def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        variable = prefix + name.upper()
+        yield variable
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _variables(field.annotation, f"{variable}__")

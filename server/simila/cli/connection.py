@@ -1,12 +1,11 @@
 """How the commands that talk to a server find it."""
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Annotated
 
 import typer
 
 from simila.cli.configuration import read_settings
-from simila.cli.errors import WrongUsage
 from simila_client import Simila
 
 UrlOption = Annotated[
@@ -19,26 +18,22 @@ def connect(url: str | None) -> Simila:
     """A client of the server at `url`, or of the one that the settings describe.
 
     Raises:
-        WrongUsage: `url` is no address.
+        InvalidArgument: `url` is no address, or the environment's proxy cannot be used.
 
     """
-    try:
-        return Simila(url or configured_url())
-    except ValueError as error:
-        raise WrongUsage(f"--url: {error}") from error
+    return Simila(url or configured_url())
 
 
 def configured_url() -> str:
     """Where a server with these settings is reached from this machine."""
     settings = read_settings()
-    return f"http://{_reachable(settings.host)}:{settings.port}"
+    if _is_unspecified(settings.host):
+        settings = settings.model_copy(update={"host": "127.0.0.1"})
+    return settings.url
 
 
-def _reachable(host: str) -> str:
+def _is_unspecified(host: str) -> bool:
     try:
-        address = ip_address(host)
+        return ip_address(host).is_unspecified
     except ValueError:
-        return host
-    if address.is_unspecified:
-        return "127.0.0.1"
-    return f"[{address}]" if isinstance(address, IPv6Address) else host
+        return False

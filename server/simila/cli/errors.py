@@ -6,8 +6,9 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from simila.cli.tables import printable
 from simila.domain.errors import SimilaError
-from simila_client import SimilaClientError
+from simila_client import InvalidArgument, SimilaClientError
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -23,7 +24,7 @@ class CommandGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except WrongUsage as error:
+        except (WrongUsage, InvalidArgument) as error:
             _stop(str(error), WRONG_USAGE)
         except (SimilaError, SimilaClientError) as error:
             _stop(error.message, FAILED)
@@ -35,7 +36,7 @@ class CommandGroup(TyperGroup):
 
 def print_error(message: str) -> None:
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"error: {message}", style="red")
+    console.print(f"error: {printable(message)}", style="red")
 
 
 def _stop(message: str, exit_code: int) -> NoReturn:

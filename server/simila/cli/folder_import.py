@@ -1,6 +1,7 @@
 """A folder of images into a collection, going on where an earlier import was cut."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ FIRST_WAIT_SECONDS = 0.5
 
 # What is wrong with one item's modality is wrong with all: the collection's encoder reads no images.
 CONCERNS_EVERY_ITEM = "unsupported_modality"
+
+# How the wire names an item that is alone in its request; people know it by its file.
+_WIRE_NAME = re.compile(r"^items\[0\](\.\w+)*: ")
 
 T = TypeVar("T")
 
@@ -120,7 +124,7 @@ class FolderImport:
                 return
             if error.code == CONCERNS_EVERY_ITEM:
                 raise
-            self._refuse(batch[0].id, error.message.removeprefix("items[0]: "))
+            self._refuse(batch[0].id, _WIRE_NAME.sub("", error.message))
             return
         self._report.stored += len(batch)
         for _ in batch:

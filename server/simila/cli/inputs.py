@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from simila.cli.errors import WrongUsage
+from simila.cli.tables import printable
 from simila_client import Input
 
 INPUTS_PER_REQUEST = 64
@@ -32,11 +33,11 @@ def read_inputs(texts: Sequence[str] | None, images: Sequence[Path] | None) -> l
     """All inputs in the order of the command line, texts first.
 
     Raises:
-        WrongUsage: there is none, or an image file cannot be read.
+        WrongUsage: there is none, a text is not UTF-8, or an image file cannot be read.
 
     """
     inputs = [_text_input(line) for text in texts or () for line in (_stdin_lines() if text == "-" else [text])]
-    inputs += [NamedInput(str(path), read_image(path)) for path in images or ()]
+    inputs += [NamedInput(printable(str(path)), read_image(path)) for path in images or ()]
     if not inputs:
         raise WrongUsage("give a text, - for texts from stdin, or --image FILE")
     return inputs
@@ -80,4 +81,7 @@ def _text_input(text: str) -> NamedInput:
 
 
 def _stdin_lines() -> list[str]:
-    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+    try:
+        return [line for line in sys.stdin.read().splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise WrongUsage(f"stdin is not UTF-8: {error.reason} at byte {error.start}") from error

@@ -1,11 +1,12 @@
 """`simila search`: the items of a collection that are most like a text, an image or one of them."""
 
+import json
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from simila.cli import tables
@@ -29,6 +30,8 @@ def search(
     url: UrlOption = None,
 ) -> None:
     """Find the most similar items of a collection."""
+    if threshold is not None and not math.isfinite(threshold):
+        raise WrongUsage(f"--threshold is a cosine, a number from -1 to 1; {threshold} is none")
     with connect(url) as client:
         match text, image, item_id:
             case str(words), None, None:
@@ -64,5 +67,5 @@ def _show(hits: tuple[Hit, ...]) -> None:
 
 
 def _short(payload: Mapping[str, Any] | None, characters: int) -> str:
-    text = orjson.dumps(payload).decode() if payload else ""
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")) if payload else ""
     return text if len(text) <= characters else text[: characters - 1] + "…"

@@ -15,6 +15,9 @@ from simila.settings import Settings
 from simila.storage.data_folder import DataFolder
 from simila.telemetry import configure_logging
 
+SHUTDOWN_SECONDS = 10
+"""How long requests that are under way may take once the server is told to stop."""
+
 
 class CannotListen(OSError):
     """The address is taken, not allowed or not of this machine."""
@@ -99,6 +102,13 @@ def _run(app: Any, listener: socket.socket) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
 
-    config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False, server_header=False)
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
         uvicorn.Server(config).run(sockets=[listener])

@@ -1,18 +1,40 @@
 """How results look in a terminal: aligned columns, quiet colours, nothing that a pipe would have to strip."""
 
+import json
+import re
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-import orjson
 import typer
 from rich.console import Console, RenderableType
-from rich.table import Column, Table
+from rich.style import StyleType
+from rich.table import Column
+from rich.table import Table as RichTable
 
 MUTED = "dim"
 ACCENT = "cyan"
 PIPE_COLUMNS = 400
 
+# What a terminal obeys rather than shows (controls but tab and newline, directions of writing), or UTF-8 cannot carry.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
+
+
+class Table(RichTable):
+    """A table whose texts come from people: a cell of text is one line in which nothing moves the cursor."""
+
+    def add_row(
+        self, *renderables: RenderableType | None, style: StyleType | None = None, end_section: bool = False
+    ) -> None:
+        cells = (printable(cell).replace("\n", r"\u000a") if isinstance(cell, str) else cell for cell in renderables)
+        super().add_row(*cells, style=style, end_section=end_section)
+
+
+def printable(text: str) -> str:
+    """`text` with what a terminal would obey, and lone surrogates, as JSON's escapes; newlines and tabs stay."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def console() -> Console:
@@ -36,10 +58,12 @@ def table(*columns: Column, show_header: bool = True) -> Table:
 
 
 def show(thing: RenderableType, *, style: str | None = None) -> None:
-    console().print(thing, style=style, soft_wrap=isinstance(thing, str))
+    if isinstance(thing, str):
+        console().print(printable(thing), style=style, soft_wrap=True)
+    else:
+        console().print(thing, style=style)
 
 
 def show_json(thing: Any) -> None:
-    """Indented JSON for programs; dataclasses and numpy arrays included."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    typer.echo(orjson.dumps(thing, option=options), nl=False)
+    """Indented JSON for programs, of dataclasses too. Integers may be of any size, as JSON's are."""
+    typer.echo(printable(json.dumps(thing, indent=2, ensure_ascii=False, default=asdict)))

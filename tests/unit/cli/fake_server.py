@@ -119,7 +119,8 @@ class FakeServer:
             for rank, item in enumerate(items)
         ]
         least = body.get("score_threshold", -1)
-        return httpx.Response(200, json={"results": [hit for hit in hits if hit["score"] >= least]})
+        found = {"results": [hit for hit in hits if hit["score"] >= least]}
+        return httpx.Response(200, content=json.dumps(found))  # not httpx's own JSON, which has no lone surrogates
 
 
 def classified(body, labels):

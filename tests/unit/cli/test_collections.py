@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from simila.cli import connection
+from simila_client import Simila
 from unit.cli.fake_server import UNREADABLE
 
 
@@ -90,3 +92,40 @@ def test_import_of_no_folder_or_no_images_creates_nothing(server, run, tmp_path)
     assert empty.exit_code == 2
     assert empty.stderr.startswith("error: empty holds no images (.bmp .gif .jpeg")
     assert server.collections == {}
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b"])
+@pytest.mark.parametrize("command", ["show", "delete"])
+def test_a_name_that_cannot_stand_in_a_url_is_one_line(server, run, command, name):
+    result = run("collections", command, name)
+
+    expected = f"error: {name!r} is no name of a collection: it cannot be a segment of a URL's path\n"
+    assert (result.exit_code, result.stderr) == (2, expected)
+    assert server.requests == []
+
+
+def test_labels_are_shown_escaped_and_never_as_markup(server, run):
+    server.collections["pets"] = {"encoder": "m", "items": {"1": {"label": "[red]\x1b[31mcat"}}}
+
+    lines = [line.split() for line in run("collections", "show", "pets").stdout.splitlines()]
+
+    assert ["labels", r"[red]\u001b[31mcat", "1"] in lines
+
+
+def test_import_names_a_file_that_is_not_utf8_readably(run, photos):
+    (photos / "bad\udcff.jpg").write_bytes(b"x")
+
+    result = run("collections", "import", "shop", photos, "--encoder", "m")
+
+    assert (result.exit_code, result.stdout) == (1, "shop: 3 stored, 0 unchanged, 1 refused\n")
+    assert result.stderr.endswith("error: bad\\udcff.jpg: the file name is not UTF-8: surrogates not allowed\n")
+
+
+def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch, run):
+    monkeypatch.setattr(connection, "Simila", Simila)
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy:1")
+
+    result = run("collections", "list", "--url", "http://server.example:8000")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used")

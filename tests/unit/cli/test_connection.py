@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from simila.cli.configuration import read_settings
@@ -37,7 +39,11 @@ def test_what_is_typed_wins_over_the_environment_and_the_file(monkeypatch, tmp_p
     [
         ("SIMILA_PORT", "x", "setting port: Input should be a valid integer"),
         ("SIMILA_LIMITS__MAX_ITEMS", "0", "setting limits.max_items: Input should be greater than 0"),
-        ("SIMILA_ENCODERS", "a,b", 'settings: error parsing value for field "encoders"'),
+        ("SIMILA_LIMITS", "x", 'settings: error parsing value for field "limits"'),
+        ("SIMILA_ENCODERS", '["a"', "setting encoders: Value error, Expecting ',' delimiter"),
+        ("SIMILA_HOTS", "::1", "^no setting is called SIMILA_HOTS; the nearest is SIMILA_HOST$"),
+        ("SIMILA_LIMITS__MAX_ITEM", "3", "SIMILA_LIMITS__MAX_ITEM; the nearest is SIMILA_LIMITS__MAX_ITEMS$"),
+        ("simila_x", "3", "no setting is called simila_x; the nearest is SIMILA_"),
     ],
 )
 def test_a_bad_variable_names_the_setting(monkeypatch, name, value, message):
@@ -54,4 +60,44 @@ def test_a_bad_file_is_named(tmp_path, text, message):
     (tmp_path / "simila.toml").write_text(text)
 
     with pytest.raises(WrongUsage, match=message):
+        read_settings()
+
+
+def test_known_variables_in_either_case_and_those_of_the_tests_pass(monkeypatch):
+    for name in ("SIMILA_TEST_ANYTHING", "SIMILARITY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("SIMILA_LIMITS", '{"max_items": 3}')
+    monkeypatch.setenv("simila_limits__max_inputs", "4")
+
+    limits = read_settings().limits
+
+    assert (limits.max_items, limits.max_inputs) == (3, 4)
+
+
+@pytest.mark.parametrize("value", ["a,b", "a b", "a, b ", '["a", "b"]'])
+def test_encoders_are_separated_by_commas_or_spaces_or_a_json_list(monkeypatch, value):
+    monkeypatch.setenv("SIMILA_ENCODERS", value)
+
+    assert read_settings().encoders == ("a", "b")
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "simila.toml").write_bytes(b'host = "\xff"')
+
+    with pytest.raises(WrongUsage, match=r"^simila\.toml is not UTF-8: invalid start byte at byte 8$"):
+        read_settings()
+
+
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
+    (tmp_path / "simila.toml").mkdir()
+
+    with pytest.raises(WrongUsage, match=r"^simila\.toml cannot be read: Is a directory$"):
+        read_settings()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    (tmp_path / "simila.toml").touch(mode=0o000)
+
+    with pytest.raises(WrongUsage, match=r"^simila\.toml cannot be read: Permission denied$"):
         read_settings()

@@ -65,7 +65,7 @@ def test_a_failed_request_leaves_no_file(run, tmp_path):
         ([], "give a text, - for texts from stdin, or --image FILE"),
         (["-"], "give a text, - for texts from stdin, or --image FILE"),
         (["--image", "missing.jpg"], "image missing.jpg: No such file or directory"),
-        (["a", "--url", "localhost:8000"], "--url: 'localhost:8000' is no address of a server"),
+        (["a", "--url", "localhost:8000"], "'localhost:8000' is no address of a server"),
         (["bytes \udcff"], "text 'bytes \\udcff' is not UTF-8"),
     ],
 )
@@ -90,3 +90,19 @@ def test_batches_are_bounded_by_bytes_too(monkeypatch):
     batches = list(inputs.request_batches([4, 6, 1, 12, 3, 3], size_bytes=lambda size: size, max_items=2))
 
     assert batches == [[4, 6], [1], [12], [3, 3]]
+
+
+def test_stdin_that_is_not_utf8_is_one_line(server, run):
+    result = run("embed", "-", "--model", "m", stdin=b"caf\xe9 au lait\n")
+
+    assert (result.exit_code, result.stderr) == (2, "error: stdin is not UTF-8: invalid continuation byte at byte 3\n")
+    assert server.requests == []
+
+
+def test_an_image_of_any_file_name_is_embedded(run, tmp_path):
+    name = "bad\udcff.jpg"
+    (tmp_path / name).write_bytes(b"cat")
+
+    result = run("embed", "--image", name, "--model", "m")
+
+    assert json.loads(result.stdout)["input"] == r"bad\udcff.jpg"

@@ -151,3 +151,13 @@ def test_a_file_that_is_gone_or_badly_named_is_listed(server, tmp_path):
         "No such file or directory",
         "the file name is not UTF-8: surrogates not allowed",
     ]
+
+
+@pytest.mark.parametrize("message", ["items[0].image: must not be empty", "items[0]: must not be empty"])
+def test_a_refusal_names_the_file_and_not_its_place_in_the_request(server, tmp_path, message):
+    write(tmp_path, "a.jpg")
+    server.upsert = lambda _name, _items: error(400, "invalid_input", message)
+
+    report = importer(server).run(find_images(tmp_path, labels_from_folders=False))
+
+    assert [(refused.id, refused.reason) for refused in report.refused] == [("a.jpg", "must not be empty")]

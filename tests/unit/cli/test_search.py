@@ -71,3 +71,43 @@ def test_without_a_server_one_line_says_what_to_do(run, monkeypatch):
 
     expected = "error: no server answers at http://127.0.0.1:9; start one with: simila serve\n"
     assert (result.exit_code, result.stderr) == (1, expected)
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_payload_may_be_any_json(server, run, options):
+    server.collections["photos"]["items"]["b.jpg"]["payload"] = {"n": 2**64, "é": "\ud800"}
+
+    result = run("search", "photos", "--text", "a", *options)
+
+    assert result.exit_code == 0
+    assert str(2**64) in result.stdout
+    assert r'"\ud800"' in result.stdout
+    assert "é" in result.stdout
+
+
+@pytest.mark.usefixtures("photos")
+def test_what_a_terminal_would_obey_is_shown_escaped(server, run):
+    title = "\x1b]0;x\x07"
+    server.collections["photos"]["items"]["b.jpg"] |= {
+        "id": f"[b]{title}",
+        "label": "a\r\nb\x9b",
+        "payload": {"k": title},
+    }
+
+    table = run("search", "photos", "--text", "a").stdout
+    hits = run("search", "photos", "--text", "a", "--json").stdout
+
+    row = table.splitlines()[-1].split()
+    assert row[2:] == [r"[b]\u001b]0;x\u0007", r"a\u000d\u000ab\u009b", r'{"k":"\u001b]0;x\u0007"}']
+    assert not set("\x07\x1b\r\x9b") & set(table + hits)
+    assert json.loads(hits)["results"][1]["label"] == "a\r\nb\x9b"
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf"])
+def test_a_threshold_that_is_no_number_is_refused(photos, run, threshold):
+    result = run("search", "photos", "--text", "a", "--threshold", threshold)
+
+    expected = f"error: --threshold is a cosine, a number from -1 to 1; {threshold} is none\n"
+    assert (result.exit_code, result.stderr) == (2, expected)
+    assert photos.requests == []

@@ -1,12 +1,18 @@
+import signal
 import socket
 import subprocess
 import sys
+import time
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from server_process import ServerProcess, folder_with_models
+from simila import app
 from simila.cli.errors import WrongUsage
 from simila.cli.serve import CannotListen, bound_socket, refuse_open_bind
+from simila.settings import Settings
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -86,3 +92,45 @@ app(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}])
 
     assert (answer.text, data_dir) == ("hello", str(tmp_path))
     assert "server" not in answer.headers
+
+
+ONE_SECOND_TO_SHUT_DOWN = """
+from simila.__main__ import main
+from simila.cli import serve
+assert serve.SHUTDOWN_SECONDS == 10
+serve.SHUTDOWN_SECONDS = 1
+main()
+"""
+
+
+def test_a_request_that_never_ends_does_not_keep_the_server(tmp_path, exported_repository):
+    folder = folder_with_models(tmp_path / "served", exported_repository.root)
+    command = (sys.executable, "-c", ONE_SECOND_TO_SHUT_DOWN, "serve")
+    with ServerProcess.start(folder, command=command, environment={"SIMILA_ENCODERS": "efficientnet-lite0"}) as server:
+        address = urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port)) as half_sent:
+            half_sent.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+            time.sleep(0.2)  # that the server has read it
+            server.process.send_signal(signal.SIGTERM)
+            server.process.communicate(timeout=10)
+
+    assert server.process.returncode == -signal.SIGTERM
+
+
+def test_a_folder_of_collections_that_is_a_file_is_one_line(run, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "collections").write_text("")
+
+    result = run("serve", "--port", "0")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"error: the folder of collections {tmp_path / 'data' / 'collections'} cannot be used"
+    )
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_ipv6_address_is_announced_in_brackets():
+    line = app._announcement([], Settings(host="::1", port=8150))
+
+    assert line.startswith("Simila listens on http://[::1]:8150, but no encoder")
