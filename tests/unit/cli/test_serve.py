@@ -109,7 +109,7 @@ def test_a_request_that_never_ends_does_not_keep_the_server(tmp_path, exported_r
     with ServerProcess.start(folder, command=command, environment={"SIMILA_ENCODERS": "efficientnet-lite0"}) as server:
         address = urlsplit(server.url)
         with socket.create_connection((address.hostname, address.port)) as half_sent:
-            half_sent.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+            half_sent.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
             time.sleep(0.2)  # that the server has read it
             server.process.send_signal(signal.SIGTERM)
             server.process.communicate(timeout=10)
