@@ -66,6 +66,11 @@ def write_tower(manifest: Manifest, modality: Modality, tower: Tower, folder: Pa
         precision="fp32",
         onnx_sha256=sha256_of(files.onnx),
         versions={package: version(package) for package in _RECORDED_PACKAGES},
+        sizes_bytes={
+            str(path.relative_to(files.folder)): path.stat().st_size
+            for path in sorted(files.folder.rglob("*"))
+            if path.is_file()
+        },
     )
     files.record.write_text(json.dumps(record.model_dump(), indent=2), encoding="utf-8")
 

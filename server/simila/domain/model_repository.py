@@ -31,6 +31,8 @@ class ExportRecord(BaseModel):
     onnx_sha256: str
     versions: dict[str, str]
     """Package name to version: the libraries that made the reference vectors and the graph."""
+    sizes_bytes: dict[str, int] = {}
+    """Every other file of the tower, by its path in the tower's folder: what is cut short or gone is exported again."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class ModelRepository:
         """Return the files of a tower that is exported and current.
 
         Raises:
-            NotExported: there is no export, or it is of another fingerprint.
+            NotExported: there is no export, it is of another fingerprint, or a file is gone or cut short.
 
         """
         files = self.tower(manifest.name, modality)
@@ -100,4 +102,8 @@ class ModelRepository:
         if record.fingerprint != manifest.fingerprint:
             message = f"encoder {manifest.name} was exported from another manifest or other weights; {remedy}"
             raise NotExported(message)
+        for path, size_bytes in record.sizes_bytes.items():
+            file = files.folder / path
+            if not file.is_file() or file.stat().st_size != size_bytes:
+                raise NotExported(f"encoder {manifest.name}: {path} is gone or not what was exported; {remedy}")
         return files

@@ -10,6 +10,8 @@ from simila.domain.errors import InvalidImage, LimitExceeded
 from simila.domain.manifest import ImageTower
 
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+# Floats and 32-bit integers have no white of their own; Pillow would clip them at 255 and say nothing.
+WITHOUT_WHITE = ("F", "I")
 SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 LARGEST_SUPPORT = 2  # pixels that bicubic interpolation reads on either side
@@ -36,7 +38,7 @@ def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
             _check_pixels(image, max_pixels)
             ImageOps.exif_transpose(image, in_place=True)  # else it copies even what it does not turn
             pixels = _resize_and_crop(_rgb(image), tower)
-    except LimitExceeded:
+    except (LimitExceeded, InvalidImage):
         raise
     except Exception as error:  # decoders raise whatever hostile bytes make them raise
         raise InvalidImage(_describe(error)) from error
@@ -55,6 +57,8 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
 
 def _rgb(image: Image.Image) -> Image.Image:
     """Three channels of eight bits; what is transparent becomes white, as transformers and browsers show it."""
+    if image.mode in WITHOUT_WHITE:
+        raise InvalidImage("an image of floats or 32-bit integers does not say which value is white; send 8 or 16 bits")
     if image.mode in SIXTEEN_BIT_GREY:
         # Pillow clips 16-bit grey at 255, which turns it white; the high byte is what OpenCV and scikit-image take.
         image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))

@@ -61,3 +61,15 @@ def test_an_export_that_is_not_current_names_the_remedy(repository, content, mes
     assert refused.value.message.startswith(message.format(root=repository.root, record=record))
     assert refused.value.message.endswith("run: simila models export tiny")
     assert not repository.is_current(MANIFEST)
+
+
+@pytest.mark.parametrize("damage", [lambda onnx: onnx.write_bytes(b"cut"), lambda onnx: onnx.unlink()])
+def test_a_file_that_is_gone_or_cut_short_is_no_export(repository, damage):
+    record = {**json.loads(record_of(MANIFEST.fingerprint)), "sizes_bytes": {"1/model.onnx": 5}}
+    files = write_record(repository, json.dumps(record).encode())
+    files.onnx.parent.mkdir(exist_ok=True)
+    files.onnx.write_bytes(b"whole")
+    assert repository.is_current(MANIFEST)
+    damage(files.onnx)
+    with pytest.raises(NotExported, match=r"1/model.onnx is gone or not what was exported; run: simila models export"):
+        repository.exported_tower(MANIFEST, Modality.IMAGE)

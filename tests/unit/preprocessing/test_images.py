@@ -193,3 +193,9 @@ def test_a_row_is_contiguous_and_channels_come_red_green_blue():
     row = row_of(encoded(Image.new("RGB", (30, 20), (250, 120, 10)), "PNG"))
     assert row.flags.c_contiguous
     assert [np.unique(channel).tolist() for channel in row] == [[250], [120], [10]]
+
+
+@pytest.mark.parametrize("values", [np.ones((4, 4), dtype=np.float32), np.full((4, 4), 70_000, dtype=np.int32)])
+def test_values_without_a_white_are_refused(values):
+    with pytest.raises(InvalidImage, match="does not say which value is white"):
+        row_of(encoded(Image.fromarray(values), "TIFF"))
