@@ -4,7 +4,6 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import Annotated, Any
 
 import typer
@@ -38,7 +37,7 @@ def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
     ) -> None:
         """Serve the exported encoders and the collections over HTTP."""
         settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
-        refuse_open_bind(settings.host, insecure=settings.insecure)
+        refuse_open_bind(settings)
         configure_logging(settings.log_level)
         # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
         with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
@@ -48,16 +47,16 @@ def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
     return serve
 
 
-def refuse_open_bind(host: str, *, insecure: bool) -> None:
-    """Let only loopback through, unless `insecure` says that the network may call.
+def refuse_open_bind(settings: Settings) -> None:
+    """Let only loopback through, unless the settings say that the network may call.
 
     Raises:
         WrongUsage: others could reach the server, and nothing checks who they are.
 
     """
-    if not insecure and not _is_loopback(host):
+    if not settings.insecure and not settings.is_loopback:
         message = (
-            f"{host} can be reached from other machines and nothing checks who calls; "
+            f"{settings.host} can be reached from other machines and nothing checks who calls; "
             "use --host 127.0.0.1, or allow it with --insecure (SIMILA_INSECURE=true)"
         )
         raise WrongUsage(message)
@@ -89,13 +88,6 @@ def _bound(listener: socket.socket, address: Any) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _run(app: Any, listener: socket.socket) -> None:
