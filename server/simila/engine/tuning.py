@@ -50,7 +50,7 @@ def default_tuning(modality: Modality, cores: int) -> Tuning:
 
 
 def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:
-    """What was measured of this graph on as many cores; the default, and a line in the log, where nothing was."""
+    """What was measured of this graph on as many cores, or else the default; the log says why a tuning is not used."""
     try:
         record = _Record.model_validate_json(files.tuning.read_bytes())
         if record.tuning.cores != cores:
@@ -60,7 +60,7 @@ def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:
         else:
             return record.tuning
     except FileNotFoundError:
-        reason = "is not tuned"
+        return default_tuning(modality, cores)
     except (OSError, ValidationError) as error:
         reason = f"has a tuning that cannot be read ({error})"
     logger.info("%s %s: defaults are used; run: simila models tune", files.folder.name, reason)

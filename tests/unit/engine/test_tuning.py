@@ -53,16 +53,19 @@ def test_another_graph_takes_the_default(files, caplog):
     assert caplog.messages == ["tiny.text was tuned with another graph: defaults are used; run: simila models tune"]
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"), [(None, "is not tuned"), ("{", "has a tuning that cannot be read"), ("{}", "cannot be read")]
-)
-def test_without_a_tuning_that_can_be_read_the_default_is_taken(files, caplog, content, reason):
-    if content:
-        files.tuning.write_text(content)
+def test_what_was_never_tuned_takes_the_default_and_is_no_news(files, caplog):
+    with caplog.at_level(logging.INFO, logger="simila.engine"):
+        assert tuning_for(files, Modality.TEXT, cores=4) == default_tuning(Modality.TEXT, 4)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("content", ["{", "{}"])
+def test_a_damaged_tuning_takes_the_default(files, caplog, content):
+    files.tuning.write_text(content)
     with caplog.at_level(logging.INFO, logger="simila.engine"):
         assert tuning_for(files, Modality.TEXT, cores=4) == default_tuning(Modality.TEXT, 4)
     (message,) = caplog.messages
-    assert reason in message
+    assert message.startswith("tiny.text has a tuning that cannot be read (")
 
 
 @pytest.mark.parametrize(
