@@ -26,7 +26,7 @@ BUDGETS: Mapping[Modality, tuple[int, ...]] = {
 SECONDS = 4.0  # of calibration a tower, about
 FEWEST_ROWS, MOST_ROWS = 16, 512
 FIRST_ROUNDS, FINAL_ROUNDS = 2, 3
-NEAR_THE_BEST = 0.85  # may turn out to be the best: rounds of a shared machine differ as much
+NEAR_THE_BEST = 0.85  # may turn out to be the best: rounds on a shared machine differ as much
 AS_GOOD_AS_THE_BEST = 0.97  # wins if its batch is smaller, because others wait less for it
 
 

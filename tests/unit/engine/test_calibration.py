@@ -68,11 +68,11 @@ def test_who_was_not_in_the_final_rounds_cannot_win():
 
 
 def test_climbing_ends_where_larger_batches_are_slow():
-    speeds = {1: 100.0, 4: 120.0, 8: 85.0, 16: 200.0}
+    speeds = {1: 110.0, 4: 120.0, 8: 85.0, 16: 200.0}
     levels = [[Candidate(2, 1, budget)] for budget in speeds]
     tried = {**{one.candidate.budget: one.rounds for one in measure(levels, lambda c: speeds[c.budget], ignore_steps)}}
     assert tried == {
-        1: [100.0] * (FIRST_ROUNDS + FINAL_ROUNDS),
+        1: [110.0] * (FIRST_ROUNDS + FINAL_ROUNDS),
         4: [120.0] * (FIRST_ROUNDS + FINAL_ROUNDS),
         8: [85.0] * FIRST_ROUNDS,
     }
