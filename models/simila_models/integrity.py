@@ -17,14 +17,14 @@ def verify(manifest: Manifest, repository: ModelRepository) -> None:
     """Hash every exported graph of an encoder again.
 
     Raises:
-        NotExported: a tower is not exported, or from something else.
+        NotExported: a tower is not exported, not whole, or from something else.
         HashMismatch: a graph is not the one that was exported.
 
     """
     for modality in manifest.modalities:
         files = repository.exported_tower(manifest, modality)
         recorded = ExportRecord.model_validate_json(files.record.read_bytes()).onnx_sha256
-        found = sha256_of(files.onnx) if files.onnx.is_file() else "no file"
+        found = sha256_of(files.onnx)
         if found != recorded:
             message = (
                 f"{files.onnx}: expected SHA-256 {recorded}, found {found}; "
