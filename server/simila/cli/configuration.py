@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
-from simila.cli.errors import WrongUsage
+from simila.cli.errors import WrongUsage, print_warning
 from simila.settings import Settings
 
 PREFIX = "SIMILA_"
@@ -29,11 +29,10 @@ def read_settings(**typed: Any) -> Settings:
     """Settings in which each option that was typed, that is, is not None, has the last word.
 
     Raises:
-        WrongUsage: a variable of the environment is unknown; a value there, in `simila.toml` or typed is not valid; or
-            `simila.toml` cannot be read.
+        WrongUsage: a value in the environment, in `simila.toml` or typed is not valid, or the file cannot be read.
 
     """
-    _refuse_unknown_variables()
+    _warn_of_unknown_variables()
     _refuse_folder(Path("simila.toml"))
     try:
         return Settings(**{name: value for name, value in typed.items() if value is not None})
@@ -56,13 +55,14 @@ def _refuse_folder(path: Path) -> None:
         raise WrongUsage(f"{path} cannot be read: Is a directory")
 
 
-def _refuse_unknown_variables() -> None:
+def _warn_of_unknown_variables() -> None:
+    # No error: a platform may set variables of its own, as Kubernetes does for a service called simila.
     known = set(_variables(Settings, PREFIX))
     for name in sorted(os.environ):
         upper = name.upper()
         if upper.startswith(PREFIX) and not upper.startswith(TESTS_PREFIX) and upper not in known:
             [nearest] = get_close_matches(upper, known, n=1, cutoff=0)
-            raise WrongUsage(f"no setting is called {name}; the nearest is {nearest}")
+            print_warning(f"no setting is called {name}; the nearest is {nearest}")
 
 
 def _variables(model: type[BaseModel], prefix: str) -> Iterator[str]:

@@ -35,8 +35,15 @@ class CommandGroup(TyperGroup):
 
 
 def print_error(message: str) -> None:
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"error: {printable(message)}", style="red")
+    _print(f"error: {printable(message)}", "red")
+
+
+def print_warning(message: str) -> None:
+    _print(f"warning: {printable(message)}", "yellow")
+
+
+def _print(line: str, style: str) -> None:
+    Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(line, style=style)
 
 
 def _stop(message: str, exit_code: int) -> NoReturn:

@@ -1,6 +1,7 @@
 """`simila models`: fetch, export and check encoders; no server is needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -97,13 +98,11 @@ def export_command(tune_encoder: TuneEncoder) -> Callable[..., None]:
         settings = read_settings(data_dir=data_dir)
         repository = ModelRepository(settings.models_dir)
         manifests = _manifests(names, settings)
-        if force:
-            _forget_exports(manifests, repository)
-        outdated = [manifest for manifest in manifests if not repository.is_current(manifest)]
+        outdated = [manifest for manifest in manifests if force or not repository.is_current(manifest)]
         if not outdated:
             tables.show(f"exported already: {_names(manifests)}")
             return
-        with ProgressBars() as progress:
+        with ProgressBars() as progress, _forgotten(outdated, repository):
             for manifest in outdated:
                 export_encoder(manifest, repository, _cache_dir(settings), progress)
             for manifest in outdated:
@@ -175,11 +174,19 @@ def _cache_dir(settings: Settings) -> Path:
     return settings.data_dir / "sources"
 
 
-def _forget_exports(manifests: list[Manifest], repository: ModelRepository) -> None:
-    # Without its record a tower counts as not exported, and is replaced only when the new one is whole.
-    for manifest in manifests:
-        for modality in manifest.modalities:
-            repository.tower(manifest.name, modality).record.unlink(missing_ok=True)
+@contextmanager
+def _forgotten(manifests: list[Manifest], repository: ModelRepository) -> Iterator[None]:
+    """Let the towers count as not exported, and give those that are not replaced their records back."""
+    towers = [repository.tower(manifest.name, modality) for manifest in manifests for modality in manifest.modalities]
+    records = {tower.record: tower.record.read_bytes() for tower in towers if tower.record.is_file()}
+    for record in records:
+        record.unlink()
+    try:
+        yield
+    finally:
+        for record, content in records.items():
+            if not record.exists():
+                record.write_bytes(content)
 
 
 def _listed(manifest: Manifest, repository: ModelRepository) -> ListedModel:

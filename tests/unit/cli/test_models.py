@@ -9,6 +9,7 @@ import pytest
 from simila import __main__ as main
 from simila.cli import models
 from simila.cli.model_trials import Trial, show_trials
+from simila.domain.errors import FetchFailed
 from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository
 from simila.engine import calibration
@@ -132,6 +133,19 @@ def test_force_exports_again(run, exported):
     run("models", "export", "--force")
 
     assert exported == ["tiny", "tiny"]
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_forced_export_that_fails_leaves_the_old_one(data, run, monkeypatch):
+    def fail(*_):
+        raise FetchFailed("no network")
+
+    run("models", "export")
+    monkeypatch.setattr(models, "export_encoder", fail)
+    failed = run("models", "export", "--force")
+
+    assert (failed.exit_code, failed.stderr.splitlines()[-1]) == (1, "error: no network")
+    assert tiny_row(run)["state"] == "exported"
 
 
 def test_pull_checks_the_weights_and_exports_nothing(data, run):
