@@ -64,7 +64,6 @@ def test_a_bad_file_is_named(tmp_path, text, message):
     ("name", "nearest"),
     [
         ("SIMILA_HOTS", "SIMILA_HOST\n"),
-        ("SIMILA_LIMITS__MAX_ITEM", "SIMILA_LIMITS__MAX_ITEMS\n"),
         ("simila_x", "SIMILA_"),
     ],
 )

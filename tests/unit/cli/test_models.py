@@ -135,8 +135,8 @@ def test_force_exports_again(run, exported):
     assert exported == ["tiny", "tiny"]
 
 
-@pytest.mark.usefixtures("exported")
-def test_a_forced_export_that_fails_leaves_the_old_one(data, run, monkeypatch):
+@pytest.mark.usefixtures("data", "exported")
+def test_a_forced_export_that_fails_leaves_the_old_one(run, monkeypatch):
     def fail(*_):
         raise FetchFailed("no network")
 
