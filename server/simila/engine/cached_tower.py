@@ -13,6 +13,7 @@ from simila.domain.errors import DeadlineExceeded, NotReady, Overloaded, SimilaE
 from simila.domain.inputs import Embedded, ImageInput, Input, TextInput, Timings
 from simila.domain.manifest import Manifest, Modality
 from simila.engine.vector_cache import CachedVector, VectorCache
+from simila.telemetry import CACHE_LOOKUPS
 
 KEY_BYTES = 32
 # Above this, hashing takes longer than the way to a thread and back.
@@ -139,6 +140,9 @@ class CachedTower:
         self._cache.statistics.hits += hits
         self._cache.statistics.misses += len(missing)
         self._cache.statistics.shared += len(keys) - hits - len(missing)
+        CACHE_LOOKUPS.labels("hit").inc(hits)
+        CACHE_LOOKUPS.labels("miss").inc(len(missing))
+        CACHE_LOOKUPS.labels("shared").inc(len(keys) - hits - len(missing))
 
     def _embedded(self, outcomes: Sequence[Outcome], timings: Timings) -> Embedded:
         vectors = np.zeros((len(outcomes), self._dimension), dtype=np.float32)

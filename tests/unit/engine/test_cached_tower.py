@@ -19,6 +19,7 @@ from simila.domain.inputs import Embedded, ImageInput, TextInput, Timings, Token
 from simila.domain.vectors import unit_rows
 from simila.engine.cached_tower import MOST_BYTES_HASHED_IN_THE_LOOP, CachedTower
 from simila.engine.vector_cache import VectorCache
+from simila.telemetry import CACHE_LOOKUPS
 from tiny_manifests import manifest_of, source
 
 CONTEXT_LENGTH_TOKENS = 5
@@ -307,3 +308,21 @@ def test_without_room_everything_is_computed_still():
         assert statistics.entries == statistics.size_bytes == 0
 
     served(scenario, capacity_bytes=1)
+
+
+def test_lookups_are_counted_for_prometheus():
+    def counted():
+        return {outcome: CACHE_LOOKUPS.labels(outcome)._value.get() for outcome in ("hit", "miss", "shared")}
+
+    async def scenario():
+        tower = CachedTower(Tower(), VectorCache(PLENTY_BYTES), MANIFEST)
+        await tower.embed([TextInput("a"), TextInput("b")], truncate=True)
+        await tower.embed([TextInput("a"), TextInput("c"), TextInput("c")], truncate=True)
+
+    before = counted()
+    asyncio.run(scenario())
+    assert {outcome: count - before[outcome] for outcome, count in counted().items()} == {
+        "hit": 1,
+        "miss": 3,
+        "shared": 1,
+    }
