@@ -21,7 +21,7 @@ INFERENCE_SECONDS = Histogram("simila_inference_seconds", "From then until its l
 BATCH_ROWS = Histogram("simila_batch_rows", "Rows in a batch.", TOWER, buckets=ROWS)
 BATCH_SECONDS = Histogram("simila_batch_seconds", "Time to run a batch.", TOWER, buckets=SECONDS)
 WORK_IN_FLIGHT = Gauge("simila_work_in_flight", "Tokens or images that are taken on and not done.", TOWER)
-CACHE_LOOKUPS = Counter("simila_cache_lookups", "Inputs looked up in the vector cache, by what came of it.", ("outcome",))
+CACHE_LOOKUPS = Counter("simila_cache_lookups", "Inputs looked for in the cache, by what came of it.", ("outcome",))
 
 
 class TowerMetrics:
