@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format docs bench lock
+.PHONY: help setup serve test check format docs bench bench-quality lock
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.developing  ## Install everything that serving, exporting and testing need into .venv
 
@@ -40,7 +40,10 @@ docs: setup  ## Write the README's settings and, from a server on port 8000, wha
 	@$(BIN)/python tests/docs/settings_table.py --write
 	@$(BIN)/python tests/docs/console.py --write 8000
 
-bench: setup  ## Measure quality: make bench PHOTOS=folder with train/CLASS/*.jpg and test/CLASS/*.jpg
+bench: setup  ## Measure throughput beside raw ONNX Runtime (wants wrk): make bench ARGS='--scenario T1 --peer infinity'
+	@$(BIN)/python tests/benchmarks/throughput.py $(ARGS)
+
+bench-quality: setup  ## Measure accuracy: make bench-quality PHOTOS=folder with train/CLASS/*.jpg and test/CLASS/*.jpg
 	@$(BIN)/simila models export
 	@$(BIN)/python tests/benchmarks/quality.py $(PHOTOS)
 

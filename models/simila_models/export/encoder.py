@@ -31,9 +31,22 @@ def export_towers(
         ModelError: the repository cannot be written.
 
     """
-    description, steps = f"export {manifest.name}", 1 + len(manifest.modalities)
+    description, steps = _work(manifest)
     progress.step(description, 0, steps, unit="steps")
-    towers = _family(manifest)(manifest, sources)
+    write_towers(manifest, _family(manifest)(manifest, sources), repository, progress)
+
+
+def write_towers(
+    manifest: Manifest, towers: Mapping[Modality, TowerMaker], repository: ModelRepository, progress: Progress
+) -> None:
+    """Write the towers that are not current, whichever recipe they come from.
+
+    Raises:
+        ParityFailed: a graph's vectors are not the reference library's.
+        ModelError: the repository cannot be written.
+
+    """
+    description, steps = _work(manifest)
     try:
         with scratch_folder(repository.root) as scratch:
             for done, modality in enumerate(manifest.modalities, start=1):
@@ -45,6 +58,11 @@ def export_towers(
     except OSError as error:
         raise ModelError(f"{manifest.name} cannot be exported to {repository.root}: {error}") from error
     progress.step(description, steps, steps, unit="steps")
+
+
+def _work(manifest: Manifest) -> tuple[str, int]:
+    """What a progress bar is told: a step for reading the checkpoint, and one a tower."""
+    return f"export {manifest.name}", 1 + len(manifest.modalities)
 
 
 def _family(manifest: Manifest) -> Family:

@@ -1,0 +1,1 @@
+"""How fast the server is, beside raw ONNX Runtime and beside a peer."""
