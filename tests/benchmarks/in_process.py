@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from class_folders import Photograph, in_chunks
 
-from simila.domain.inputs import TextInput
 from simila.app import prompt_limits
+from simila.domain.inputs import TextInput
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.domain.vectors import Float32

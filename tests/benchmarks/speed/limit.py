@@ -12,17 +12,16 @@ from multiprocessing import get_context
 from typing import Self
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from simila.backends.onnx_runtime import OnnxRuntimeBackend
 from simila.domain.manifest import ImageTower, Manifest, Modality, TextTower
 from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.preprocessing.images import image_row
 from speed.loads import Item
 
 MAX_IMAGE_PIXELS = 50_000_000
-_FATAL_ONLY = 4
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class TextLimit:
         self._tokenizer.enable_truncation(tower.context_length_tokens)
 
     def prepare(self, layout: Layout) -> None:
-        self._session = _session(self._files, layout)
+        self._backend = OnnxRuntimeBackend(self._files.onnx, self._tower.output_name, layout.threads)
         self._callers = ThreadPoolExecutor(layout.callers)
         self._layout = layout
 
@@ -80,7 +79,7 @@ class TextLimit:
         for row, (padded_ids, padded_mask) in zip(batch, zip(ids, mask, strict=True), strict=True):
             padded_ids[: len(row)] = row
             padded_mask[: len(row)] = 1
-        self._session.run([self._tower.output_name], {self._tower.ids_name: ids, self._tower.mask_name: mask})
+        self._backend.run({self._tower.ids_name: ids, self._tower.mask_name: mask})
 
 
 class ImageLimit:
@@ -91,7 +90,7 @@ class ImageLimit:
         self._files = files
 
     def prepare(self, layout: Layout) -> None:
-        self._session = _session(self._files, layout)
+        self._backend = OnnxRuntimeBackend(self._files.onnx, self._tower.output_name, layout.threads)
         self._callers = ThreadPoolExecutor(layout.callers)
         self._decoders = ThreadPoolExecutor(layout.threads)
         self._layout = layout
@@ -105,7 +104,7 @@ class ImageLimit:
         # A caller that has one core decodes by itself; one that has them all decodes on all.
         decode = map if self._layout.threads == 1 else self._decoders.map
         pixels = np.stack(list(decode(self._row, images)))
-        self._session.run([self._tower.output_name], {self._tower.input_name: pixels})
+        self._backend.run({self._tower.input_name: pixels})
 
     def _row(self, image: bytes) -> NDArray[np.uint8]:
         return image_row(image, self._tower, max_pixels=MAX_IMAGE_PIXELS)
@@ -184,13 +183,3 @@ def _seconds(items: Sequence[Item]) -> float:
     began = time.perf_counter()
     _tower.run(items)
     return time.perf_counter() - began
-
-
-def _session(files: TowerFiles, layout: Layout) -> ort.InferenceSession:
-    """Open a session with the options of `simila.backends.onnx_runtime`."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = layout.threads
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.log_severity_level = _FATAL_ONLY
-    return ort.InferenceSession(files.onnx, options, providers=["CPUExecutionProvider"])
