@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from simila.storage.data_folder import DataFolder
 from simila.telemetry import configure_logging
 
 SHUTDOWN_SECONDS = 10
+# A batcher's thread that comes back from a run waits for the interpreter this long at most, while its core is idle.
+SWITCH_INTERVAL_SECONDS = 0.0005
 """How long requests that are under way may take once the server is told to stop."""
 
 
@@ -93,6 +96,7 @@ def _bound(listener: socket.socket, address: Any) -> socket.socket:
 def _run(app: Any, listener: socket.socket) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
 
     config = uvicorn.Config(
         app,
@@ -100,6 +104,7 @@ def _run(app: Any, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end

@@ -20,7 +20,7 @@ from simila.engine.tuning import Tuning, batch_limits
 from simila.engine.workloads import Batch, Workload, workload_of
 
 BUDGETS: Mapping[Modality, tuple[int, ...]] = {
-    Modality.TEXT: (128, 256, 512, 1024, 2048),  # padded tokens
+    Modality.TEXT: (256, 512, 1024, 2048),  # padded tokens
     Modality.IMAGE: (1, 4, 8, 16, 32),
 }
 SECONDS = 4.0  # of calibration a tower, about

@@ -94,9 +94,12 @@ class Encoder:
     async def _embed_through(
         self, towers: Mapping[Modality, Tower], inputs: Sequence[Input], *, truncate: bool
     ) -> Embedded:
+        modalities = {entry.modality for entry in inputs}
+        if len(modalities) == 1:  # most requests: no tasks, and nothing to put together
+            return await self._embed_part(towers, modalities.pop(), inputs, truncate=truncate)
         positions = {
             modality: [position for position, entry in enumerate(inputs) if entry.modality is modality]
-            for modality in {entry.modality for entry in inputs}
+            for modality in modalities
         }
         parts = await asyncio.gather(
             *(

@@ -56,7 +56,6 @@ class MicroBatcher(Generic[Row]):
         self._observe = observe
         self._waiting: WaitingRows[Row] = WaitingRows()
         self._changed = threading.Condition()
-        self._idle_workers = 0
         self._closed = False
         self.last_batch_at = -math.inf
         self._threads = [
@@ -98,16 +97,19 @@ class MicroBatcher(Generic[Row]):
         while batch := self._next_batch():
             self._run(batch)
             self._settle(batch)
+            del batch  # else its rows live on while the worker waits
 
     def _next_batch(self) -> list[WaitingRow[Row]]:
-        """Wait for rows and take this worker's share of them; empty when the batcher is closed."""
+        """Wait for rows and take this worker's share of them; empty when the batcher is closed.
+
+        The share is that of all workers, busy ones too: what is left keeps the next one from waiting for answers to
+        reach clients and come back as requests.
+        """
         with self._changed:
-            self._idle_workers += 1
             while not self._closed:
-                share = -(-len(self._waiting) // self._idle_workers)
+                share = -(-len(self._waiting) // len(self._threads))
                 limits = BatchLimits(min(self._limits.items, max(share, 1)), self._limits.padded_length)
                 if batch := self._waiting.take(limits):
-                    self._idle_workers -= 1
                     return batch
                 self._changed.wait()
             return []

@@ -21,6 +21,8 @@ from simila.telemetry import TowerMetrics
 
 # Good enough to weigh a text before it is tokenised.
 CHARACTERS_PER_TOKEN = 4
+# Up to here, tokenising takes no longer than the way to a thread and back.
+MOST_CHARACTERS_TOKENISED_IN_THE_LOOP = 500
 
 
 class RunningTextTower:
@@ -66,7 +68,10 @@ class RunningTextTower:
         """
         with self._admission.admit(sum(map(self._likely_tokens, inputs))):
             began_at = perf_counter()
-            rows = await asyncio.get_running_loop().run_in_executor(self._pool, self._rows, inputs)
+            if sum(map(_characters, inputs)) <= MOST_CHARACTERS_TOKENISED_IN_THE_LOOP:
+                rows = self._rows(inputs)
+            else:
+                rows = await asyncio.get_running_loop().run_in_executor(self._pool, self._rows, inputs)
             preprocess_seconds = perf_counter() - began_at
             if not truncate:
                 rows = [self._refused(row) if isinstance(row, TextRow) and row.truncated else row for row in rows]
@@ -103,8 +108,7 @@ class RunningTextTower:
             return error
 
     def _likely_tokens(self, entry: TextInput | TokensInput) -> int:
-        length = len(entry.text) // CHARACTERS_PER_TOKEN + 2 if isinstance(entry, TextInput) else len(entry.ids)
-        return min(length, self._tower.context_length_tokens)
+        return min(_characters(entry) // CHARACTERS_PER_TOKEN + 2, self._tower.context_length_tokens)
 
     def _refused(self, row: TextRow) -> TextTooLong:
         return TextTooLong(
@@ -119,3 +123,7 @@ class RunningTextTower:
             padded_ids[: len(row.ids)] = row.ids
             padded_mask[: len(row.ids)] = 1
         return finite(self._backend.run({self._tower.ids_name: ids, self._tower.mask_name: mask}))
+
+
+def _characters(entry: TextInput | TokensInput) -> int:
+    return len(entry.text) if isinstance(entry, TextInput) else len(entry.ids) * CHARACTERS_PER_TOKEN
