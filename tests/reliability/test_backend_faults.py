@@ -322,8 +322,8 @@ def pending_requests():
 async def nothing_waits(encoder):
     """Wait for what was cancelled while it ran, then look into the queue."""
     tower = encoder._towers[Modality.TEXT]
-    waiting = tower._batcher._waiting
-    await eventually(lambda: not tower._admission.units_in_flight)
+    waiting = tower._queue._batcher._waiting
+    await eventually(lambda: not tower._queue._admission.units_in_flight)
     await encoder.check_alive()
     await eventually(lambda: not waiting._turns)
     assert not waiting._by_length

@@ -12,12 +12,9 @@ from simila.domain.errors import SimilaError
 from simila.domain.inputs import Embedded, ImageInput
 from simila.domain.manifest import ImageTower, Manifest, Modality
 from simila.domain.vectors import Float32
-from simila.engine.admission import Admission
-from simila.engine.assembly import assemble, finite
-from simila.engine.micro_batcher import BatchReport, MicroBatcher
+from simila.engine.tower_queue import TowerQueue
 from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.images import ImageRow, image_row
-from simila.telemetry import TowerMetrics
 
 
 class RunningImageTower:
@@ -39,17 +36,14 @@ class RunningImageTower:
         self._backend = backend
         self._pool = pool
         self._max_image_pixels = max_image_pixels
-        self._metrics = TowerMetrics(manifest.name, Modality.IMAGE)
-        self._admission = Admission(most_wait_seconds=max_queue_seconds, fair_share=max_batch_items, workers=workers)
-        self._metrics.watch(lambda: self._admission.units_in_flight)
-        self._batcher = MicroBatcher(
-            f"{manifest.name}.image",
+        self._queue: TowerQueue[ImageRow] = TowerQueue(
+            manifest,
+            Modality.IMAGE,
             self._run,
             length=lambda _: 1,
-            dimension=manifest.dimension,
             limits=BatchLimits(max_batch_items, padded_length=max_batch_items),
+            max_queue_seconds=max_queue_seconds,
             workers=workers,
-            observe=self._observe,
         )
 
     async def embed(self, inputs: Sequence[ImageInput], *, truncate: bool) -> Embedded:  # noqa: ARG002  texts only
@@ -59,30 +53,22 @@ class RunningImageTower:
             Overloaded: see `Admission`.
 
         """
-        with self._admission.admit(len(inputs)):
+        with self._queue.admit(len(inputs)):
             began_at = perf_counter()
             loop = asyncio.get_running_loop()
             rows = await asyncio.gather(*(loop.run_in_executor(self._pool, self._row, image) for image in inputs))
-            embedded = await assemble(
-                self._batcher,
+            return await self._queue.run(
                 rows,
                 tokens=(0,) * len(rows),
                 truncated=(False,) * len(rows),
                 preprocess_seconds=perf_counter() - began_at,
             )
-            self._metrics.request(**vars(embedded.timings))
-            return embedded
 
     def seconds_since_batch(self) -> float:
-        """How long ago the last batch was done; infinity before the first."""
-        return perf_counter() - self._batcher.last_batch_at
+        return self._queue.seconds_since_batch()
 
     def close(self) -> None:
-        self._batcher.close()
-
-    def _observe(self, report: BatchReport) -> None:
-        self._admission.measured(report.padded_length, report.seconds)
-        self._metrics.batch(report.rows, report.seconds)
+        self._queue.close()
 
     def _row(self, image: ImageInput) -> ImageRow | SimilaError:
         try:
@@ -91,4 +77,4 @@ class RunningImageTower:
             return error
 
     def _run(self, rows: Sequence[ImageRow]) -> Float32:
-        return finite(self._backend.run({self._tower.input_name: np.stack(rows)}))
+        return self._backend.run({self._tower.input_name: np.stack(rows)})

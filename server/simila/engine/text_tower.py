@@ -12,12 +12,9 @@ from simila.domain.errors import SimilaError, TextTooLong
 from simila.domain.inputs import Embedded, TextInput, TokensInput
 from simila.domain.manifest import Manifest, Modality, TextTower
 from simila.domain.vectors import Float32
-from simila.engine.admission import Admission
-from simila.engine.assembly import assemble, finite
-from simila.engine.micro_batcher import BatchReport, MicroBatcher
+from simila.engine.tower_queue import TowerQueue
 from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextRow, TextTokenizer
-from simila.telemetry import TowerMetrics
 
 # Good enough to weigh a text before it is tokenised.
 CHARACTERS_PER_TOKEN = 4
@@ -44,19 +41,14 @@ class RunningTextTower:
         self._backend = backend
         self._tokenizer = tokenizer
         self._pool = pool
-        self._metrics = TowerMetrics(manifest.name, Modality.TEXT)
-        self._admission = Admission(
-            most_wait_seconds=max_queue_seconds, fair_share=limits.padded_length, workers=workers
-        )
-        self._metrics.watch(lambda: self._admission.units_in_flight)
-        self._batcher = MicroBatcher(
-            f"{manifest.name}.text",
+        self._queue: TowerQueue[TextRow] = TowerQueue(
+            manifest,
+            Modality.TEXT,
             self._run,
             length=lambda row: len(row.ids),
-            dimension=manifest.dimension,
             limits=limits,
+            max_queue_seconds=max_queue_seconds,
             workers=workers,
-            observe=self._observe,
         )
 
     async def embed(self, inputs: Sequence[TextInput | TokensInput], *, truncate: bool) -> Embedded:
@@ -66,7 +58,7 @@ class RunningTextTower:
             Overloaded: see `Admission`.
 
         """
-        with self._admission.admit(sum(map(self._likely_tokens, inputs))):
+        with self._queue.admit(sum(map(self._likely_tokens, inputs))):
             began_at = perf_counter()
             if sum(map(_characters, inputs)) <= MOST_CHARACTERS_TOKENISED_IN_THE_LOOP:
                 rows = self._rows(inputs)
@@ -75,26 +67,18 @@ class RunningTextTower:
             preprocess_seconds = perf_counter() - began_at
             if not truncate:
                 rows = [self._refused(row) if isinstance(row, TextRow) and row.truncated else row for row in rows]
-            embedded = await assemble(
-                self._batcher,
+            return await self._queue.run(
                 rows,
                 tokens=[len(row.ids) if isinstance(row, TextRow) else 0 for row in rows],
                 truncated=[isinstance(row, TextRow) and row.truncated for row in rows],
                 preprocess_seconds=preprocess_seconds,
             )
-            self._metrics.request(**vars(embedded.timings))
-            return embedded
 
     def seconds_since_batch(self) -> float:
-        """How long ago the last batch was done; infinity before the first."""
-        return perf_counter() - self._batcher.last_batch_at
+        return self._queue.seconds_since_batch()
 
     def close(self) -> None:
-        self._batcher.close()
-
-    def _observe(self, report: BatchReport) -> None:
-        self._admission.measured(report.padded_length, report.seconds)
-        self._metrics.batch(report.rows, report.seconds)
+        self._queue.close()
 
     def _rows(self, texts: Sequence[TextInput | TokensInput]) -> list[TextRow | SimilaError]:
         strings = [entry.text for entry in texts if isinstance(entry, TextInput)]
@@ -122,7 +106,7 @@ class RunningTextTower:
         for row, padded_ids, padded_mask in zip(rows, ids, mask, strict=True):
             padded_ids[: len(row.ids)] = row.ids
             padded_mask[: len(row.ids)] = 1
-        return finite(self._backend.run({self._tower.ids_name: ids, self._tower.mask_name: mask}))
+        return self._backend.run({self._tower.ids_name: ids, self._tower.mask_name: mask})
 
 
 def _characters(entry: TextInput | TokensInput) -> int:
