@@ -96,6 +96,7 @@ def _bound(listener: socket.socket, address: Any) -> socket.socket:
 def _run(app: Any, listener: socket.socket) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
+
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
 
     config = uvicorn.Config(
