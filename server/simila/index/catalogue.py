@@ -107,11 +107,6 @@ class Catalogue:
         """
         return self._available(name)
 
-    def names(self) -> list[str]:
-        """The names of all collections, of the unavailable ones too, sorted."""
-        with self._lock:
-            return sorted(self._entries)
-
     def states(self) -> Mapping[str, Available | Unavailable]:
         """How each collection stands, by name, sorted."""
         with self._lock:

@@ -55,7 +55,7 @@ def test_a_collection_is_made_and_found(catalogue):
     spec = collection.spec
     assert (spec.name, spec.encoder, spec.fingerprint, spec.dimension) == ("shoes", "all-minilm-l6-v2", "ab" * 32, 3)
     assert before <= datetime.fromisoformat(spec.created_at) <= datetime.now(UTC)
-    assert catalogue.names() == ["shoes"]
+    assert list(catalogue.states()) == ["shoes"]
 
 
 def test_the_same_encoder_gets_the_same_collection(catalogue):
@@ -99,7 +99,7 @@ def test_an_unknown_collection_is_named(catalogue, name):
 def test_a_restart_keeps_everything(root):
     filled(root, "bags", "shoes")
     catalogue = Catalogue(root)
-    assert catalogue.names() == ["bags", "shoes"]
+    assert list(catalogue.states()) == ["bags", "shoes"]
     assert catalogue.get("shoes").search(EAST, 1) == [Hit("a", 1.0, "shoes", {"text": "x" * 3000})]
     catalogue.close()
 
@@ -193,7 +193,7 @@ def test_what_is_no_collection_is_left_alone(root):
     (root / ".git").mkdir()
     (root / "file").write_text("")
     catalogue = Catalogue(root)
-    assert catalogue.names() == []
+    assert list(catalogue.states()) == []
     assert sorted(path.name for path in root.iterdir()) == [".git", "file", "lost+found"]
     catalogue.close()
 
@@ -219,7 +219,7 @@ def test_the_next_start_ends_a_drop_that_was_cut_short(root, monkeypatch):
     assert [path.name[:17] for path in root.iterdir()] == [".transient-shoes-"]
     monkeypatch.undo()
     catalogue = Catalogue(root)
-    assert catalogue.names() == []
+    assert list(catalogue.states()) == []
     assert list(root.iterdir()) == []
     catalogue.close()
 
@@ -279,7 +279,7 @@ def test_creations_and_drops_at_once_leave_a_sound_folder(catalogue, root):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(churn, range(4)))
-    assert [path.name for path in root.iterdir()] == catalogue.names()
+    assert [path.name for path in root.iterdir()] == list(catalogue.states())
     reopened = Catalogue(root)
     assert all(isinstance(state, Available) for state in reopened.states().values())
     reopened.close()
