@@ -1,0 +1,77 @@
+"""The bulk of a collection: an immutable FAISS index over quantised vectors.
+
+FAISS's type stubs lack what its Python layer adds: keywords of search parameters, and what `downcast_index` returns.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import faiss
+
+from simila.domain.vectors import Float32, Int64
+from simila.index.openmp import use_search_threads
+from simila.index.recipes import Recipe
+from simila.index.row_mask import RowMask
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How hard a body searches for `MEASURED_DEPTH` neighbours."""
+
+    effort: int  # efSearch or nprobe
+    rerank_factor: int  # candidates scored again for each neighbour wanted
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a body did on held-out queries, by group: `stored` vectors, and `outside` ones such as text queries."""
+
+    recall_at_10: Mapping[str, float]
+    p50_milliseconds: float
+    bytes_per_vector: float
+    meets_target: bool
+
+
+@dataclass(frozen=True)
+class Body:
+    """Codes of vectors at positions 0 to n - 1, by ascending sequence. Never changed, so any thread may search it."""
+
+    index: faiss.Index
+    sequences: Int64  # [n]
+    recipe: Recipe
+    setting: Setting
+    measured: Measured | None = None
+
+    @property
+    def dimension(self) -> int:
+        return int(self.index.d)
+
+    @property
+    def highest_effort(self) -> int:
+        """Past this, more effort finds nothing more."""
+        return len(self.sequences) if self.recipe.effort_name == "efSearch" else int(_cells(self.index).nlist)
+
+    def candidates(self, queries: Float32, count: int, mask: RowMask, effort: int) -> Int64:
+        """Positions `int64 [q, count]` near contiguous `float32 [q, d], unit length`; -1 where fewer are found."""
+        use_search_threads(len(queries))
+        positions: Int64
+        if self.recipe.effort_name == "efSearch":
+            parameters = faiss.SearchParametersHNSW(efSearch=max(effort, count), sel=mask.selector())  # type: ignore[attr-defined]
+        else:
+            parameters = faiss.SearchParametersIVF(nprobe=effort, sel=mask.selector())  # type: ignore[call-arg]
+        _, positions = self.index.search(queries, count, params=parameters)
+        return positions
+
+    def candidates_of_all(self, queries: Float32, count: int, mask: RowMask) -> Int64:
+        """As `candidates`, from every code in the mask: as many as the mask holds, up to `count`."""
+        if self.recipe.effort_name == "nprobe":
+            return self.candidates(queries, count, mask, self.highest_effort)
+        use_search_threads(len(queries))
+        codes = faiss.downcast_index(faiss.downcast_index(self.index).storage)  # type: ignore[attr-defined]
+        positions: Int64
+        _, positions = codes.search(queries, count, params=faiss.SearchParameters(sel=mask.selector()))  # type: ignore[call-arg]
+        return positions
+
+
+def _cells(index: faiss.Index) -> faiss.IndexIVF:
+    return faiss.extract_index_ivf(index)
