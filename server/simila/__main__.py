@@ -22,10 +22,10 @@ from simila.settings import Settings
 from simila_models.progress import Progress
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 
-def _create_app(settings: Settings) -> "FastAPI":
+def _create_app(settings: Settings) -> "ASGIApp":
     # FastAPI, ONNX Runtime and FAISS take seconds to import, and only `serve` needs them.
     from simila.app import create_app  # noqa: PLC0415
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from rich.console import Console
+from starlette.types import ASGIApp
 
 from simila.api.application import create_api
 from simila.api.dependencies import Services
@@ -26,7 +27,7 @@ from simila.settings import LimitSettings, Settings
 from simila_models.catalogue import find_manifest
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> ASGIApp:
     """Compose a server. Encoders load in the background: until then they answer 503 and `/readyz` says so.
 
     Raises:

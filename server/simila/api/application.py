@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from simila import __version__
 from simila.api.deadlines import Deadline
+from simila.api.direct_route import DirectRoutes
 from simila.api.errors import register_error_handlers
 from simila.api.middleware import BodyLimit, KnownHosts
 from simila.api.request_metrics import RequestMetrics
@@ -24,12 +26,12 @@ def create_api(
     max_body_bytes: int,
     request_timeout_seconds: float,
     hosts: Collection[str] | None = None,
-) -> FastAPI:
+) -> ASGIApp:
     """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request.
 
     It answers to `hosts` alone, or to any where that is None.
     """
-    app = FastAPIOffline(
+    api = FastAPIOffline(
         # Routes of an included router are matched twice for each request; these come first, and once.
         routes=[route for module in ROUTES for route in module.router.routes],
         title="Simila",
@@ -39,10 +41,9 @@ def create_api(
         redoc_url=None,
         static_url="/docs-assets",
     )
-    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
-    app.add_middleware(Deadline, default_seconds=request_timeout_seconds)
+    register_error_handlers(api)
+    app: ASGIApp = BodyLimit(DirectRoutes(api), max_bytes=max_body_bytes)
+    app = Deadline(app, default_seconds=request_timeout_seconds)
     if hosts is not None:
-        app.add_middleware(KnownHosts, hosts=hosts)
-    app.add_middleware(RequestMetrics)
-    register_error_handlers(app)
-    return app
+        app = KnownHosts(app, hosts)
+    return RequestMetrics(app)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from asyncio import Task, Timeout
+from asyncio import Task, Timeout, TimerHandle
 from collections.abc import Iterable
 
 from starlette.requests import ClientDisconnect
@@ -13,6 +13,8 @@ from simila.domain.errors import DeadlineExceeded, InvalidInput
 
 HEADER = "X-Request-Timeout"
 RAW_HEADER = HEADER.lower().encode()
+# A request that is answered sooner is not watched: watching costs as much as a small request's own way through HTTP.
+UNWATCHED_SECONDS = 0.1
 
 
 class Deadline:
@@ -50,33 +52,41 @@ class Deadline:
 
 
 class _Exchange:
-    """One request's messages, watched from the end of its body to the beginning of its answer."""
+    """One request's messages, watched from soon after the end of its body to the beginning of its answer."""
 
     limit: Timeout
+    _timer: TimerHandle | None = None
+    _watcher: Task[None] | None = None
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._watcher: Task[None] | None = None
         self.client_left = False
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self.client_left = True
-        elif self._watcher is None and not message.get("more_body", False):
-            self._watcher = asyncio.create_task(self._watch())
+        elif self._timer is None and not message.get("more_body", False):
+            self._timer = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, self._start_watching)
         return message
 
     async def send(self, message: Message) -> None:
+        if self.client_left:
+            return
         if message["type"] == "http.response.start":
             self.stop_watching()
             self.limit.reschedule(None)
         await self._send(message)
 
     def stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
+
+    def _start_watching(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         message = await self._receive()

@@ -1,5 +1,6 @@
 """Vectors to answers, without a Python float a number."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,23 +33,33 @@ DOCUMENTED_ANSWER: dict[str, Any] = {
 }
 
 
-def embeddings_answer(embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, *, octets: bool) -> Response:
-    """`EmbeddingsResponse` as JSON, or rows of little-endian float32 one after the other."""
+def embeddings_answer(
+    embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, *, octets: bool, began_at: float
+) -> Response:
+    """`EmbeddingsResponse` as JSON, or rows of little-endian float32 one after the other.
+
+    The request came in at `began_at`, by `time.perf_counter`.
+    """
     timings = embedded.timings
+    content = _octets(embedded) if octets else _json(embedded, names, options)
     headers = {
-        "x-preprocess-time": milliseconds(timings.preprocess_seconds),
-        "x-queue-time": milliseconds(timings.queue_seconds),
-        "x-inference-time": milliseconds(timings.inference_seconds),
+        "x-total-time": _milliseconds(time.perf_counter() - began_at),
+        "x-preprocess-time": _milliseconds(timings.preprocess_seconds),
+        "x-queue-time": _milliseconds(timings.queue_seconds),
+        "x-inference-time": _milliseconds(timings.inference_seconds),
         "x-compute-tokens": str(sum(embedded.tokens)),
     }
-    if not octets:
-        return Response(_json(embedded, names, options), headers=headers, media_type=JSON)
-    rows = np.ascontiguousarray(embedded.vectors, dtype="<f4")
-    headers |= {"x-embedding-count": str(rows.shape[0]), "x-embedding-dimensions": str(rows.shape[1])}
-    return Response(rows.tobytes(), headers=headers, media_type=OCTETS)
+    if octets:
+        rows, dimensions = embedded.vectors.shape
+        headers |= {"x-embedding-count": str(rows), "x-embedding-dimensions": str(dimensions)}
+    return Response(content, headers=headers, media_type=OCTETS if octets else JSON)
 
 
-def milliseconds(seconds: float) -> str:
+def _octets(embedded: Embedded) -> bytes:
+    return np.ascontiguousarray(embedded.vectors, dtype="<f4").tobytes()
+
+
+def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f}"
 
 

@@ -89,22 +89,29 @@ def error_response(error: errors.SimilaError) -> JSONResponse:
 
 
 def register_error_handlers(app: FastAPI) -> None:
-    app.add_exception_handler(errors.SimilaError, _simila_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _unexpected)
+    for kind in (errors.SimilaError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer_to)
 
 
-async def _simila_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.SimilaError)
+async def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request that raised."""
+    if isinstance(error, errors.SimilaError):
+        return _simila_error(error)
+    if isinstance(error, RequestValidationError):
+        return _validation_error(error)
+    if isinstance(error, HTTPException):
+        return _http_exception(request, error)
+    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR, code="internal_error")
+
+
+def _simila_error(error: errors.SimilaError) -> JSONResponse:
     status = status_of(error)
     if status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.INSUFFICIENT_STORAGE):
         logger.error("%s: %s", error.code, error.message, exc_info=error)
     return error_response(error)
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+def _validation_error(error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         message = f"the body is not valid JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
@@ -117,16 +124,11 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_request", param=param)
 
 
-async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     """Answers that Starlette gives by itself: no such route, a method that a route has not."""
-    assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     message = f"{error.detail}: {request.method} {request.url.path}"
     return _response(status, message, code=status.phrase.lower().replace(" ", "_"), headers=dict(error.headers or {}))
-
-
-async def _unexpected(_: Request, __: Exception) -> JSONResponse:
-    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR, code="internal_error")
 
 
 def _response(

@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from simila.telemetry import HTTP_SECONDS
 
 UNROUTED = "none"
+# Where the scope of a request says when its head came in, by `time.perf_counter`.
+BEGAN_AT = "simila.began_at"
 
 
 class RequestMetrics:
@@ -19,7 +21,7 @@ class RequestMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began_at = perf_counter()
+        began_at = scope[BEGAN_AT] = perf_counter()
         status = "499"
 
         async def watched(message: Message) -> None:

@@ -1,34 +1,33 @@
 """`POST /v1/embeddings`, in JSON or as a form, answered in JSON or in octets."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 
 from simila.api.accept import prefers_octets
 from simila.api.dependencies import FromServices, services_of
-from simila.api.direct_route import Handler, direct_handler
-from simila.api.embedding_answer import DOCUMENTED_ANSWER, embeddings_answer, milliseconds
+from simila.api.direct_route import DirectRoute
+from simila.api.embedding_answer import DOCUMENTED_ANSWER, embeddings_answer
 from simila.api.embeddings_form import FORM, FORM_SCHEMA, read_form
+from simila.api.request_metrics import BEGAN_AT
 from simila.api.router import v1_router
 from simila.api.schemas.embeddings import EmbeddingOptions, EmbeddingsRequest, EmbeddingsResponse
 from simila.domain.errors import InvalidInput, SimilaError
 from simila.domain.inputs import Input
 
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-class _JsonOrForm(APIRoute):
+
+class _JsonOrForm(DirectRoute):
     """FastAPI tells routes apart by path and method; the media type of the body decides here."""
 
     def get_route_handler(self) -> Handler:
-        handle_json = direct_handler(self.endpoint, super().get_route_handler())
+        handle_json = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            began_seconds = time.perf_counter()
             is_form = request.headers.get("content-type", "").startswith(FORM)
-            response = await (_embed_form(request) if is_form else handle_json(request))
-            response.headers["x-total-time"] = milliseconds(time.perf_counter() - began_seconds)
-            return response
+            return await (_embed_form(request) if is_form else handle_json(request))
 
         return handle
 
@@ -74,4 +73,4 @@ async def _embed(
         on_error=options.on_error,
         names=names,
     )
-    return embeddings_answer(embedded, names, options, octets=octets)
+    return embeddings_answer(embedded, names, options, octets=octets, began_at=request.scope[BEGAN_AT])
