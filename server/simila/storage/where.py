@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """`sql` is one boolean expression over table `items`, `parameters` the values of its `?` in their order.
+    """`sql` is one boolean expression, `parameters` the values of its `?` in their order.
 
-    The expression is never NULL, and stands in parentheses where it needs them: `NOT {sql}` and `{sql} AND ...` are safe.
+    It names the columns by their table (`items.id`), so the query says `FROM items` without an alias. It needs no
+    parentheses around it. NULL means no match, as everywhere in SQL: negate it with `IS NOT TRUE`, never with `NOT`.
     """
 
     sql: str
-    parameters: tuple[str | int | float | None, ...] = ()
+    parameters: tuple[str | int | None, ...] = ()
