@@ -51,26 +51,48 @@ class Body:
         """Past this, more effort finds nothing more."""
         return len(self.sequences) if self.recipe.effort_name == "efSearch" else int(_cells(self.index).nlist)
 
-    def candidates(self, queries: Float32, count: int, mask: RowMask, effort: int) -> Int64:
-        """Positions `int64 [q, count]` near contiguous `float32 [q, d], unit length`; -1 where fewer are found."""
-        use_search_threads(len(queries))
-        positions: Int64
+    @property
+    def efforts(self) -> list[int]:
+        """The efforts to choose from, ascending."""
+        return sorted({min(effort, self.highest_effort) for effort in self.recipe.efforts})
+
+    def bytes_per_vector(self) -> float:
+        """Of the index and the sequences, in memory or on disk."""
+        index_bytes = 0
+
+        def count(part: bytes) -> None:
+            nonlocal index_bytes
+            index_bytes += len(part)
+
+        faiss.write_index(self.index, faiss.PyCallbackIOWriter(count))  # type: ignore[attr-defined]
+        return index_bytes / len(self.sequences) + self.sequences.itemsize
+
+    def candidates(self, queries: Float32, count: int, effort: int) -> Int64:
+        """Positions `int64 [q, count]` near contiguous `float32 [q, d], unit length`, the likeliest first.
+
+        Where fewer are found, a row ends in -1.
+        """
         if self.recipe.effort_name == "efSearch":
-            parameters = faiss.SearchParametersHNSW(efSearch=max(effort, count), sel=mask.selector())  # type: ignore[attr-defined]
+            parameters = faiss.SearchParametersHNSW(efSearch=max(effort, count))  # type: ignore[attr-defined]
         else:
-            parameters = faiss.SearchParametersIVF(nprobe=effort, sel=mask.selector())  # type: ignore[call-arg]
-        _, positions = self.index.search(queries, count, params=parameters)
-        return positions
+            parameters = faiss.SearchParametersIVF(nprobe=effort)  # type: ignore[call-arg]
+        return _searched(self.index, queries, count, parameters)
 
     def candidates_of_all(self, queries: Float32, count: int, mask: RowMask) -> Int64:
-        """As `candidates`, from every code in the mask: as many as the mask holds, up to `count`."""
+        """As `candidates`, from the codes of every row in the mask: as many as it holds, up to `count`."""
+        selector = mask.selector()
         if self.recipe.effort_name == "nprobe":
-            return self.candidates(queries, count, mask, self.highest_effort)
-        use_search_threads(len(queries))
+            parameters = faiss.SearchParametersIVF(nprobe=self.highest_effort, sel=selector)  # type: ignore[call-arg]
+            return _searched(self.index, queries, count, parameters)
         codes = faiss.downcast_index(faiss.downcast_index(self.index).storage)  # type: ignore[attr-defined]
-        positions: Int64
-        _, positions = codes.search(queries, count, params=faiss.SearchParameters(sel=mask.selector()))  # type: ignore[call-arg]
-        return positions
+        return _searched(codes, queries, count, faiss.SearchParameters(sel=selector))  # type: ignore[call-arg]
+
+
+def _searched(index: faiss.Index, queries: Float32, count: int, parameters: faiss.SearchParameters) -> Int64:
+    use_search_threads(len(queries))
+    positions: Int64
+    _, positions = index.search(queries, count, params=parameters)
+    return positions
 
 
 def _cells(index: faiss.Index) -> faiss.IndexIVF:

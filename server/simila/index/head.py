@@ -6,8 +6,9 @@ from typing import Self
 import numpy as np
 
 from simila.domain.vectors import Float32, Int64
-from simila.index.exact import nearest
+from simila.index.exact_search import nearest
 from simila.index.neighbours import Neighbours
+from simila.index.positions import positions_of
 from simila.index.row_mask import RowMask
 
 CHUNK_ROWS = 16_384  # a multiple of 8, so that a mask can be cut at the chunks
@@ -104,13 +105,3 @@ class Head:
             (start, chunk.sequences[:end], chunk.vectors[:end])
             for start, end, chunk in zip(starts, ends, self._chunks, strict=True)
         ]
-
-
-def positions_of(wanted: Int64, sequences: Int64) -> Int64:
-    """Where those of `int64 [n]` that are among `sequences` lie in it; both ascend."""
-    if not len(sequences):
-        return np.empty(0, np.int64)
-    inside = wanted[slice(*np.searchsorted(wanted, [sequences[0], sequences[-1] + 1]))]
-    places = np.searchsorted(sequences, inside)
-    found: Int64 = places[sequences[places] == inside]
-    return found

@@ -37,6 +37,11 @@ class Neighbours:
         rest = cls.none(len(scores), missing)
         return cls(np.hstack([found.scores, rest.scores]), np.hstack([found.sequences, rest.sequences]))
 
+    @classmethod
+    def of_all_queries(cls, parts: Sequence["Neighbours"]) -> Self:
+        """One answer of parts that have other queries each, and the same k."""
+        return cls(np.concatenate([part.scores for part in parts]), np.concatenate([part.sequences for part in parts]))
+
     def fewest(self) -> int:
         """How many rows the query has that found the fewest."""
         return int((self.sequences >= 0).sum(axis=1).min()) if len(self.sequences) else 0

@@ -10,7 +10,8 @@ MEASURED_DEPTH = 10  # recall is promised, and tuned, for this many neighbours
 FLAT_VALUES = 20_000_000
 # A graph takes half a minute to build for this many on one core, and is not far ahead of cells beyond.
 _GRAPH_ROWS = 300_000
-TRAINING_ROWS_PER_CELL = 39  # FAISS warns of fewer
+_TRAINING_ROWS_PER_CELL = 39  # FAISS warns of fewer
+_FEWEST_TRAINING_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Recipe:
     def factory(self, rows: int, dimension: int) -> str:
         """The description that FAISS builds an index of so many rows from."""
         return self.codes.format(cells=_cells(rows), subspaces=_subspaces(dimension))
+
+    def training_rows(self, rows: int) -> int:
+        """How many of the rows to train on."""
+        return min(rows, max(_FEWEST_TRAINING_ROWS, _TRAINING_ROWS_PER_CELL * _cells(rows)))
 
     def fits(self, rows: int, dimension: int, memory_bytes: int | None) -> bool:
         """Whether so many rows can be built in reasonable time, and fit."""
@@ -107,7 +112,7 @@ def suitable_recipes(rows: int, dimension: int, memory_bytes: int | None = None)
 def _cells(rows: int) -> int:
     """A power of two near 4 sqrt(rows), as FAISS's guidelines have it, that the rows suffice to train."""
     near = 1 << round(math.log2(4 * math.sqrt(rows)))
-    most = 1 << max(0, (rows // TRAINING_ROWS_PER_CELL).bit_length() - 1)
+    most = 1 << max(0, (rows // _TRAINING_ROWS_PER_CELL).bit_length() - 1)
     return max(1, min(near, most))
 
 

@@ -29,11 +29,15 @@ class RowMask:
         flags[positions] = True
         return cls(np.packbits(flags, bitorder="little"), rows, len(positions))
 
+    def holds(self, positions: Int64) -> NDArray[np.bool_]:
+        """Whether each of `int64 [...]` may be found; -1 is no row, and may not."""
+        bits = self.bits[positions >> 3] >> (positions & 7).astype(np.uint8)
+        held: NDArray[np.bool_] = (bits & 1 == 1) & (positions >= 0)
+        return held
+
     def having(self, positions: Int64) -> Int64:
         """Those of `int64 [n]` that may be found."""
-        if self.count == self.rows:
-            return positions
-        found: Int64 = positions[(self.bits[positions >> 3] >> (positions & 7).astype(np.uint8)) & 1 == 1]
+        found: Int64 = positions if self.count == self.rows else positions[self.holds(positions)]
         return found
 
     def without(self, positions: Int64) -> "RowMask":

@@ -7,16 +7,16 @@ import numpy as np
 
 from simila.domain.vectors import Float32, Int64
 from simila.index.body import Body
-from simila.index.body_search import BodySearch, exact_by_scan, exact_on, search_body
-from simila.index.head import Head, positions_of
+from simila.index.body_search import BodySearch, search_body
+from simila.index.exact_search import exact_on
+from simila.index.head import Head
 from simila.index.neighbours import Neighbours
+from simila.index.positions import positions_of
 from simila.index.row_mask import RowMask
 from simila.index.stored_vectors import StoredVectors
 
 NO_SEQUENCES: Int64 = np.empty(0, np.int64)
 _FEWEST_DEAD_ROWS = 1024
-# Above this share of the store, reading all of it in one pass beats picking rows.
-_SCANNED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,7 @@ class View:
         if self.body is None or not body_mask.count or not len(queries):
             return head, SearchAccount(self.body.recipe.kind if self.body else "flat", self.head.rows, None)
         if exact:
-            few = body_mask.count <= _SCANNED_SHARE * body_mask.rows
-            search = exact_on if few else exact_by_scan
-            found = search(self.body, queries, k, stored, body_mask)
+            found = exact_on(self.body, queries, k, stored, body_mask)
             how = BodySearch(f"exact on {body_mask.count} stored vectors", 0, body_mask.count)
         else:
             found, how = search_body(self.body, queries, k, stored, body_mask)
