@@ -115,7 +115,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
     return EngineOptions(
         threads=engine.threads,
         preprocess_threads=engine.preprocess_threads,
-        max_batch_items=engine.max_batch_items,
+        max_batch_items=1 if engine.precision == "exact" else engine.max_batch_items,
         max_batch_tokens=engine.max_batch_tokens,
         max_image_pixels=settings.limits.max_image_pixels,
         max_queue_seconds=engine.max_queue_seconds,

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,22 +21,41 @@ MAX_BODY_BYTES = 2_000_000
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRepository) -> Iterator[str]:
-    data_dir = tmp_path_factory.mktemp("data")
-    (data_dir / "models").symlink_to(exported_repository.root, target_is_directory=True)
+def data_folder(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRepository) -> Callable[[], Path]:
+    """Make an empty data folder with exported models."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("data")
+        (folder / "models").symlink_to(exported_repository.root, target_is_directory=True)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server_url(data_folder: Callable[[], Path]) -> Iterator[str]:
+    limits = LimitSettings(max_body_bytes=MAX_BODY_BYTES, max_inputs=64, max_items=64, max_labels=20)
+    with serving(Settings(data_dir=data_folder(), limits=limits)) as url:
+        yield url
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """A server on a free port, ready, until the block ends."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        limits = LimitSettings(max_body_bytes=MAX_BODY_BYTES, max_inputs=64, max_items=64, max_labels=20)
-        app = create_app(Settings(data_dir=data_dir, port=port, limits=limits))
+        app = create_app(settings.model_copy(update={"port": port}))
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url)
-        yield url
-        server.should_exit = True
-        thread.join()
+        try:
+            wait_until_ready(url)
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def wait_until_ready(url: str) -> None:
