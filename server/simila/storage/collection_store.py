@@ -1,0 +1,89 @@
+"""The durable truth of one collection: one writer, any number of readers."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Self, TypeVar
+
+from simila.storage.collection_file import CollectionSpec, check_pages, create_file, disk_bytes, open_file
+from simila.storage.connections import ReadConnections
+from simila.storage.disk_space import DiskSpace
+from simila.storage.group_commit import GroupCommit
+from simila.storage.item_reader import ItemReader
+from simila.storage.item_writes import Change, Operation
+
+R = TypeVar("R")
+
+
+class CollectionStore:
+    """The items of one collection, in one SQLite file. Thread-safe.
+
+    A write whose future is done is on disk (write-ahead log, `synchronous=FULL`), and `on_commit` has seen it. A
+    replaced item gets a new sequence, and no sequence is ever given twice. Set `on_commit` before the first write: the
+    writer's thread calls it with the changes of each transaction, in order; an error that it raises goes to the
+    writers, although what they wrote is kept.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, spec: CollectionSpec) -> None:
+        self.spec = spec
+        self.on_commit: Callable[[Sequence[Change]], None] = lambda _: None
+        self._path = path
+        self._connections = ReadConnections(path, spec.name)
+        self.reader = ItemReader(path, spec, self._connections)
+        self._writer = GroupCommit[Change](connection, spec.name, self._committed, DiskSpace(connection, path))
+
+    @classmethod
+    def create(cls, path: Path, spec: CollectionSpec) -> Self:
+        """Make the file, readable by this user alone, and open it.
+
+        Raises:
+            StorageFailed: the file exists or cannot be written.
+
+        """
+        return cls(path, create_file(path, spec), spec)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a file. Its header and schema are checked at once, its pages by `check_pages`, its rows when read.
+
+        Raises:
+            CollectionUnavailable: it is missing, damaged, no collection, or written by a newer Simila.
+
+        """
+        return cls(path, *open_file(path))
+
+    def submit(self, operation: Operation[R]) -> Future[R]:
+        """Check and encode a write here, and run it in the next transaction.
+
+        Encoding takes some ten milliseconds for thousands of items, so an event loop leaves them to a thread.
+
+        Raises:
+            InvalidInput: or another error of the operation's, before anything is written.
+            UnknownCollection: after `close`.
+
+        """
+        return self._writer.submit(operation.prepared(self.spec))
+
+    def check_pages(self) -> None:
+        """Read every page of the file, and check how they hang together: seconds at a million items.
+
+        Raises:
+            CollectionUnavailable: naming the first finding.
+            UnknownCollection: after `close`, or when `close` interrupts it.
+
+        """
+        with self._connections.lease() as connection:
+            check_pages(self._path, connection)
+
+    def disk_bytes(self) -> int:
+        """How much the file takes on disk, its log included."""
+        return disk_bytes(self._path)
+
+    def close(self) -> None:
+        """Refuse new writes, finish those that wait, interrupt readers, and close."""
+        self._connections.close()
+        self._writer.close()
+
+    def _committed(self, changes: Sequence[Change]) -> None:
+        self.on_commit(changes)
