@@ -3,7 +3,8 @@
 FAISS's type stubs lack what its Python layer adds: keywords of search parameters, and what `downcast_index` returns.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import faiss
@@ -51,10 +52,32 @@ class Body:
         """Past this, more effort finds nothing more."""
         return len(self.sequences) if self.recipe.effort_name == "efSearch" else int(_cells(self.index).nlist)
 
+    def least_effort(self, candidates: int) -> int:
+        """What it takes to come upon so many, in cells that are half as full as the mean."""
+        if self.recipe.effort_name == "efSearch":
+            return candidates
+        return math.ceil(2 * candidates * self.highest_effort / len(self.sequences))
+
     @property
     def efforts(self) -> list[int]:
         """The efforts to choose from, ascending."""
         return sorted({min(effort, self.highest_effort) for effort in self.recipe.efforts})
+
+    def write_index(self, write: Callable[[bytes], object]) -> None:
+        """Hand the index to `write`, part by part, in FAISS's format; what `write` raises is raised."""
+        failures: list[BaseException] = []
+
+        def part_written(part: bytes) -> None:
+            try:
+                write(part)
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        try:
+            faiss.write_index(self.index, faiss.PyCallbackIOWriter(part_written))  # type: ignore[attr-defined]
+        except RuntimeError as error:  # FAISS makes one of its own of whatever a callback raises
+            raise failures[0] if failures else error from None
 
     def bytes_per_vector(self) -> float:
         """Of the index and the sequences, in memory or on disk."""
@@ -64,7 +87,7 @@ class Body:
             nonlocal index_bytes
             index_bytes += len(part)
 
-        faiss.write_index(self.index, faiss.PyCallbackIOWriter(count))  # type: ignore[attr-defined]
+        self.write_index(count)
         return index_bytes / len(self.sequences) + self.sequences.itemsize
 
     def candidates(self, queries: Float32, count: int, effort: int) -> Int64:

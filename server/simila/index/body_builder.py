@@ -22,7 +22,7 @@ class BuildCancelled(Exception):
 
 @dataclass(frozen=True)
 class BuildWatch:
-    """How the caller follows a build, and stops it between two chunks; training is one step, which cannot be stopped."""
+    """How the caller follows a build, and stops it between chunks; training is one step, which cannot be stopped."""
 
     progress: Callable[[int, int], None] = lambda _done, _total: None  # rows added, rows in all
     is_cancelled: Callable[[], bool] = lambda: False

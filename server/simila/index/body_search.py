@@ -5,12 +5,11 @@ Three plans, by how many rows may be found (the survivors of a filter, of delete
 - few: their stored vectors, all of them;
 - more: a scan of their codes, by a FAISS selector;
 - most: the search that was tuned, enlarged by the share that survives. Its candidates are the best of all rows, so the
-  survivors among them are the best of the survivors. If they are too few, the filter is at odds with the query: the
-  search is enlarged once more, and if that costs as much as a scan, the scan is done. (A selector inside an approximate
-  search has no such test: it fills up with what is near the places that it happened to look at.)
+  survivors among them are the best of the survivors. If they are too few, the filter is at odds with the query, whose
+  neighbours may be anywhere, and the codes are scanned. (A selector inside an approximate search has no such test: it
+  fills up with what survives near the places it happens to look at. Measured: recall 0.58 where this has 0.99.)
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +29,6 @@ _FEW_ROWS = 512
 _SCANNED_VALUES = 8_000_000
 _SCANNED_SHARE = 0.25
 _SPARE = 1.5  # survivors are not spread evenly
-_GROWTH = 8
 # Neighbours ten times as far down the list need three times the effort (measured: recall is then kept, or rises).
 _EFFORT_BY_DEPTH = 0.5
 # A candidate of an enlarged search costs what so many codes do in a scan.
@@ -47,17 +45,6 @@ class BodySearch:
     scored_again: int  # candidates whose stored vectors were read, for each query
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    candidates: int
-    effort: int | None  # None for a scan of all codes in the mask
-
-    def candidates_in(self, body: Body, queries: Float32, mask: RowMask) -> Int64:
-        if self.effort is None:
-            return body.candidates_of_all(queries, self.candidates, mask)
-        return body.candidates(queries, self.candidates, self.effort)
-
-
 def search_body(
     body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask
 ) -> tuple[Neighbours, BodySearch]:
@@ -71,7 +58,7 @@ def search_body(
         mask: the rows that may be found.
 
     """
-    group = max(1, _CANDIDATES_AT_ONCE // (k * body.setting.rerank_factor))
+    group = max(1, _CANDIDATES_AT_ONCE // max(k * body.setting.rerank_factor, body.recipe.scan_candidates))
     found = [
         _search_stored(body, queries[start : start + group], k, stored, mask) for start in range(0, len(queries), group)
     ]
@@ -98,31 +85,37 @@ def _search_codes(
 ) -> tuple[Neighbours, BodySearch, Int64]:
     """As `search_body`; and the positions of candidates that the store lacks."""
     wanted = k * body.setting.rerank_factor
-    candidates = np.full((len(queries), wanted), -1, np.int64)
-    waiting = np.arange(len(queries))
-    for attempt in _attempts(body, wanted, mask):
-        positions, are_enough = _survivors(attempt.candidates_in(body, queries[waiting], mask), wanted, mask)
-        candidates[waiting] = positions
-        waiting = waiting[~are_enough]
-        if not len(waiting):
-            break
-    neighbours, gone = _scored_again(body, queries, k, stored, candidates)
-    return neighbours, BodySearch(_plan(attempt, wanted, mask), attempt.effort or 0, wanted), gone
+    wanted_of_scan = min(max(wanted, body.recipe.scan_candidates), mask.count)
+    scan = BodySearch(f"scan of {mask.count} codes", 0, wanted_of_scan)
+    candidates, effort = _enlarged(body, wanted, mask)
+    if _is_scanned(body, candidates, effort, mask):
+        positions = body.candidates_of_all(queries, wanted_of_scan, mask)
+        neighbours, gone = _scored_again(body, queries, k, stored, positions)
+        return neighbours, scan, gone
+    positions, are_enough = _survivors(body.candidates(queries, candidates, effort), wanted, mask)
+    neighbours, gone = _scored_again(body, queries, k, stored, positions)
+    rest = np.flatnonzero(~are_enough)
+    if not len(rest):
+        plan = "search" if candidates == wanted else f"search enlarged {candidates / wanted:.1f}x"
+        return neighbours, BodySearch(plan, effort, wanted), gone
+    positions = body.candidates_of_all(queries[rest], wanted_of_scan, mask)
+    found, gone_of_scan = _scored_again(body, queries[rest], k, stored, positions)
+    neighbours.scores[rest], neighbours.sequences[rest] = found.scores, found.sequences
+    return neighbours, scan, np.union1d(gone, gone_of_scan)
 
 
-def _attempts(body: Body, wanted: int, mask: RowMask) -> Iterator[_Attempt]:
-    share = mask.count / mask.rows
-    scan_is_quick = mask.count * body.dimension <= _SCANNED_VALUES and share <= _SCANNED_SHARE
-    candidates = wanted if share == 1 else round(_SPARE * wanted / share)
-    most_candidates = 0 if scan_is_quick else max(wanted, mask.count // _CODES_PER_CANDIDATE)
-    while candidates <= most_candidates:
-        deeper = candidates / (MEASURED_DEPTH * body.setting.rerank_factor)
-        effort = round(body.setting.effort * max(1, deeper) ** _EFFORT_BY_DEPTH)
-        if effort >= body.highest_effort:
-            break
-        yield _Attempt(candidates, effort)
-        candidates *= _GROWTH
-    yield _Attempt(wanted, None)
+def _enlarged(body: Body, wanted: int, mask: RowMask) -> tuple[int, int]:
+    """How many candidates should have `wanted` in the mask among them, and the effort to find so many."""
+    candidates = wanted if mask.count == mask.rows else round(_SPARE * wanted * mask.rows / mask.count)
+    deeper = candidates / (MEASURED_DEPTH * body.setting.rerank_factor)
+    effort = round(body.setting.effort * max(1, deeper) ** _EFFORT_BY_DEPTH)
+    return candidates, max(effort, body.least_effort(candidates))
+
+
+def _is_scanned(body: Body, candidates: int, effort: int, mask: RowMask) -> bool:
+    few = mask.count * body.dimension <= _SCANNED_VALUES and mask.count <= _SCANNED_SHARE * mask.rows
+    is_costly = mask.count < mask.rows and candidates * _CODES_PER_CANDIDATE > mask.count
+    return few or is_costly or effort >= body.highest_effort
 
 
 def _survivors(positions: Int64, wanted: int, mask: RowMask) -> tuple[Int64, NDArray[np.bool_]]:
@@ -131,12 +124,6 @@ def _survivors(positions: Int64, wanted: int, mask: RowMask) -> tuple[Int64, NDA
     first = np.argsort(~held, axis=1, kind="stable")[:, :wanted]
     kept = np.where(np.take_along_axis(held, first, axis=1), np.take_along_axis(positions, first, axis=1), -1)
     return kept, held.sum(axis=1) >= wanted
-
-
-def _plan(attempt: _Attempt, wanted: int, mask: RowMask) -> str:
-    if attempt.effort is None:
-        return f"scan of {mask.count} codes"
-    return f"search enlarged {attempt.candidates / wanted:.0f}x" if attempt.candidates > wanted else "search"
 
 
 def _scored_again(

@@ -23,6 +23,7 @@ class Recipe:
     effort_name: Literal["efSearch", "nprobe"]
     efforts: tuple[int, ...]
     rerank_factors: tuple[int, ...]  # candidates scored again for each neighbour wanted
+    scan_candidates: int  # at least so many are scored again after a scan of few rows, whose cosines lie close together
     bytes_fixed: int  # a vector, beside its codes: graph links or a place in a list
     bits_per_dimension: float
     most_rows: int | None = None
@@ -56,6 +57,7 @@ RECIPES = (
         effort_name="efSearch",
         efforts=(16, 32, 64, 128, 256, 512, 1024),
         rerank_factors=(2, 4),
+        scan_candidates=40,
         bytes_fixed=32 * 2 * 4 + 16,
         bits_per_dimension=8,
         most_rows=_GRAPH_ROWS,
@@ -66,6 +68,7 @@ RECIPES = (
         effort_name="nprobe",
         efforts=_CELL_EFFORTS,
         rerank_factors=(2, 4),
+        scan_candidates=40,
         bytes_fixed=8,
         bits_per_dimension=8.5,  # the half for centroids
     ),
@@ -75,6 +78,7 @@ RECIPES = (
         effort_name="nprobe",
         efforts=_CELL_EFFORTS,
         rerank_factors=(4, 8, 16, 32),
+        scan_candidates=1000,
         bytes_fixed=28,
         bits_per_dimension=1.5,
     ),
@@ -84,6 +88,7 @@ RECIPES = (
         effort_name="nprobe",
         efforts=_CELL_EFFORTS,
         rerank_factors=(16, 32, 64),
+        scan_candidates=1000,
         bytes_fixed=8,
         bits_per_dimension=1,
     ),
@@ -107,6 +112,16 @@ def suitable_recipes(rows: int, dimension: int, memory_bytes: int | None = None)
     fitting = [place for place, recipe in enumerate(RECIPES) if recipe.fits(rows, dimension, memory_bytes)]
     first = fitting[0] if fitting else len(RECIPES) - 1
     return tuple(reversed(RECIPES[: first + 1]))
+
+
+def recipe_of(kind: str) -> Recipe:
+    """The recipe of this kind.
+
+    Raises:
+        KeyError: there is none.
+
+    """
+    return {recipe.kind: recipe for recipe in RECIPES}[kind]
 
 
 def _cells(rows: int) -> int:

@@ -39,7 +39,8 @@ class _HeldOut:
         """Of each query, `float32 [q]`: the share of the true neighbours, or rows as near, that were found."""
         others = np.where(found.sequences == self.own[:, np.newaxis], np.float32(-np.inf), found.scores)
         near = (others >= self.tenth_cosines[:, np.newaxis] - _ROUNDING).sum(axis=1)
-        return np.minimum(near / np.float32(MEASURED_DEPTH), np.float32(1))
+        recalls: Float32 = np.minimum(near / np.float32(MEASURED_DEPTH), np.float32(1))
+        return recalls
 
 
 @dataclass(frozen=True)
