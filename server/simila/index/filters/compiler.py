@@ -92,15 +92,7 @@ def _shapes(names: tuple[str, ...], test: Test) -> list[Where]:
         return _all([_compared(value, test), Where(f"{json_type} {_JSON_TYPES[test.kind]}")])
 
     anywhere = range(1, len(names) + 1)
-    shapes = _branches(_PAYLOAD, names, passes, anywhere)
-    return [_all([*_present(test), shape]) for shape in shapes]
-
-
-def _present(test: Test) -> list[Where]:
-    """A cheap necessary condition: to find a string's text in the JSON takes a third of the time of parsing it."""
-    if isinstance(test, Comparison) and test.kind is Kind.STRING and test.operator == "=":
-        return [Where(f"instr({_PAYLOAD}, ?) > 0", (payload_text(test.operand),))]
-    return []
+    return _branches(_PAYLOAD, names, passes, anywhere)
 
 
 def _branches(document: str, names: tuple[str, ...], passes: _Condition, list_places: Iterable[int]) -> list[Where]:
