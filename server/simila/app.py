@@ -20,8 +20,10 @@ from simila.index.catalogue import Catalogue
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.item_checks import ItemLimits
+from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
+from simila.services.search import SearchService
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import LimitSettings, Settings
 from simila_models.catalogue import find_manifest
@@ -37,7 +39,7 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
-    catalogue = Catalogue(settings.collections_dir)
+    catalogue = Catalogue(settings.collections_dir, memory_bytes=settings.index.memory_bytes or None)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -93,10 +95,11 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
             catalogue,
             CollectionLimits(
                 ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes),
-                search_results=limits.max_search_results,
-                predictions=limits.max_predictions,
+                page=limits.max_search_results,
             ),
         ),
+        search=SearchService(pool, catalogue, most_results=limits.max_search_results),
+        nearest_mean=NearestMeanService(pool, catalogue, most_predictions=limits.max_predictions),
         readiness=ReadinessService(pool),
     )
 

@@ -61,6 +61,16 @@ class EngineSettings(BaseModel):
     cached_labels: int = Field(default=10_000, ge=0, description="Label vectors kept for zero-shot classification.")
 
 
+class IndexSettings(BaseModel):
+    """How collections are searched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    memory_bytes: int = Field(
+        default=0, ge=0, description="Memory for the index of one collection; 0: what the fastest kind takes."
+    )
+
+
 class Settings(BaseSettings):
     """Settings of the server and of the command line."""
 
@@ -97,6 +107,7 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = Field(default_factory=LimitSettings, description="What one request may ask for.")
     engine: EngineSettings = Field(default_factory=EngineSettings, description="How batches are made and run.")
+    index: IndexSettings = Field(default_factory=IndexSettings, description="How collections are searched.")
 
     @classmethod
     def settings_customise_sources(

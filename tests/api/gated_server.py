@@ -25,8 +25,10 @@ from simila.index.catalogue import Catalogue
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.item_checks import ItemLimits
+from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
+from simila.services.search import SearchService
 from simila.services.zero_shot import ZeroShotService
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
@@ -100,7 +102,9 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
             pool=pool,
             embedding=embedding,
             zero_shot=ZeroShotService(pool, embedding, cached_labels=10, limits=PromptLimits(10, 100, 1000, 100)),
-            collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), 100, 100)),
+            collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), page=100)),
+            search=SearchService(pool, catalogue, most_results=100),
+            nearest_mean=NearestMeanService(pool, catalogue, most_predictions=100),
             readiness=ReadinessService(pool),
         )
         yield

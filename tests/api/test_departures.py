@@ -119,14 +119,14 @@ def test_a_malformed_deadline(client, value):
 
 def test_a_write_whose_client_left_is_finished(server, client, monkeypatch):
     writing, may_write = threading.Event(), threading.Event()
-    upsert = Collection.upsert
+    write = Collection.write
 
-    def slow_upsert(self, items):
+    def slow_write(self, operation):
         writing.set()
         assert may_write.wait(10)
-        return upsert(self, items)
+        return write(self, operation)
 
-    monkeypatch.setattr(Collection, "upsert", slow_upsert)
+    monkeypatch.setattr(Collection, "write", slow_write)
     assert client.put("/v1/collections/c", json={"encoder": "words"}).status_code == 201
     items = {"items": [{"id": str(n), "vector": [float(n + 1)] * DIMENSION} for n in range(3)]}
     leaving = sent(server, raw("/v1/collections/c/items", items))

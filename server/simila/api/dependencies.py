@@ -9,7 +9,9 @@ from simila.api.schemas.inputs import InputReader
 from simila.engine.model_pool import ModelPool
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.nearest_mean import NearestMeanService
 from simila.services.readiness import ReadinessService
+from simila.services.search import SearchService
 from simila.services.zero_shot import ZeroShotService
 
 
@@ -22,6 +24,8 @@ class Services:
     embedding: EmbeddingService
     zero_shot: ZeroShotService
     collections: CollectionService
+    search: SearchService
+    nearest_mean: NearestMeanService
     readiness: ReadinessService
 
 

@@ -1,5 +1,6 @@
 """Sources of class prototypes: prompts, and the means of labelled vectors."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,10 +32,34 @@ def prompt_prototype(prompt_vectors: Float32) -> Float32:
     return prototype
 
 
+class ClassSums:
+    """The sum of the vectors of each class, in float64, and how many they are."""
+
+    def __init__(self, dimension: int) -> None:
+        self._sums: dict[str, Float64] = {}
+        self._counts: Counter[str] = Counter()
+        self._dimension = dimension
+
+    def add(self, vectors: Float32, labels: Sequence[str | None]) -> None:
+        """Count `float32 [n, d]` to their classes; those without a label belong to none."""
+        rows_of: dict[str, list[int]] = defaultdict(list)
+        for row, label in enumerate(labels):
+            if label is not None:
+                rows_of[label].append(row)
+        for label, rows in rows_of.items():
+            total = self._sums.setdefault(label, np.zeros(self._dimension))
+            total += vectors[rows].sum(axis=0, dtype=np.float64)
+            self._counts[label] += len(rows)
+
+    def means(self) -> Prototypes:
+        """The mean of each class, classes in alphabetical order."""
+        labels = tuple(sorted(self._sums))
+        means = [self._sums[label] / self._counts[label] for label in labels]
+        return Prototypes(labels, np.array(means).reshape(-1, self._dimension))
+
+
 def class_means(vectors: Float32, labels: Sequence[str]) -> Prototypes:
     """Average the vectors `float32 [n, d]` of each class, in float64; classes in alphabetical order."""
-    names, classes = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
-    sums = np.zeros((len(names), vectors.shape[1]), dtype=np.float64)
-    np.add.at(sums, classes, vectors)
-    counts = np.bincount(classes, minlength=len(names))
-    return Prototypes(tuple(names.tolist()), sums / counts[:, None])
+    sums = ClassSums(vectors.shape[1])
+    sums.add(vectors, labels)
+    return sums.means()

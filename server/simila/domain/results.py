@@ -29,12 +29,13 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class Hit:
-    """A neighbour. `score` is the cosine of its vector and the query."""
+    """A neighbour. `score` is the cosine of its vector and the query; `sequence` dates the item."""
 
     id: str
     score: float
     label: str | None
     payload: Payload | None
+    sequence: int
 
 
 @dataclass(frozen=True)

@@ -5,26 +5,29 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from simila.domain.errors import (
     CollectionUnavailable,
+    Conflict,
     DataFolderError,
     FingerprintMismatch,
     InvalidInput,
     StorageFailed,
     UnknownCollection,
 )
-from simila.index.collection import Collection, CollectionStatistics
+from simila.domain.vectors import Float32
+from simila.index.collection import ITEMS_FILE, Collection, CollectionStatistics
+from simila.storage.collection_file import CollectionSpec
+from simila.storage.collection_store import CollectionStore
 from simila.storage.durable_folders import make_folder, rename_folder
-from simila.storage.item_store import CollectionSpec, ItemStore
 
 logger = logging.getLogger("simila.index")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_FILE = "items.sqlite"
 # A folder of this prefix is half made or half removed. No collection is named like it.
 _TRANSIENT = ".transient-"
 
@@ -48,15 +51,30 @@ class Catalogue:
     """The collections under `root`, one folder each.
 
     A collection that cannot be opened is listed with the reason, logged, and hinders no other; it can be dropped. After
-    a crash a collection is whole or not there at all. Thread-safe; every method but `get` blocks.
+    a crash a collection is whole or not there at all. Bodies are built, and pages checked, by one thread in the
+    background; a collection whose pages turn out to be damaged becomes unavailable. `memory_bytes` is what the body of
+    one collection may take; for `synthetic_queries` see `Collection.open`. Thread-safe; every method but `get` blocks.
 
     Raises:
         DataFolderError: `root` cannot be made or read.
 
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        memory_bytes: int | None = None,
+        synthetic_queries: Callable[[CollectionSpec], Float32] | None = None,
+    ) -> None:
         self._root = root
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self._open = partial(
+            Collection.open,
+            executor=self._background,
+            memory_bytes=memory_bytes,
+            synthetic_queries=synthetic_queries,
+        )
         self._lock = threading.Lock()
         try:
             make_folder(root)
@@ -67,34 +85,30 @@ class Catalogue:
             if folder.name.startswith(_TRANSIENT):
                 _remove(folder)
         self._entries: dict[str, Collection | Unavailable] = {
-            folder.name: _opened(folder) for folder in folders if _NAME.fullmatch(folder.name) and folder.is_dir()
+            folder.name: self._opened(folder) for folder in folders if _NAME.fullmatch(folder.name) and folder.is_dir()
         }
 
-    def create(self, name: str, *, encoder: str, fingerprint: str, dimension: int) -> tuple[Collection, bool]:
+    def create(self, spec: CollectionSpec) -> tuple[Collection, bool]:
         """Return the collection of this name, and whether it was made now.
 
         Raises:
             InvalidInput: the name breaks the rule.
             FingerprintMismatch: there is one already, of another encoder or another revision of it.
+            Conflict: there is one already that keeps its vectors or its sources otherwise.
             CollectionUnavailable: there is one already, and it cannot be read.
             StorageFailed: the disk refuses the write.
 
         """
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(spec.name):
             rule = "1 to 64 characters, each a letter A-Z or a-z, a digit, '-' or '_', the first a letter or a digit"
             raise InvalidInput(f"a collection's name has {rule}", param="name")
         with self._lock:
-            if name not in self._entries:
-                created_at = datetime.now(UTC).isoformat(timespec="seconds")
-                collection = self._made(CollectionSpec(name, encoder, fingerprint, dimension, created_at))
-                self._entries[name] = collection
+            if spec.name not in self._entries:
+                collection = self._made(spec)
+                self._entries[spec.name] = collection
                 return collection, True
-            collection = self._available(name)
-        spec = collection.spec
-        if spec.fingerprint != fingerprint:
-            holds = f"collection {name} holds vectors of encoder {spec.encoder} (fingerprint {spec.fingerprint[:12]})"
-            other = f"those of {encoder} ({fingerprint[:12]}) need a collection of another name"
-            raise FingerprintMismatch(f"{holds}; {other}", param="encoder")
+            collection = self._available(spec.name)
+        _check_same(collection.spec, spec)
         return collection, False
 
     def get(self, name: str) -> Collection:
@@ -151,6 +165,7 @@ class Catalogue:
         for entry in entries.values():
             if isinstance(entry, Collection):
                 entry.close()
+        self._background.shutdown()
 
     def _entry(self, name: str) -> Collection | Unavailable:
         try:
@@ -171,26 +186,56 @@ class Catalogue:
         transient, folder = self._transient(spec.name), self._root / spec.name
         try:
             transient.mkdir(mode=0o700)
-            ItemStore.create(transient / _FILE, spec).close()
+            CollectionStore.create(transient / ITEMS_FILE, spec).close()
             rename_folder(transient, folder)
         except (OSError, StorageFailed) as error:
             _remove(transient)
             raise StorageFailed(f"collection {spec.name} cannot be created: {error}") from error
-        return Collection.open(folder / _FILE)
+        return self._open(folder)
+
+    def _opened(self, folder: Path) -> Collection | Unavailable:
+        try:
+            collection = self._open(folder)
+        except Exception as error:  # whatever is wrong with this one, the others serve
+            logger.exception("collection %s is unavailable", folder.name)
+            return Unavailable(str(error) or type(error).__name__)
+        if collection.spec.name != folder.name:
+            collection.close()
+            reason = (
+                f"folder {folder.name} holds the collection {collection.spec.name}: give the folder that name again"
+            )
+            logger.error("collection %s is unavailable: %s", folder.name, reason)
+            return Unavailable(reason)
+        self._background.submit(self._check_pages, collection)
+        return collection
+
+    def _check_pages(self, collection: Collection) -> None:
+        try:
+            collection.check_pages()
+        except CollectionUnavailable as error:
+            logger.error("collection %s is unavailable: %s", collection.spec.name, error)
+            with self._lock:
+                if self._entries.get(collection.spec.name) is collection:
+                    self._entries[collection.spec.name] = Unavailable(error.message)
+            collection.close()
+        except UnknownCollection:  # closed meanwhile
+            return
 
 
-def _opened(folder: Path) -> Collection | Unavailable:
-    try:
-        collection = Collection.open(folder / _FILE)
-    except Exception as error:  # whatever is wrong with this one, the others serve
-        logger.exception("collection %s is unavailable", folder.name)
-        return Unavailable(str(error) or type(error).__name__)
-    if collection.spec.name != folder.name:
-        collection.close()
-        reason = f"folder {folder.name} holds the collection {collection.spec.name}: give the folder that name again"
-        logger.error("collection %s is unavailable: %s", folder.name, reason)
-        return Unavailable(reason)
-    return collection
+def _check_same(existing: CollectionSpec, wanted: CollectionSpec) -> None:
+    name = existing.name
+    if existing.fingerprint != wanted.fingerprint:
+        holds = (
+            f"collection {name} holds vectors of encoder {existing.encoder} (fingerprint {existing.fingerprint[:12]})"
+        )
+        other = (
+            f"those of {wanted.encoder} ({wanted.fingerprint[:12]}) need a collection of another name, or migrate it"
+        )
+        raise FingerprintMismatch(f"{holds}; {other}", param="encoder")
+    for option in ("vector_dtype", "store_inputs", "recall_target"):
+        is_, asked = getattr(existing, option), getattr(wanted, option)
+        if is_ != asked:
+            raise Conflict(f"collection {name} was made with {option} {is_}, not {asked}", param=option)
 
 
 def _remove(folder: Path) -> None:

@@ -1,29 +1,52 @@
 """One collection: items that last, and their nearest neighbours."""
 
+import logging
 import threading
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
-from simila.domain.errors import InvalidVector, UnknownCollection
-from simila.domain.results import Hit, Item, StoredItem
+from simila.domain.errors import InvalidVector
+from simila.domain.results import Hit
 from simila.domain.vectors import Float32, Int64
-from simila.index.vector_index import VectorIndex
-from simila.storage.item_store import CollectionSpec, ItemStore
+from simila.index.body import Body, Measured, Setting
+from simila.index.body_file import BodyUnusable, load_body
+from simila.index.body_upkeep import BodyUpkeep, BuildProgress
+from simila.index.filtered_search import FilterAccount, FilteredSearch
+from simila.index.neighbours import Neighbours
+from simila.index.view import SearchAccount, View
+from simila.storage.collection_file import CollectionSpec
+from simila.storage.collection_store import CollectionStore
+from simila.storage.item_reader import ItemReader
+from simila.storage.item_rows import ItemRow
+from simila.storage.item_writes import Change, Delete, Operation
+from simila.storage.where import Where
 
+logger = logging.getLogger("simila.index")
+
+ITEMS_FILE = "items.sqlite"
 _CHUNK_ROWS = 8192
+_RECENT_QUERIES = 256
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class LabelledVectors:
-    """The examples of a collection, from the oldest to the newest."""
+class IndexStatistics:
+    """How a collection is searched. `kind` is "flat" while every vector is compared."""
 
-    vectors: Float32  # [n, d], unit length
-    labels: Sequence[str]
+    kind: str
+    head_rows: int
+    deleted_rows: int
+    setting: Setting | None
+    measured: Measured | None
+    building: BuildProgress | None
+    problem: str | None
 
 
 @dataclass(frozen=True)
@@ -33,190 +56,265 @@ class CollectionStatistics:
     items: int
     labels: Mapping[str, int]
     last_sequence: int
+    disk_bytes: int
+    payload_indexes: Sequence[str]
+    index: IndexStatistics
 
 
-class _Derived:
-    """What is computed from the store, and can be computed from it again."""
+@dataclass(frozen=True)
+class SearchQuery:
+    """What to look for: the `limit` nearest of the items that match `where` and have none of the excluded ids."""
 
-    def __init__(self, dimension: int) -> None:
-        self.index = VectorIndex(dimension)
-        self._labels: dict[int, str] = {}
-        self._labelled: LabelledVectors | None = None
+    vectors: Float32  # [q, d], unit length
+    limit: int
+    where: Where | None = None
+    excluded_ids: Sequence[str] = ()
+    exact: bool = False
 
-    @classmethod
-    def of(cls, store: ItemStore) -> Self:
-        derived = cls(store.spec.dimension)
-        for chunk in store.scan(_CHUNK_ROWS):
-            derived.add(chunk.sequences, chunk.vectors, chunk.labels)
-        return derived
 
-    def add(self, sequences: Int64, vectors: Float32, labels: Sequence[str | None]) -> None:
-        self._labelled = None
-        self.index.add(sequences, vectors)
-        pairs = zip(sequences.tolist(), labels, strict=True)
-        self._labels.update((sequence, label) for sequence, label in pairs if label is not None)
+@dataclass(frozen=True)
+class SearchResult:
+    """The hits of each query, the nearest first, of equals the oldest; and how they were found."""
 
-    def remove(self, sequences: Int64) -> None:
-        self._labelled = None
-        self.index.remove(sequences)
-        for sequence in sequences.tolist():
-            self._labels.pop(sequence, None)
-
-    def labelled_vectors(self) -> LabelledVectors:
-        if self._labelled is None:
-            sequences = np.array(list(self._labels), dtype=np.int64)
-            self._labelled = LabelledVectors(self.index.vectors(sequences), list(self._labels.values()))
-        return self._labelled
-
-    def label_counts(self) -> dict[str, int]:
-        return dict(Counter(self._labels.values()))
+    hits: Sequence[Sequence[Hit]]
+    account: SearchAccount
+    filter_account: FilterAccount | None
 
 
 class Collection:
-    """A store and the index made of it, under one lock.
+    """A store, and an immutable view of what is searchable.
 
-    A write goes to SQLite first, then to the index, then back to the caller. A search reads index and rows under the
-    same lock, so it never meets a vector without its row. If the index fails half way it is dropped, and the next use
-    builds it from the store. Thread-safe; every method blocks, so call it from a worker thread. After `close`, every
-    method raises `UnknownCollection`; a store that cannot be read makes each of them raise `CollectionUnavailable`.
+    A write is durable first, then in the view, then acknowledged. A search takes the view of the moment and waits for
+    nobody: views are replaced, never changed. Rows that are gone from the store by the time they are read are left out,
+    and the search goes on without them. Thread-safe; every method blocks. After `close`, every method raises
+    `UnknownCollection`; a store that cannot be read makes each raise `CollectionUnavailable`.
     """
 
-    def __init__(self, store: ItemStore) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: CollectionStore,
+        *,
+        executor: Executor,
+        memory_bytes: int | None,
+        synthetic_queries: Callable[[CollectionSpec], Float32] | None = None,
+    ) -> None:
         self.spec: CollectionSpec = store.spec
-        self._lock = threading.Lock()
+        self.reader: ItemReader = store.reader
+        self.version = 0
+        """Grows with each write."""
+        self._folder = folder
         self._store = store
-        self._derived: _Derived | None = None
-        self._closed = False
+        self._view = View.empty(self.spec.dimension)
+        self._is_stale = False
+        self._publishing = threading.Lock()
+        self._filtered = FilteredSearch(store.reader)
+        self._recent_queries: deque[Float32] = deque(maxlen=_RECENT_QUERIES)
+        self._synthetic_queries = synthetic_queries
+        self._upkeep = BodyUpkeep(
+            folder,
+            store.spec,
+            store.reader,
+            memory_bytes=memory_bytes,
+            executor=executor,
+            view=lambda: self._view,
+            publish=self._publish,
+            outside_queries=self._outside_queries,
+        )
+        store.on_commit = self._apply
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the SQLite file at `path` and build its index.
+    def open(
+        cls,
+        folder: Path,
+        *,
+        executor: Executor,
+        memory_bytes: int | None = None,
+        synthetic_queries: Callable[[CollectionSpec], Float32] | None = None,
+    ) -> Self:
+        """Open a collection's folder: its body, if it can be used, and all vectors that are not in it.
+
+        A body that is due is built in `executor`, with at most `memory_bytes` of memory. `synthetic_queries` gives
+        vectors of another modality than the stored ones, on which the body is tuned too.
 
         Raises:
-            CollectionUnavailable: the file is missing, damaged, or written by a newer Simila.
+            CollectionUnavailable: the store is missing, damaged, or written by a newer Simila.
 
         """
-        collection = cls(ItemStore.open(path))
+        store = CollectionStore.open(folder / ITEMS_FILE)
+        collection = cls(
+            folder, store, executor=executor, memory_bytes=memory_bytes, synthetic_queries=synthetic_queries
+        )
         try:
-            with collection._lock:
-                collection._current()
+            with collection._publishing:
+                collection._load()
         except BaseException:
-            collection.close()
+            store.close()
             raise
+        collection._upkeep.consider()
         return collection
 
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            self._derived = None
-            self._store.close()
+        """Finish the writes that wait, and let go of files and memory."""
+        self._upkeep.cancel()
+        self._store.close()
+        self._view = View.empty(self.spec.dimension)
 
-    def upsert(self, items: Sequence[Item]) -> int:
-        """Write all items or, when it raises, none; return the newest sequence of the collection.
+    def write(self, operation: Operation[R]) -> Future[R]:
+        """Check an operation, and run it in the next transaction; when the future is done it is durable and searchable.
+
+        Raises:
+            InvalidInput, DuplicateId, InvalidVector: see the operation.
+
+        """
+        return self._store.submit(operation)
+
+    def search(self, query: SearchQuery) -> SearchResult:
+        """Find what is nearest to each of the query's vectors; min(limit, matches) hits for each.
 
         Raises:
             InvalidVector: a vector has another dimension, or a value that is not finite.
-            DuplicateId: two items have the same id.
-            InvalidInput: a payload is not JSON.
-            StorageFailed: the disk refuses the write.
 
         """
-        for item in items:
-            self._check(item.vector, f"item '{item.id}': the vector")
-        with self._lock:
-            derived = self._current()
-            written = self._store.upsert(items)
-            self._derived = None
-            derived.remove(written.replaced)
-            if items:
-                derived.add(written.sequences, np.stack([item.vector for item in items]), [i.label for i in items])
-            self._derived = derived
-            return self._store.last_sequence
+        self._check(query.vectors)
+        excluded = self._sequences_of(query.excluded_ids)
+        if not len(excluded):
+            self._recent_queries.extend(query.vectors[:_RECENT_QUERIES])
+        while True:
+            neighbours, account, filter_account = self._neighbours(query, excluded)
+            wanted = np.unique(neighbours.sequences[neighbours.sequences >= 0])
+            rows = self.reader.by_sequence(wanted)
+            if len(rows) == len(wanted):
+                return SearchResult(_hits(neighbours, rows), account, filter_account)
+            excluded = np.union1d(excluded, [sequence for sequence in wanted.tolist() if sequence not in rows])
+            # What replaced them is durable, and may not be in the view yet: after this empty write it is.
+            self.write(Delete(())).result()
 
-    def delete(self, item_id: str) -> bool:
-        """Delete an item; False if there is no such item.
+    def check_pages(self) -> None:
+        """Read every page of the store.
 
         Raises:
-            StorageFailed: the disk refuses the write.
+            CollectionUnavailable: one is damaged.
 
         """
-        with self._lock:
-            derived = self._current()
-            sequence = self._store.delete(item_id)
-            if sequence is None:
-                return False
-            self._derived = None
-            derived.remove(np.array([sequence], dtype=np.int64))
-            self._derived = derived
-            return True
-
-    def get(self, item_id: str) -> StoredItem | None:
-        """Return an item; None if there is no such item."""
-        with self._lock:
-            self._require_open()
-            return self._store.get(item_id)
-
-    def page(self, after_sequence: int, limit: int) -> list[StoredItem]:
-        """Return the next items in the order they were written; 0 starts at the oldest."""
-        with self._lock:
-            self._require_open()
-            return self._store.page(after_sequence, limit)
-
-    def search(
-        self, query: Float32, limit: int, *, score_threshold: float | None = None, exclude_id: str | None = None
-    ) -> list[Hit]:
-        """Find the `limit` items nearest to `float32 [d], unit length`, or all that match if they are fewer.
-
-        Items match that have a cosine of at least `score_threshold` and another id than `exclude_id`. The nearest comes
-        first, of equals the oldest.
-
-        Raises:
-            InvalidVector: the query has another dimension, or a value that is not finite.
-
-        """
-        self._check(query, "the query")
-        with self._lock:
-            index = self._current().index
-            excluded = self._store.get(exclude_id) if exclude_id is not None else None
-            scores, sequences = index.search(query[np.newaxis], limit, [excluded.sequence] if excluded else [])
-            scores, sequences = scores[0], sequences[0]
-            matches = (sequences >= 0) & (scores >= (-np.inf if score_threshold is None else score_threshold))
-            rows = self._store.fetch(sequences[matches].tolist())
-        # Rounding takes the inner product of unit vectors past 1, a cosine never is.
-        cosines = np.clip(scores[matches], -1, 1)
-        return [
-            _hit(rows[sequence], cosine)
-            for sequence, cosine in zip(sequences[matches].tolist(), cosines.tolist(), strict=True)
-        ]
-
-    def labelled_vectors(self) -> LabelledVectors:
-        """All items that have a label. Until the next write, the same object."""
-        with self._lock:
-            return self._current().labelled_vectors()
+        self._store.check_pages()
 
     def statistics(self) -> CollectionStatistics:
-        with self._lock:
-            derived = self._current()
-            return CollectionStatistics(len(derived.index), derived.label_counts(), self._store.last_sequence)
+        view = self._view
+        body = view.body
+        index = IndexStatistics(
+            kind=body.recipe.kind if body else "flat",
+            head_rows=view.head_rows,
+            deleted_rows=view.deleted_rows,
+            setting=body.setting if body else None,
+            measured=body.measured if body else None,
+            building=self._upkeep.progress,
+            problem=self._upkeep.problem,
+        )
+        reader = self.reader
+        return CollectionStatistics(
+            items=len(view),
+            labels=reader.label_counts(),
+            last_sequence=reader.last_sequence(),
+            disk_bytes=sum(file.stat().st_size for file in self._folder.iterdir()),
+            payload_indexes=reader.payload_indexes(),
+            index=index,
+        )
 
-    def _require_open(self) -> None:
-        if self._closed:
-            raise UnknownCollection(f"collection {self.spec.name} is closed: it was deleted, or the server is stopping")
+    def _neighbours(
+        self, query: SearchQuery, excluded: Int64
+    ) -> tuple[Neighbours, SearchAccount, FilterAccount | None]:
+        if query.where is None:
+            found, account = self._view.search(
+                query.vectors, query.limit, self.reader, excluded=excluded, exact=query.exact
+            )
+            return found, account, None
+        version = self.version  # read before the view, which may then have seen more
+        return self._filtered.search(
+            self._view,
+            version,
+            query.vectors,
+            query.limit,
+            query.where,
+            excluded=excluded,
+            exact=query.exact,
+        )
 
-    def _current(self) -> _Derived:
-        self._require_open()
-        if self._derived is None:
-            self._derived = _Derived.of(self._store)
-        return self._derived
+    def _apply(self, changes: Sequence[Change]) -> None:
+        """Put what was committed into the view; in the writer's thread, so nothing is committed meanwhile."""
+        with self._publishing:
+            self.version += 1
+            try:
+                if self._is_stale:
+                    raise _StaleView
+                view = self._view
+                for change in changes:
+                    view = view.with_changes(change.sequences, change.vectors, change.removed)
+                self._view = view
+            except Exception as error:  # noqa: BLE001  whatever it was, the store is the truth
+                self._is_stale = True
+                logger.warning("collection %s is read again from its store (%r)", self.spec.name, error)
+                self._load()
+        self._upkeep.consider()
 
-    def _check(self, vector: Float32, what: str) -> None:
-        if vector.shape != (self.spec.dimension,):
-            shape = " x ".join(map(str, vector.shape))
-            message = f"{what} has {shape} dimensions; the vectors of collection {self.spec.name} have"
+    def _publish(self, body: Body) -> None:
+        with self._publishing:
+            self._view = self._view.with_body(body)
+
+    def _load(self) -> None:
+        """Make a view of the saved body and of what the store holds beside it."""
+        body = self._usable_body(self.reader.sequences())
+        view = View.empty(self.spec.dimension)
+        if body:
+            view = View.of_body(body, self.reader.sequences())
+        for chunk in self.reader.scan(int(body.sequences[-1]) if body else 0, _CHUNK_ROWS):
+            view = view.with_changes(chunk.sequences, chunk.vectors)
+        self._view, self._is_stale = view, False
+
+    def _usable_body(self, stored: Int64) -> Body | None:
+        try:
+            body = load_body(self._folder, self.spec.store_id, self.spec.dimension)
+            if body and not np.isin(stored[stored <= body.sequences[-1]], body.sequences, assume_unique=True).all():
+                raise BodyUnusable("it lacks items")
+        except BodyUnusable as error:
+            logger.warning("collection %s: the index is built again: %s", self.spec.name, error)
+            return None
+        return body
+
+    def _outside_queries(self) -> Float32:
+        """What was searched for last, and texts in a space of images: vectors that a body may find hard."""
+        recent = list(self._recent_queries)
+        synthetic = self._synthetic_queries(self.spec) if self._synthetic_queries else None
+        parts = [np.stack(recent)] if recent else []
+        if synthetic is not None and len(synthetic):
+            parts.append(synthetic)
+        return np.concatenate(parts) if parts else np.empty((0, self.spec.dimension), np.float32)
+
+    def _sequences_of(self, ids: Sequence[str]) -> Int64:
+        found = [stored.sequence for stored in map(self.reader.get, ids) if stored]
+        return np.array(sorted(found), dtype=np.int64)
+
+    def _check(self, vectors: Float32) -> None:
+        if vectors.ndim != 2 or vectors.shape[1] != self.spec.dimension:
+            message = f"the query has {vectors.shape[-1]} dimensions; the vectors of collection {self.spec.name} have"
             raise InvalidVector(f"{message} {self.spec.dimension}", param="vector")
-        if not np.isfinite(vector).all():
-            raise InvalidVector(f"{what} has a value that is not finite", param="vector")
+        if not np.isfinite(vectors).all():
+            raise InvalidVector("the query has a value that is not finite", param="vector")
 
 
-def _hit(stored: StoredItem, cosine: float) -> Hit:
-    return Hit(stored.item.id, cosine, stored.item.label, stored.item.payload)
+class _StaleView(Exception):
+    """The view misses a write."""
+
+
+def _hits(neighbours: Neighbours, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:
+    # Rounding takes the inner product of unit vectors past 1, a cosine never is.
+    cosines = np.clip(neighbours.scores, -1, 1).tolist()
+    pairs = zip(neighbours.sequences.tolist(), cosines, strict=True)
+    return [
+        [_hit(rows[sequence], score) for sequence, score in zip(sequences, scores, strict=True) if sequence >= 0]
+        for sequences, scores in pairs
+    ]
+
+
+def _hit(row: ItemRow, score: float) -> Hit:
+    return Hit(row.id, score, row.label, row.payload, row.sequence)

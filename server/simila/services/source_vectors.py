@@ -10,7 +10,7 @@ from simila.domain.vectors import Float32, given_vector
 from simila.engine.encoder import Encoder
 from simila.engine.model_pool import ModelPool
 from simila.services.embedding import name_failures
-from simila.storage.item_store import CollectionSpec
+from simila.storage.collection_file import CollectionSpec
 
 
 class SourceVectors:

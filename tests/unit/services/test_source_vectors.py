@@ -7,7 +7,7 @@ import pytest
 from simila.domain.errors import CannotServe, FingerprintMismatch, InvalidInput, InvalidVector, UnsupportedModality
 from simila.domain.inputs import ImageInput, TextInput, VectorInput
 from simila.services.source_vectors import SourceVectors
-from simila.storage.item_store import CollectionSpec
+from simila.storage.collection_file import CollectionSpec
 from tolerances import FLOAT32_VALUES
 from unit.services.word_encoders import DIMENSION, direction
 
@@ -17,7 +17,7 @@ EAST = [5.0] + [0.0] * (DIMENSION - 1)
 @pytest.fixture
 def spec(pool):
     fingerprint = pool.get("words").manifest.fingerprint
-    return CollectionSpec("shoes", "words", fingerprint, DIMENSION, "2025-01-31T12:00:00+00:00")
+    return CollectionSpec.new("shoes", encoder="words", fingerprint=fingerprint, dimension=DIMENSION)
 
 
 @pytest.fixture

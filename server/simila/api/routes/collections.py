@@ -29,7 +29,7 @@ async def create_collection(
     name: str, request: CreateCollectionRequest, services: FromServices, response: Response
 ) -> CollectionEntry:
     """Tie a collection to an encoder. One that exists with the same encoder is answered with 200, else with 409."""
-    state, created = await services.collections.create(name, request.encoder)
+    state, created = await services.collections.create(name, request.encoder, request.options())
     response.status_code = HTTPStatus.CREATED if created else HTTPStatus.OK
     return CollectionEntry.of(name, state)
 
@@ -53,7 +53,7 @@ async def delete_collection(name: str, services: FromServices) -> None:
 @router.post("/{name}/search", summary="Find the items most like a text, an image, a vector or a stored item")
 async def search(name: str, body: SearchRequest, services: FromServices) -> SearchResponse:
     """The most similar items first. A search by `id` leaves that item out."""
-    hits = await services.collections.search(
+    hits = await services.search.search(
         name, body.query(services.reader), limit=body.limit, score_threshold=body.score_threshold
     )
     return SearchResponse(results=[HitEntry.of(hit) for hit in hits])
@@ -66,5 +66,5 @@ async def search(name: str, body: SearchRequest, services: FromServices) -> Sear
 )
 async def classify(name: str, body: CollectionClassifyRequest, services: FromServices) -> Response:
     """Rank the labels by the distance to the mean vector of the items that bear them (Janson et al. 2022)."""
-    classified = await services.collections.classify(name, services.reader.sources(body.input), top_k=body.top_k)
+    classified = await services.nearest_mean.classify(name, services.reader.sources(body.input), top_k=body.top_k)
     return classification_answer(classified)

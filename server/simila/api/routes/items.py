@@ -38,8 +38,7 @@ async def page(
 @router.get("/{id:path}", summary="Get an item", response_model_exclude_none=False)
 async def get_item(name: str, id: str, services: FromServices, vector: bool = False) -> ItemWithVector:  # noqa: A002
     """An item, with its vector when `vector=true`."""
-    stored = await services.collections.get_item(name, id)
-    return ItemWithVector.of(stored).model_copy(update={"vector": stored.item.vector.tolist() if vector else None})
+    return ItemWithVector.of_stored(await services.collections.get_item(name, id), vector=vector)
 
 
 @router.delete("/{id:path}", summary="Delete an item", status_code=HTTPStatus.NO_CONTENT)

@@ -1,6 +1,6 @@
 """`/v1/collections`: what collections, items and searches look like on the wire."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
@@ -9,12 +9,27 @@ from simila.api.schemas.inputs import InputReader, Vector
 from simila.domain.inputs import Source, VectorInput
 from simila.domain.results import Hit, StoredItem
 from simila.index.catalogue import Available, Unavailable
-from simila.services.collections import StoredId
+from simila.services.collections import CollectionOptions
 from simila.services.item_checks import NewItem
+from simila.services.search import StoredId
+from simila.storage.item_rows import ItemRow
 
 
 class CreateCollectionRequest(RequestBody):
+    """What a collection holds, for good.
+
+    `vector_dtype` float16 halves what vectors take on disk, and moves cosines in the fourth digit. With `store_inputs`
+    the texts and images themselves are kept, so that `migrate` can embed them again. `recall_target` is the share of
+    the 10 true neighbours that an approximate search is tuned to find.
+    """
+
     encoder: Text
+    vector_dtype: Literal["float32", "float16"] = "float32"
+    store_inputs: bool = False
+    recall_target: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+
+    def options(self) -> CollectionOptions:
+        return CollectionOptions(self.vector_dtype, self.store_inputs, self.recall_target)
 
 
 class CollectionEntry(BaseModel):
@@ -98,15 +113,26 @@ class ItemEntry(BaseModel):
     sequence: int
 
     @classmethod
-    def of(cls, stored: StoredItem) -> Self:
-        payload = None if stored.item.payload is None else dict(stored.item.payload)
-        return cls(id=stored.item.id, label=stored.item.label, payload=payload, sequence=stored.sequence)
+    def of(cls, row: ItemRow) -> Self:
+        payload = None if row.payload is None else dict(row.payload)
+        return cls(id=row.id, label=row.label, payload=payload, sequence=row.sequence)
 
 
 class ItemWithVector(ItemEntry):
     """`vector` is there only when it was asked for."""
 
     vector: list[float] | None = None
+
+    @classmethod
+    def of_stored(cls, stored: StoredItem, *, vector: bool) -> Self:
+        item = stored.item
+        return cls(
+            id=item.id,
+            label=item.label,
+            payload=None if item.payload is None else dict(item.payload),
+            sequence=stored.sequence,
+            vector=item.vector.tolist() if vector else None,
+        )
 
 
 class ItemPage(BaseModel):

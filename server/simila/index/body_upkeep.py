@@ -1,0 +1,135 @@
+"""The body of a collection, built again in the background when it is due."""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from simila.domain.errors import StorageFailed, UnknownCollection
+from simila.domain.vectors import Float32
+from simila.index.body import Body
+from simila.index.body_builder import BuildCancelled, BuildWatch, build_body
+from simila.index.body_file import save_body
+from simila.index.recipes import FLAT_VALUES, suitable_recipes
+from simila.index.stored_vectors import StoredVectors
+from simila.index.tuning import tuned
+from simila.index.view import View
+from simila.storage.collection_file import CollectionSpec
+
+logger = logging.getLogger("simila.index")
+_MOST_DELETED_SHARE = 0.2
+# After a failure, or when no kind of body meets the recall target, so much must change before the next attempt.
+_GROWTH_BEFORE_RETRY = 1.5
+
+
+@dataclass(frozen=True)
+class BuildProgress:
+    """A body that is being built: rows added to it, and rows in all."""
+
+    kind: str
+    rows_done: int
+    rows_total: int
+
+
+class BodyUpkeep:
+    """Decides when a body is due, builds and tunes it in `executor`, publishes it, and saves it.
+
+    A body is due when exact search over the head has become slow, or when too many of its rows are deleted. `publish`
+    must make a view on the body it is given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: CollectionSpec,
+        stored: StoredVectors,
+        *,
+        memory_bytes: int | None,
+        executor: Executor,
+        view: Callable[[], View],
+        publish: Callable[[Body], None],
+        outside_queries: Callable[[], Float32],
+    ) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._stored = stored
+        self._memory_bytes = memory_bytes
+        self._executor = executor
+        self._view = view
+        self._publish = publish
+        self._outside_queries = outside_queries
+        self._lock = threading.Lock()
+        self._is_running = False
+        self._cancelled = False
+        self._rows_at_failure = 0
+        self.progress: BuildProgress | None = None
+        self.problem: str | None = None
+
+    def consider(self) -> None:
+        """Begin to build if a body is due and none is being built. Never waits."""
+        with self._lock:
+            if self._is_running or self._cancelled or not self._is_due(self._view()):
+                return
+            self._is_running = True
+        self._executor.submit(self._run)
+
+    def cancel(self) -> None:
+        """Build no more; what is being built is dropped at its next step."""
+        self._cancelled = True
+
+    def _is_due(self, view: View) -> bool:
+        rows = len(view)
+        if rows < _GROWTH_BEFORE_RETRY * self._rows_at_failure:
+            return False
+        if not suitable_recipes(rows, self._spec.dimension, self._memory_bytes):
+            return False
+        slow = view.body is None or view.head_rows * self._spec.dimension > FLAT_VALUES
+        return slow or view.deleted_rows > _MOST_DELETED_SHARE * rows
+
+    def _run(self) -> None:
+        try:
+            self._build()
+        except (BuildCancelled, UnknownCollection):
+            logger.info("collection %s: the index is not built any further", self._spec.name)
+        except Exception as error:  # a collection without a new body serves exactly
+            self._fail(str(error) or type(error).__name__)
+            logger.exception("collection %s: the index could not be built", self._spec.name)
+        finally:
+            self.progress = None
+            with self._lock:
+                self._is_running = False
+        self.consider()  # much may have been written meanwhile
+
+    def _build(self) -> None:
+        view = self._view()
+        sequences = view.sequences()
+        watch = BuildWatch(self._report, lambda: self._cancelled)
+        for recipe in suitable_recipes(len(sequences), self._spec.dimension, self._memory_bytes):
+            self.progress = BuildProgress(recipe.kind, 0, len(sequences))
+            body = build_body(recipe, self._stored, sequences, self._spec.dimension, watch)
+            body = tuned(body, self._stored, self._outside_queries(), self._spec.recall_target, watch)
+            assert body.measured
+            logger.info("collection %s: %s of %d rows: %s", self._spec.name, recipe.kind, len(sequences), body.measured)
+            if body.measured.meets_target:
+                self._publish(body)
+                self._rows_at_failure, self.problem = 0, None
+                self._save(body)
+                return
+        self._fail(f"no index of these vectors meets the recall target of {self._spec.recall_target:g}")
+
+    def _save(self, body: Body) -> None:
+        try:
+            save_body(body, self._folder, self._spec.store_id)
+        except StorageFailed as error:
+            self.problem = error.message
+            logger.warning("%s; it will be built again at the next start", error)
+
+    def _fail(self, problem: str) -> None:
+        self._rows_at_failure = len(self._view())
+        self.problem = problem
+
+    def _report(self, rows_done: int, rows_total: int) -> None:
+        if self.progress:
+            self.progress = BuildProgress(self.progress.kind, rows_done, rows_total)

@@ -1,0 +1,54 @@
+"""Use case: which of a collection's labels is this?"""
+
+import asyncio
+from collections.abc import Sequence
+
+from simila.classifiers import decision_rules
+from simila.classifiers.prototypes import ClassSums, Prototypes
+from simila.domain.errors import NoExamples
+from simila.domain.inputs import Source
+from simila.engine.model_pool import ModelPool
+from simila.index.catalogue import Catalogue
+from simila.index.collection import Collection
+from simila.services.ranking import Classified, check_predictions, rank
+from simila.services.source_vectors import SourceVectors
+
+_CHUNK_ROWS = 8192
+
+
+class NearestMeanService:
+    """Learns classes from the labels of a collection's items."""
+
+    def __init__(self, pool: ModelPool, catalogue: Catalogue, *, most_predictions: int) -> None:
+        self._source_vectors = SourceVectors(pool)
+        self._catalogue = catalogue
+        self._most_predictions = most_predictions
+        self._means: dict[str, tuple[int, Prototypes]] = {}
+
+    async def classify(self, name: str, sources: Sequence[Source], *, top_k: int | None = None) -> Classified:
+        """Rank the collection's labels for each input, by nearest mean.
+
+        Raises:
+            NoExamples: no item has a label.
+            LimitExceeded: see `check_predictions`.
+
+        """
+        collection = self._catalogue.get(name)
+        names = [f"input[{position}]" for position in range(len(sources))]
+        vectors, tokens = await self._source_vectors.of(collection.spec, sources, names)
+        means = await asyncio.to_thread(self._class_means, collection)
+        check_predictions(len(sources), len(means.labels), top_k, limit=self._most_predictions)
+        return Classified(await rank(decision_rules.nearest_mean, vectors, means, top_k), tokens)
+
+    def _class_means(self, collection: Collection) -> Prototypes:
+        """The means of the labelled items as they are now, computed afresh after each write."""
+        store_id, version = collection.spec.store_id, collection.version
+        known = self._means.get(store_id)
+        if known is None or known[0] != version:
+            sums = ClassSums(collection.spec.dimension)
+            for chunk in collection.reader.scan(0, _CHUNK_ROWS):
+                sums.add(chunk.vectors, chunk.labels)
+            known = self._means[store_id] = version, sums.means()
+        if not known[1].labels:
+            raise NoExamples(f"collection {collection.spec.name} has no labelled items to learn classes from")
+        return known[1]
