@@ -68,6 +68,7 @@ def without(*positions):
         ({"$gte": 1, "$ne": 2}, [ONE, ONE_FLOAT]),
         ({"$in": [1, "b", True, None]}, [ONE, ONE_FLOAT, TEXT_B, TRUE, NULL]),
         ({"$in": [2, 3], "$gt": 1}, [TWO]),
+        ({"$in": [True, False, True]}, [TRUE, FALSE]),
         ({"$in": []}, []),
         ({"$nin": [1, "b", True, None]}, without(ONE, ONE_FLOAT, TEXT_B, TRUE, NULL)),
         ({"$nin": []}, without()),
