@@ -58,7 +58,7 @@ def search_body(
         mask: the rows that may be found.
 
     """
-    group = max(1, _CANDIDATES_AT_ONCE // max(k * body.setting.rerank_factor, body.recipe.scan_candidates))
+    group = max(1, _CANDIDATES_AT_ONCE // max(_candidates_wanted(body, k), body.recipe.scan_candidates))
     found = [
         _search_stored(body, queries[start : start + group], k, stored, mask) for start in range(0, len(queries), group)
     ]
@@ -69,22 +69,21 @@ def search_body(
 def _search_stored(
     body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask
 ) -> tuple[Neighbours, BodySearch]:
-    while mask.count > max(_FEW_ROWS, k * body.setting.rerank_factor):
-        neighbours, search, gone = _search_codes(body, queries, k, stored, mask)
-        if neighbours.fewest() == k:
+    wanted = _candidates_wanted(body, k)
+    while mask.count > max(_FEW_ROWS, wanted):
+        neighbours, search, gone = _search_codes(body, queries, k, stored, mask, wanted)
+        if not len(gone) and neighbours.fewest() == k:
             return neighbours, search
-        if not len(gone):
-            break
-        mask = mask.without(gone)
+        # Others would have been candidates in the place of those that are gone; where some are, more may be.
+        mask, wanted = mask.without(gone), 2 * wanted
     search = BodySearch(f"exact on {mask.count} survivors", 0, mask.count)
     return exact_on(body, queries, k, stored, mask), search
 
 
 def _search_codes(
-    body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask
+    body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask, wanted: int
 ) -> tuple[Neighbours, BodySearch, Int64]:
-    """As `search_body`; and the positions of candidates that the store lacks."""
-    wanted = k * body.setting.rerank_factor
+    """As `search_body`, of `wanted` candidates; and the positions of those that the store lacks."""
     wanted_of_scan = min(max(wanted, body.recipe.scan_candidates), mask.count)
     scan = BodySearch(f"scan of {mask.count} codes", 0, wanted_of_scan)
     candidates, effort = _enlarged(body, wanted, mask)
@@ -104,11 +103,16 @@ def _search_codes(
     return neighbours, scan, np.union1d(gone, gone_of_scan)
 
 
+def _candidates_wanted(body: Body, k: int) -> int:
+    """The setting is for `MEASURED_DEPTH` neighbours: fewer are not found among fewer candidates."""
+    return max(k, MEASURED_DEPTH) * body.setting.rerank_factor
+
+
 def _enlarged(body: Body, wanted: int, mask: RowMask) -> tuple[int, int]:
     """How many candidates should have `wanted` in the mask among them, and the effort to find so many."""
     candidates = wanted if mask.count == mask.rows else round(_SPARE * wanted * mask.rows / mask.count)
-    deeper = candidates / (MEASURED_DEPTH * body.setting.rerank_factor)
-    effort = round(body.setting.effort * max(1, deeper) ** _EFFORT_BY_DEPTH)
+    deeper = candidates / _candidates_wanted(body, MEASURED_DEPTH)
+    effort = round(body.setting.effort * deeper**_EFFORT_BY_DEPTH)
     return candidates, max(effort, body.least_effort(candidates))
 
 
