@@ -151,13 +151,14 @@ class Measuring(MemoryVectors):
         return super().vectors(sequences)
 
 
-def test_a_large_batch_reads_a_bounded_number_of_vectors_at_once() -> None:
+def test_a_large_batch_reads_a_bounded_number_of_vectors_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simila.index.body_search._CANDIDATES_AT_ONCE", 400)
     body = replace(built(RECIPES[1]), setting=Setting(2, 4))
     stored = Measuring(SEQUENCES, VECTORS)
 
-    search_body(body, np.tile(clustered_vectors(8, 50, DIMENSION), (40, 1)), 100, stored, RowMask.all_of(ROWS))
+    search_body(body, QUERIES, 10, stored, RowMask.all_of(ROWS))
 
-    assert stored.most <= 16_384
+    assert 40 < stored.most <= 400
 
 
 def test_a_search_says_what_it_took() -> None:
