@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Self, TypeVar
 
+from simila.storage.backup import BackupContents, write_backup
 from simila.storage.collection_file import CollectionSpec, check_pages, create_file, disk_bytes, open_file
 from simila.storage.connections import ReadConnections
 from simila.storage.disk_space import DiskSpace
@@ -75,6 +76,18 @@ class CollectionStore:
         """
         with self._connections.lease() as connection:
             check_pages(self._path, connection)
+
+    def backup_to(self, path: Path) -> BackupContents:
+        """Write everything, as it is at this moment, to one compact file, while writes go on.
+
+        Raises:
+            StorageFailed: the file cannot be written.
+            CollectionUnavailable: the collection cannot be read, or a row is not what was written.
+            UnknownCollection: after `close`, or when `close` interrupts it.
+
+        """
+        with self._connections.lease() as connection:
+            return write_backup(connection, path)
 
     def disk_bytes(self) -> int:
         """How much the file takes on disk, its log included."""

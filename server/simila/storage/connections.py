@@ -104,7 +104,6 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
     """
     connection = _connect(path, "ro")
-    connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA temp_store = MEMORY")
     # Vectors lie all over the file: copying a page for each of a hundred takes as long again as finding them.
     connection.execute(f"PRAGMA mmap_size = {_MMAP_BYTES}")
