@@ -8,8 +8,8 @@ MEASURED_DEPTH = 10  # recall is promised, and tuned, for this many neighbours
 
 # Exact search reads 7e9 float32 a second on one core (one query, AVX-512): this many take 3 ms.
 FLAT_VALUES = 20_000_000
-# A graph takes half a minute to build for this many on one core, and is not far ahead of cells beyond.
-_GRAPH_ROWS = 300_000
+# A graph of this many takes a minute to build on one core, where cells take ten seconds.
+_GRAPH_ROWS = 200_000
 _TRAINING_ROWS_PER_CELL = 39  # FAISS warns of fewer
 _FEWEST_TRAINING_ROWS = 16_384
 
