@@ -1,0 +1,86 @@
+"""The limit: FAISS alone on the collection's own index, as many threads as cores, one query at a time each."""
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Self
+
+import faiss
+import numpy as np
+import orjson
+
+from neighbours.vectors import NEIGHBOURS, Float32
+
+
+@dataclass(frozen=True)
+class RawFigures:
+    """`candidates` codes are asked for, as the server does before it scores them again; here nobody does."""
+
+    queries_a_second: float
+    p50_ms: float
+
+
+class RawFaiss:
+    """A process that has a body's index in memory, or flat vectors where there is no body, and does nothing else."""
+
+    def __init__(self, collection: Path, vectors: Path, queries: Path) -> None:
+        self._process = ProcessPoolExecutor(
+            1, get_context("spawn"), initializer=_open, initargs=(collection, vectors, queries)
+        )
+
+    def figures(self, count: int) -> RawFigures:
+        """Search for so many queries."""
+        return self._process.submit(_figures, count).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.shutdown()
+
+
+_index: faiss.Index
+_parameters: faiss.SearchParameters | None
+_candidates: int
+_queries: Float32
+
+
+def _open(collection: Path, vectors: Path, queries: Path) -> None:
+    global _index, _parameters, _candidates, _queries  # noqa: PLW0603  an executor has no other place for what it keeps
+    _queries = np.load(queries)
+    manifest = collection / "body.json"
+    if not manifest.exists():
+        flat = np.load(vectors)
+        _index, _parameters, _candidates = faiss.IndexFlatIP(flat.shape[1]), None, NEIGHBOURS
+        _index.add(flat)
+        return
+    body = orjson.loads(manifest.read_bytes())
+    effort, rerank_factor = body["setting"]["effort"], body["setting"]["rerank_factor"]
+    _index = faiss.read_index(str(collection / body["index"]["name"]))
+    _candidates = NEIGHBOURS * rerank_factor
+    if body["kind"].startswith("hnsw"):
+        _parameters = faiss.SearchParametersHNSW(efSearch=max(effort, _candidates))
+    else:
+        _parameters = faiss.SearchParametersIVF(nprobe=effort)
+
+
+def _figures(count: int) -> RawFigures:
+    threads = len(os.sched_getaffinity(0))
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        latencies = np.concatenate(list(pool.map(_search, [range(t, count, threads) for t in range(threads)])))
+    return RawFigures(count / (time.perf_counter() - began), float(np.median(latencies)))
+
+
+def _search(numbers: range) -> list[float]:
+    faiss.omp_set_num_threads(1)
+    milliseconds = []
+    for number in numbers:
+        row = number % len(_queries)
+        began = time.perf_counter()
+        _index.search(_queries[row : row + 1], _candidates, params=_parameters)
+        milliseconds.append(1000 * (time.perf_counter() - began))
+    return milliseconds
