@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from fastapi import FastAPI
 from rich.console import Console
@@ -19,6 +20,7 @@ from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, Mo
 from simila.index.catalogue import Catalogue
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
@@ -76,6 +78,8 @@ def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[Enc
 def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Services:
     limits = settings.limits
     embedding = EmbeddingService(pool)
+    items = ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes)
+    vector_items = replace(items, items=limits.max_vector_items, items_setting="SIMILA_LIMITS__MAX_VECTOR_ITEMS")
     return Services(
         reader=InputReader(
             max_inputs=limits.max_inputs,
@@ -93,11 +97,9 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
         collections=CollectionService(
             pool,
             catalogue,
-            CollectionLimits(
-                ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes),
-                page=limits.max_search_results,
-            ),
+            CollectionLimits(items, page=limits.max_search_results),
         ),
+        ingestion=IngestionService(catalogue, vector_items),
         search=SearchService(pool, catalogue, most_results=limits.max_search_results),
         nearest_mean=NearestMeanService(pool, catalogue, most_predictions=limits.max_predictions),
         readiness=ReadinessService(pool),

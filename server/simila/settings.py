@@ -26,6 +26,7 @@ class LimitSettings(BaseModel):
     max_body_bytes: int = Field(default=64 * 2**20, gt=0, description="Largest request body.")
     max_inputs: int = Field(default=2048, gt=0, description="Most inputs in one embedding or classification request.")
     max_items: int = Field(default=2048, gt=0, description="Most items in one upsert.")
+    max_vector_items: int = Field(default=32_768, gt=0, description="Most items in one upsert as an Arrow stream.")
     max_image_bytes: int = Field(default=20 * 2**20, gt=0, description="Largest encoded image.")
     max_image_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels an image header may declare.")
     max_text_characters: int = Field(default=100_000, gt=0, description="Longest text, before tokenisation.")

@@ -9,6 +9,7 @@ from simila.api.schemas.inputs import InputReader
 from simila.engine.model_pool import ModelPool
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.ingestion import IngestionService
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchService
@@ -24,6 +25,7 @@ class Services:
     embedding: EmbeddingService
     zero_shot: ZeroShotService
     collections: CollectionService
+    ingestion: IngestionService
     search: SearchService
     nearest_mean: NearestMeanService
     readiness: ReadinessService

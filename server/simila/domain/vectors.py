@@ -1,6 +1,7 @@
 """Arrays of vectors: dtype, shape and length are checked here and nowhere else."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 SMALLEST_NORM = 1e-12
+# A vector nearer to unit length than this is one: to scale it again would change its last bits.
+UNIT_TOLERANCE = 1e-6
+_SAFE_SQUARES = (1e-20, 1e20)  # squared lengths that float32 computes without overflow or loss
 
 
 def unit_rows(rows: Float32) -> Float32:
@@ -40,6 +44,39 @@ def given_vector(values: Sequence[float], dimension: int) -> Float32:
         raise InvalidVector("a vector of length zero has no direction")
     scaled = vector / largest  # so that no square overflows or vanishes
     return (scaled / np.linalg.norm(scaled)).astype(np.float32)
+
+
+def given_vectors(rows: NDArray[np.floating[Any]], dimension: int, name: str) -> Float32:
+    """A caller's vectors, `float16, float32 or float64 [n, d]`, as `float32 [n, d], unit length`.
+
+    Those that are of unit length already keep every bit; if all are, the array that is returned is the one given.
+
+    Raises:
+        InvalidVector: as `given_vector` does; it names the first row at fault as `name[row].vector`.
+
+    """
+    if rows.ndim != 2 or rows.shape[1] != dimension:
+        raise InvalidVector(
+            f"{name}: the vectors have {rows.shape[-1]} dimensions; the encoder's have {dimension}", param=name
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = rows.astype(np.float32, copy=False)
+        squares = np.einsum("nd,nd->n", values, values)
+        norms = np.sqrt(squares)
+        # Not "outside": a comparison with NaN is false.
+        unsafe = ~((squares > _SAFE_SQUARES[0]) & (squares < _SAFE_SQUARES[1]))
+        norms[np.abs(norms - 1) <= UNIT_TOLERANCE] = 1
+    if (norms == 1).all():
+        return values
+    norms[unsafe] = 1
+    vectors: Float32 = values / norms[:, np.newaxis]
+    for row in np.flatnonzero(unsafe).tolist():
+        try:
+            vectors[row] = given_vector(rows[row].tolist(), dimension)
+        except InvalidVector as error:
+            part = f"{name}[{row}].vector"
+            raise InvalidVector(f"{part}: {error.message}", param=part) from error
+    return vectors
 
 
 def leading_dimensions(vectors: Float32, dimensions: int) -> Float32:

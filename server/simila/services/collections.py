@@ -11,7 +11,7 @@ from simila.domain.results import Item, StoredItem
 from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Available, Catalogue, Unavailable
 from simila.index.collection import Collection
-from simila.services.item_checks import ItemLimits, NewItem, check_items
+from simila.services.item_checks import ItemLimits, NewItem, check_fingerprint, check_items
 from simila.services.source_vectors import SourceVectors
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_rows import ItemRow
@@ -75,15 +75,18 @@ class CollectionService:
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(self._catalogue.drop, name)
 
-    async def upsert(self, name: str, items: Sequence[NewItem]) -> int:
+    async def upsert(self, name: str, items: Sequence[NewItem], *, fingerprint: str | None = None) -> int:
         """Embed and store all items, or none; return the newest of their sequences.
+
+        `fingerprint` is that of the encoder which computed given vectors, None if the caller does not say.
 
         Raises:
             InvalidInput, LimitExceeded, …: an item is at fault; see `check_items` and `SourceVectors.of`.
-            FingerprintMismatch, CannotServe: see `SourceVectors.of`.
+            FingerprintMismatch, CannotServe: see `check_fingerprint` and `SourceVectors.of`.
 
         """
         collection = self._catalogue.get(name)
+        check_fingerprint(collection.spec, fingerprint)
         check_items(items, self._limits.items)
         names = [f"items[{position}]" for position in range(len(items))]
         vectors, _ = await self._source_vectors.of(collection.spec, [item.source for item in items], names)

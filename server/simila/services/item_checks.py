@@ -6,10 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simila.domain.errors import DuplicateId, InvalidInput, InvalidLabels, LimitExceeded, quoted
+import orjson
+
+from simila.domain.errors import (
+    DuplicateId,
+    FingerprintMismatch,
+    InvalidInput,
+    InvalidLabels,
+    LimitExceeded,
+    quoted,
+)
 from simila.domain.inputs import Source
 from simila.domain.results import Payload
 from simila.services.prompt_checks import check_length
+from simila.storage.collection_file import CollectionSpec
 
 MOST_ID_CHARACTERS = 512
 DEEPEST_PAYLOAD = 64
@@ -28,9 +38,12 @@ class NewItem:
 
 @dataclass(frozen=True)
 class ItemLimits:
+    """What one upsert may hold; `items_setting` moves `items`."""
+
     items: int
     label_characters: int
     payload_bytes: int
+    items_setting: str = "SIMILA_LIMITS__MAX_ITEMS"
 
 
 def check_items(items: Sequence[NewItem], limits: ItemLimits) -> None:
@@ -43,33 +56,98 @@ def check_items(items: Sequence[NewItem], limits: ItemLimits) -> None:
         LimitExceeded: too many items, or too large a payload.
 
     """
-    if not items:
-        raise InvalidInput("there are no items", param="items")
-    if len(items) > limits.items:
-        message = f"{len(items)} items are more than the limit of {limits.items} (SIMILA_LIMITS__MAX_ITEMS)"
-        raise LimitExceeded(message, param="items")
-    positions: dict[str, int] = {}
+    check_count(len(items), limits)
+    _check_ids([item.id for item in items])
+    _check_labels([item.label for item in items], limits.label_characters)
     for position, item in enumerate(items):
-        first = positions.setdefault(item.id, position)
+        if item.payload is not None:
+            _check_payload(item.payload, f"items[{position}].payload", limits.payload_bytes)
+
+
+def check_columns(
+    ids: Sequence[str],
+    labels: Sequence[str | None] | None,
+    payloads_json: Sequence[str | None] | None,
+    limits: ItemLimits,
+) -> None:
+    """Check the items of one upsert that came by column, by the rules of `check_items`.
+
+    Raises:
+        InvalidInput, DuplicateId, InvalidLabels, LimitExceeded: as `check_items` does; a payload is no JSON object.
+
+    """
+    check_count(len(ids), limits)
+    _check_ids(ids)
+    _check_labels(labels or (), limits.label_characters)
+    for position, text in enumerate(payloads_json or ()):
+        if text is not None:
+            name = f"items[{position}].payload"
+            _check_payload(_payload_of(text, name), name, limits.payload_bytes)
+
+
+def check_count(count: int, limits: ItemLimits) -> None:
+    """Check how many items an upsert has.
+
+    Raises:
+        InvalidInput: none.
+        LimitExceeded: too many.
+
+    """
+    if not count:
+        raise InvalidInput("there are no items", param="items")
+    if count > limits.items:
+        message = f"{count} items are more than the limit of {limits.items} ({limits.items_setting})"
+        raise LimitExceeded(message, param="items")
+
+
+def check_fingerprint(spec: CollectionSpec, fingerprint: str | None) -> None:
+    """Check what a caller says of the encoder that its vectors are of; None says nothing.
+
+    Raises:
+        FingerprintMismatch: another encoder's, or another revision's, than the collection's.
+
+    """
+    if fingerprint is not None and fingerprint != spec.fingerprint:
+        raise FingerprintMismatch(
+            f"collection {spec.name} holds vectors of {spec.encoder} (fingerprint {spec.fingerprint[:12]}), and these"
+            f" are of the fingerprint {quoted(fingerprint[:12])}",
+            param="fingerprint",
+        )
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    positions: dict[str, int] = {}
+    for position, item_id in enumerate(ids):
+        first = positions.setdefault(item_id, position)
+        name = f"items[{position}]"
         if first != position:
-            message = f"items[{position}]: the id {quoted(item.id)} is that of items[{first}] too"
-            raise DuplicateId(message, param=f"items[{position}].id")
-        _check_item(item, f"items[{position}]", limits)
+            raise DuplicateId(f"{name}: the id {quoted(item_id)} is that of items[{first}] too", param=f"{name}.id")
+        if not item_id.strip() or len(item_id) > MOST_ID_CHARACTERS:
+            message = f"{name}: an id has 1 to {MOST_ID_CHARACTERS} characters and is not blank"
+            raise InvalidInput(message, param=f"{name}.id")
+        if CONTROL_CHARACTER.search(item_id):
+            raise InvalidInput(f"{name}: the id has a control character", param=f"{name}.id")
 
 
-def _check_item(item: NewItem, name: str, limits: ItemLimits) -> None:
-    if not item.id.strip() or len(item.id) > MOST_ID_CHARACTERS:
-        message = f"{name}: an id has 1 to {MOST_ID_CHARACTERS} characters and is not blank"
-        raise InvalidInput(message, param=f"{name}.id")
-    if CONTROL_CHARACTER.search(item.id):
-        raise InvalidInput(f"{name}: the id has a control character", param=f"{name}.id")
-    if item.label is not None:
-        if not item.label.strip():
+def _check_labels(labels: Sequence[str | None], most_characters: int) -> None:
+    for position, label in enumerate(labels):
+        if label is None:
+            continue
+        name = f"items[{position}]"
+        if not label.strip():
             message = f"{name}: the label is blank; leave it out for an item without one"
             raise InvalidLabels(message, param=f"{name}.label")
-        check_length(item.label, f"{name}.label", limits.label_characters)
-    if item.payload is not None:
-        _check_payload(item.payload, f"{name}.payload", limits.payload_bytes)
+        check_length(label, f"{name}.label", most_characters)
+
+
+def _payload_of(text: str, name: str) -> Payload:
+    try:
+        payload: Any = orjson.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"{name}: it is not JSON: {error}", param=name) from error
+    if not isinstance(payload, dict):
+        raise InvalidInput(f"{name}: it is no JSON object", param=name)
+    return payload
 
 
 def _check_payload(payload: Payload, name: str, most_bytes: int) -> None:

@@ -7,18 +7,23 @@ from fastapi import Query
 
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
+from simila.api.routes.ingestion import ARROW_BODY, JsonOrArrow
 from simila.api.schemas.collections import ItemEntry, ItemPage, ItemWithVector, UpsertRequest, UpsertResponse
 
 LARGEST_SEQUENCE = 2**63 - 1
 
-router = v1_router("items", prefix="/collections/{name}/items")
+router = v1_router("items", prefix="/collections/{name}/items", route_class=JsonOrArrow)
 
 
-@router.post("", summary="Add or replace items")
+@router.post("", summary="Add or replace items", openapi_extra=ARROW_BODY)
 async def upsert(name: str, body: UpsertRequest, services: FromServices) -> UpsertResponse:
-    """Embed and store all items, or none. When this answers they are on disk and searchable."""
+    """Embed and store all items, or none. When this answers they are on disk and searchable.
+
+    `fingerprint` is that of the encoder which computed the vectors; another than the collection's is refused with 409.
+    Ready vectors arrive fastest as an Arrow IPC stream.
+    """
     items = [item.new_item(services.reader, position) for position, item in enumerate(body.items)]
-    sequence = await services.collections.upsert(name, items)
+    sequence = await services.collections.upsert(name, items, fingerprint=body.fingerprint)
     return UpsertResponse(upserted=len(items), sequence=sequence)
 
 

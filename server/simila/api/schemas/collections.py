@@ -97,6 +97,7 @@ class ItemBody(_OneSource):
 
 class UpsertRequest(RequestBody):
     items: NonEmptyList[ItemBody]
+    fingerprint: str | None = None
 
 
 class UpsertResponse(BaseModel):
