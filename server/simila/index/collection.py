@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
@@ -108,7 +109,7 @@ class Collection:
         self._view = View.empty(self.spec.dimension)
         self._is_stale = False
         self._publishing = threading.Lock()
-        self._filtered = FilteredSearch(store.reader)
+        self._filtered = FilteredSearch(store.reader, view=lambda: self._view, catch_up=self._catch_up)
         self._recent_queries: deque[Float32] = deque(maxlen=_RECENT_QUERIES)
         self._synthetic_queries = synthetic_queries
         self._upkeep = BodyUpkeep(
@@ -187,8 +188,7 @@ class Collection:
             if len(rows) == len(wanted):
                 return SearchResult(_hits(neighbours, rows), account, filter_account)
             excluded = np.union1d(excluded, [sequence for sequence in wanted.tolist() if sequence not in rows])
-            # What replaced them is durable, and may not be in the view yet: after this empty write it is.
-            self.write(Delete(())).result()
+            self._catch_up()  # what replaced them is durable, and may not be in the view yet
 
     def check_pages(self) -> None:
         """Read every page of the store.
@@ -198,6 +198,12 @@ class Collection:
 
         """
         self._store.check_pages()
+
+    @property
+    def measured(self) -> Measured | None:
+        """What the index did on held-out queries; None while every vector is compared."""
+        body = self._view.body
+        return body.measured if body else None
 
     def statistics(self) -> CollectionStatistics:
         view = self._view
@@ -216,7 +222,7 @@ class Collection:
             items=len(view),
             labels=reader.label_counts(),
             last_sequence=reader.last_sequence(),
-            disk_bytes=sum(file.stat().st_size for file in self._folder.iterdir()),
+            disk_bytes=_disk_bytes(self._folder),
             payload_indexes=reader.payload_indexes(),
             index=index,
         )
@@ -224,21 +230,33 @@ class Collection:
     def _neighbours(
         self, query: SearchQuery, excluded: Int64
     ) -> tuple[Neighbours, SearchAccount, FilterAccount | None]:
-        if query.where is None:
-            found, account = self._view.search(
-                query.vectors, query.limit, self.reader, excluded=excluded, exact=query.exact
+        view, neighbours, account, filter_account = self._searched(query, excluded, after=0)
+        lacking = account.body and account.body.lacking
+        while lacking:  # perhaps replaced by rows that are durable, and not in this view yet
+            self._catch_up()
+            newest = int(view.sequences()[-1])
+            view, later, later_account, _ = self._searched(query, excluded, after=newest)
+            neighbours = Neighbours.best([neighbours, later], query.limit)
+            lacking = later_account.body and later_account.body.lacking
+        return neighbours, account, filter_account
+
+    def _searched(
+        self, query: SearchQuery, excluded: Int64, *, after: int
+    ) -> tuple[View, Neighbours, SearchAccount, FilterAccount | None]:
+        if query.where is not None:
+            return self._filtered.search(
+                query.vectors, query.limit, query.where, after=after, excluded=excluded, exact=query.exact
             )
-            return found, account, None
-        version = self.version  # read before the view, which may then have seen more
-        return self._filtered.search(
-            self._view,
-            version,
-            query.vectors,
-            query.limit,
-            query.where,
-            excluded=excluded,
-            exact=query.exact,
+        view = self._view
+        allowed = view.sequences(after) if after else None
+        found, account = view.search(
+            query.vectors, query.limit, self.reader, allowed=allowed, excluded=excluded, exact=query.exact
         )
+        return view, found, account, None
+
+    def _catch_up(self) -> None:
+        """Wait until the view has seen all that was committed before."""
+        self.write(Delete(())).result()
 
     def _apply(self, changes: Sequence[Change]) -> None:
         """Put what was committed into the view; in the writer's thread, so nothing is committed meanwhile."""
@@ -304,6 +322,14 @@ class Collection:
 
 class _StaleView(Exception):
     """The view misses a write."""
+
+
+def _disk_bytes(folder: Path) -> int:
+    total = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):  # logs and bodies come and go
+            total += file.stat().st_size
+    return total
 
 
 def _hits(neighbours: Neighbours, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:

@@ -44,12 +44,13 @@ def nearest(queries: Float32, k: int, vectors: Float32, sequences: Int64, mask: 
     )
 
 
-def exact_on(body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask) -> Neighbours:
-    """Find the k nearest of the rows in the mask that are stored, from their stored vectors, a chunk at a time."""
-    best = Neighbours.none(len(queries), k)
+def exact_on(body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask) -> tuple[Neighbours, int]:
+    """Find the k nearest of the rows in the mask, from their stored vectors; and how many of them the store lacks."""
+    best, lacking = Neighbours.none(len(queries), k), mask.count
     for sequences, vectors in _stored_rows(body, stored, mask):
         best = Neighbours.best([best, nearest(queries, k, vectors, sequences)], k)
-    return best
+        lacking -= len(sequences)
+    return best, lacking
 
 
 def _stored_rows(body: Body, stored: StoredVectors, mask: RowMask) -> Iterator[tuple[Int64, Float32]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ _SPARE = 1.5
 _GROWTH = 4
 _ESTIMATES_KEPT = 256
 _MATCHES_KEPT = 8
+# To look at so many rows that came since takes about as long as a filter on all takes with an index.
+_MOST_NEWER_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -37,32 +40,39 @@ class FilterAccount:
 
 
 class FilteredSearch:
-    """Searches the items that match; it finds as many as there are, up to k.
+    """Searches the items that match; it finds as many as there are, up to k. Thread-safe.
 
-    What a filter matches is kept until the next write, for the filters that were asked for last. Thread-safe.
+    The store may be ahead of the view: a row that is replaced there is gone from the one and not yet in the other. So
+    rows of the view that the store lacks count as matching. The caller finds that they are gone, and searches again.
+    A row never changes, so what matched is kept, and only rows that came since are looked at.
     """
 
-    def __init__(self, reader: ItemReader) -> None:
+    def __init__(self, reader: ItemReader, *, view: Callable[[], View], catch_up: Callable[[], None]) -> None:
+        """`view` gives the newest; `catch_up` returns when it has seen all that was committed before the call."""
         self._reader = reader
+        self._view = view
+        self._catch_up = catch_up
         self._shares: OrderedDict[Where, tuple[int, float]] = OrderedDict()
-        self._matches: OrderedDict[Where, tuple[int, Int64]] = OrderedDict()
+        self._matches: OrderedDict[Where, _Matches] = OrderedDict()
 
     def search(
-        self, view: View, version: int, queries: Float32, k: int, where: Where, *, excluded: Int64, exact: bool
-    ) -> tuple[Neighbours, SearchAccount, FilterAccount]:
-        """As `View.search`, among the items that match. `version` grows with each write that the view has seen."""
+        self, queries: Float32, k: int, where: Where, *, after: int, excluded: Int64, exact: bool
+    ) -> tuple[View, Neighbours, SearchAccount, FilterAccount]:
+        """As `View.search`, among the items past the sequence `after` that match; and the view that was searched."""
         share = self._share(where)
         candidates = math.ceil(_SPARE * k / share)
-        while share >= _LEAST_SHARE and candidates <= _MOST_CANDIDATES:
+        while not after and share >= _LEAST_SHARE and candidates <= _MOST_CANDIDATES:
+            view = self._view()
             found, account = view.search(queries, candidates, self._reader, excluded=excluded, exact=exact)
-            matching = self._reader.matching_among(np.unique(found.sequences[found.sequences >= 0]), where)
-            neighbours = _among(found, matching, k)
+            rejected = self._rejected(np.unique(found.sequences[found.sequences >= 0]), where)
+            neighbours = _without(found, rejected, k)
             if neighbours.fewest() == k or candidates >= len(view):
-                return neighbours, account, FilterAccount(f"filter on {candidates} candidates", share)
+                return view, neighbours, account, FilterAccount(f"filter on {candidates} candidates", share)
             candidates *= _GROWTH
-        allowed = self._matching(version, where)
+        view, matching = self._matching(where)
+        allowed = matching[np.searchsorted(matching, after, side="right") :]
         neighbours, account = view.search(queries, k, self._reader, allowed=allowed, excluded=excluded, exact=exact)
-        return neighbours, account, FilterAccount(f"search among the {len(allowed)} that match", share)
+        return view, neighbours, account, FilterAccount(f"search among the {len(allowed)} that match", share)
 
     def _share(self, where: Where) -> float:
         """The share of the items that match, estimated, more than 0 and at most 1."""
@@ -79,17 +89,47 @@ class FilteredSearch:
         rows = len(self._reader.matching_among(sample, Where("1")))
         return (len(self._reader.matching_among(sample, where)) + 1) / (rows + 1)
 
-    def _matching(self, version: int, where: Where) -> Int64:
+    def _matching(self, where: Where) -> tuple[View, Int64]:
+        """A view, and the sequences of all its rows that match, ascending."""
         known = self._matches.get(where)
-        if known is None or known[0] != version:
-            known = version, self._reader.matching(where)
-            _keep(self._matches, where, known, _MATCHES_KEPT)
-        return known[1]
+        if known is None or len(known.sequences) > 2 * len(self._view()) + _MOST_NEWER_ROWS:
+            known = self._all_matching(where)
+        view = self._view()
+        newer = view.sequences(after=known.last_sequence)
+        if len(newer) > _MOST_NEWER_ROWS:
+            known = self._all_matching(where)
+            view = self._view()
+            newer = view.sequences(after=known.last_sequence)
+        if len(newer):
+            came = np.setdiff1d(newer, self._rejected(newer, where), assume_unique=True)
+            known = _Matches(int(newer[-1]), np.union1d(known.sequences, came))
+        _keep(self._matches, where, known, _MATCHES_KEPT)
+        return view, known.sequences
+
+    def _all_matching(self, where: Where) -> "_Matches":
+        """What the store holds; the views from now on lack nothing of it but what came in between."""
+        last_sequence = self._reader.last_sequence()
+        sequences = self._reader.matching(where)
+        if not len(self._view().sequences(after=self._reader.last_sequence() - 1)):
+            self._catch_up()
+        return _Matches(last_sequence, sequences)
+
+    def _rejected(self, sequences: Int64, where: Where) -> Int64:
+        """Those of `int64 [n]` whose items are stored and do not match."""
+        return self._reader.matching_among(sequences, Where(f"({where.sql}) IS NOT TRUE", where.parameters))
 
 
-def _among(found: Neighbours, sequences: Int64, k: int) -> Neighbours:
-    held = np.isin(found.sequences, sequences)
-    scores, kept = np.where(held, found.scores, np.float32(-np.inf)), np.where(held, found.sequences, np.int64(-1))
+@dataclass(frozen=True)
+class _Matches:
+    """The rows up to `last_sequence`, and some after, that match; some of them may have gone since."""
+
+    last_sequence: int
+    sequences: Int64  # [n], ascending
+
+
+def _without(found: Neighbours, sequences: Int64, k: int) -> Neighbours:
+    left = ~np.isin(found.sequences, sequences)
+    scores, kept = np.where(left, found.scores, np.float32(-np.inf)), np.where(left, found.sequences, np.int64(-1))
     return Neighbours.best([Neighbours(scores, kept)], k)
 
 

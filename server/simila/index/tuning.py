@@ -103,7 +103,7 @@ def _held_out(body: Body, stored: StoredVectors, outside_queries: Float32) -> di
     own = np.concatenate([own, np.full(len(outside_queries), -1, np.int64)])
     # One pass over the store for all of them; one more than is asked for, because a stored row finds itself.
     everything = RowMask.all_of(len(body.sequences))
-    truth = exact_on(body, queries, MEASURED_DEPTH + 1, stored, everything)
+    truth, _ = exact_on(body, queries, MEASURED_DEPTH + 1, stored, everything)
     others = np.where(truth.sequences == own[:, np.newaxis], np.float32(-np.inf), truth.scores)
     tenth_cosines = -np.sort(-others, axis=1)[:, MEASURED_DEPTH - 1]
     split = len(vectors)

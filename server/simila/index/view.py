@@ -63,11 +63,12 @@ class View:
         """Rows of head and body that no search finds, and that the next build drops."""
         return self.head.rows + self._body_mask.rows - len(self)
 
-    def sequences(self) -> Int64:
-        """Of all that can be found, `int64 [n]`, ascending."""
-        head = self.head.sequences()[self._head_mask.positions()]
-        body = NO_SEQUENCES if self.body is None else self.body.sequences[self._body_mask.positions()]
-        return np.sort(np.concatenate([body, head]))
+    def sequences(self, after: int = 0) -> Int64:
+        """Of all past `after` that can be found, `int64 [n]`, ascending."""
+        found = self.head.sequences()[self._head_mask.positions()]
+        if self.body is not None and self.body.sequences[-1] > after:
+            found = np.sort(np.concatenate([self.body.sequences[self._body_mask.positions()], found]))
+        return found[np.searchsorted(found, after, side="right") :]
 
     def with_changes(self, sequences: Int64, vectors: Float32, removed: Int64 = NO_SEQUENCES) -> "View":
         """The view with `float32 [n, d], unit length` added under `int64 [n]`, and then `int64 [m]` removed.
@@ -124,8 +125,8 @@ class View:
         if self.body is None or not body_mask.count or not len(queries):
             return head, SearchAccount(self.body.recipe.kind if self.body else "flat", self.head.rows, None)
         if exact:
-            found = exact_on(self.body, queries, k, stored, body_mask)
-            how = BodySearch(f"exact on {body_mask.count} stored vectors", 0, body_mask.count)
+            found, lacking = exact_on(self.body, queries, k, stored, body_mask)
+            how = BodySearch(f"exact on {body_mask.count} stored vectors", 0, body_mask.count, lacking)
         else:
             found, how = search_body(self.body, queries, k, stored, body_mask)
         return Neighbours.best([found, head], k), SearchAccount(self.body.recipe.kind, self.head.rows, how)
