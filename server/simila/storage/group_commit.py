@@ -100,20 +100,27 @@ class GroupCommit(Generic[C]):
         self._connection.close()
 
     def _serve(self) -> None:
+        patience_seconds = _LINGER_SECONDS
         while True:
-            group = self._next_group()
+            group = self._next_group(patience_seconds)
+            patience_seconds = _LINGER_SECONDS
             if group:
                 self._commit(group)
                 self._attend(self._upkeep.after_commit)
-            elif self._closed or not self._attend(self._upkeep.idle_step):
-                with self._condition:
-                    if not self._waiting:
-                        self._thread = None
-                        return
+            elif not self._closed and self._attend(self._upkeep.idle_step):
+                patience_seconds = 0
+            elif self._retired():
+                return
 
-    def _next_group(self) -> list[_Waiting[C]]:
+    def _retired(self) -> bool:
         with self._condition:
-            self._condition.wait_for(lambda: self._waiting or self._closed, _LINGER_SECONDS)
+            if not self._waiting:
+                self._thread = None
+            return self._thread is None
+
+    def _next_group(self, patience_seconds: float) -> list[_Waiting[C]]:
+        with self._condition:
+            self._condition.wait_for(lambda: self._waiting or self._closed, patience_seconds)
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_OPERATIONS))]
         return [(operation, future) for operation, future in taken if future.set_running_or_notify_cancel()]
 

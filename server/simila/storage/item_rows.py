@@ -18,6 +18,7 @@ from simila.domain.vectors import Float32, Int64
 
 _NULL = -1
 _SEPARATOR, _ABSENT = b"\xfe", b"\xff"  # bytes that are in no UTF-8
+_FILLER = b"\0"  # of an empty BLOB, SQLite's substr is NULL
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def packed(*columns: Sequence[bytes | None]) -> Packed:
     """Pack columns of equal length for `packed_column` and `packed_checksum` to unpack."""
     lengths = np.array([[_NULL if value is None else len(value) for value in column] for column in columns])
     sizes = np.maximum(lengths, 0).ravel()
-    starts = (sizes.cumsum() - sizes).reshape(lengths.shape) + 1  # SQLite's substr counts from one
+    starts = (sizes.cumsum() - sizes).reshape(lengths.shape) + 2  # SQLite counts from one, and _FILLER
     checksums = np.array([checksum(row) for row in zip(*columns, strict=True)])
     layout = np.vstack([*(part for pair in zip(starts, lengths, strict=True) for part in pair), checksums])
-    content = b"".join(value for column in columns for value in column if value)
+    content = b"".join([_FILLER, *(value for column in columns for value in column if value)])
     return Packed(content, orjson.dumps(np.ascontiguousarray(layout.T), option=orjson.OPT_SERIALIZE_NUMPY).decode())
 
 
