@@ -12,7 +12,7 @@ import numpy as np
 from class_folders import ClassFolders
 from in_process import Services, text_vectors
 
-from simila.classifiers.decision_rules import softmax
+from simila.classifiers.activations import softmax
 from simila.classifiers.prototypes import prompt_prototype, prompts
 from simila.domain.vectors import Float32, Float64, unit_rows
 from simila_models.progress import Progress

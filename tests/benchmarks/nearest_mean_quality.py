@@ -9,7 +9,7 @@ from class_folders import ClassFolders, Photograph
 from in_process import Services, photograph_vectors
 from sklearn.neighbors import NearestCentroid
 
-from simila.classifiers import decision_rules
+from simila.classifiers.linear_scorer import nearest_mean_scorer
 from simila.classifiers.prototypes import class_means
 from simila.domain.vectors import Float32
 from simila_models.progress import Progress
@@ -67,8 +67,8 @@ def nearest_mean_figure(
     """Classify the test vectors by Simila's rule and by scikit-learn's, and count."""
     examples = train.first_of_each_class(examples_a_class)
     means = class_means(examples.vectors, examples.labels)
-    probabilities, _ = decision_rules.nearest_mean(test.vectors, means)
-    predicted = np.asarray(means.labels)[probabilities.argmax(axis=1)]
+    scores = nearest_mean_scorer(means).scores(test.vectors)
+    predicted = np.asarray(means.labels)[scores.argmax(axis=1)]
     scikit_learn = np.asarray(_scikit_learn_predictions(examples, test.vectors))
     return NearestMeanFigure(
         encoder=encoder_name,

@@ -7,7 +7,7 @@ import numpy as np
 from class_folders import ClassFolders, Photograph, in_chunks
 from in_process import Services
 
-from simila.classifiers import decision_rules
+from simila.classifiers.activations import Activation
 from simila.domain.manifest import ZeroShot
 from simila.domain.vectors import Float64
 from simila_models.progress import Progress
@@ -106,5 +106,5 @@ def calibrate(rule: ZeroShot, train: ZeroShotAnswers, test: ZeroShotAnswers) -> 
 
 
 def _mean_negative_log_likelihood_nats(rule: ZeroShot, scale: float, answers: ZeroShotAnswers) -> float:
-    probabilities = decision_rules.ACTIVATIONS[rule.activation](scale * answers.cosines + rule.bias)
+    probabilities = Activation(scale, rule.bias, rule.activation)(answers.cosines)
     return float(-np.log(probabilities[np.arange(len(answers.targets)), answers.targets]).mean())

@@ -1,62 +1,75 @@
-"""Decision rules: from vectors and prototypes to ranked predictions."""
+"""Decision rules: from scores to ranked predictions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simila.classifiers.prototypes import Prototypes
-from simila.domain.manifest import ZeroShot
+from simila.classifiers.activations import Activation
+from simila.classifiers.linear_scorer import LinearScorer
+from simila.classifiers.screening import scores_exact_at_the_top
+from simila.domain.errors import InvalidInput
 from simila.domain.results import Prediction
-from simila.domain.vectors import SMALLEST_NORM, Float32, Float64
+from simila.domain.vectors import Float32, Float64, Int64
 
-# The precision of the isotropic Gaussian around each class mean. Held-out photographs were most likely between 20 and
-# 60, for both EfficientNets at 2 to 40 examples a class. It sharpens the probabilities and never changes their order.
-NEAREST_MEAN_PRECISION = 40.0
+_SCORES_AT_A_TIME = 2**22
 
 
-def softmax(logits: Float64) -> Float64:
-    """Probabilities over the classes of each row of `float64 [n, c]`."""
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Float64 = exponentials / exponentials.sum(axis=1, keepdims=True)
-    return probabilities
+def predict(
+    scorer: LinearScorer, activation: Activation, vectors: Float32, top_k: int | None = None
+) -> list[list[Prediction]]:
+    """The `top_k` (or all) classes of each of `float32 [n, d], unit length`, best first, as float64 orders them.
 
-
-def sigmoid(logits: Float64) -> Float64:
-    """Independent probabilities: classes may all be likely, or none (SigLIP, Zhai et al. 2023)."""
-    probabilities: Float64 = np.exp(-np.logaddexp(0.0, -logits))
-    return probabilities
-
-
-ACTIVATIONS: Mapping[str, Callable[[Float64], Float64]] = {"softmax": softmax, "sigmoid": sigmoid}
-
-
-def zero_shot(vectors: Float32, prototypes: Prototypes, rule: ZeroShot) -> tuple[Float64, Float64]:
-    """Probabilities and cosines, both `float64 [n, c]`, by the encoder's own scale, bias and activation."""
-    cosines = vectors.astype(np.float64) @ prototypes.vectors.T
-    return ACTIVATIONS[rule.activation](rule.scale * cosines + rule.bias), cosines
-
-
-def nearest_mean(vectors: Float32, prototypes: Prototypes) -> tuple[Float64, Float64]:
-    """Probabilities and cosines, both `float64 [n, c]`; the most probable class is that of the nearest mean.
-
-    The distance is Euclidean (nearest mean classifier, Janson et al. 2022). For unit vectors x its square is
-    1 + |m|^2 - 2 x.m, and classes of equal prior under a Gaussian around each mean have the posterior
-    softmax(precision * (x.m - |m|^2 / 2)).
+    Probabilities of a softmax over more weights than `FEWEST_WEIGHTS_TO_SCREEN` sum float32 scores.
     """
-    means = prototypes.vectors
-    products = vectors.astype(np.float64) @ means.T
-    squared_lengths = np.einsum("cd,cd->c", means, means)
-    cosines = products / np.maximum(np.sqrt(squared_lengths), SMALLEST_NORM)
-    return softmax(NEAREST_MEAN_PRECISION * (products - squared_lengths / 2)), cosines
+    rows = max(1, _SCORES_AT_A_TIME // len(scorer.labels))
+    predictions = []
+    for start in range(0, len(vectors), rows):
+        scores = scores_exact_at_the_top(scorer, vectors[start : start + rows], top_k)
+        predictions += ranked(scorer.labels, scores, activation(scores), scorer.cosines(scores), top_k)
+    return predictions
 
 
 def ranked(
-    labels: Sequence[str], probabilities: Float64, cosines: Float64, top_k: int | None
+    labels: Sequence[str], scores: Float64, probabilities: Float64, cosines: Float64, top_k: int | None
 ) -> list[list[Prediction]]:
-    """The `top_k` (or all) classes of each row, most probable first; equal ones by cosine, then in `labels`' order."""
-    # A sigmoid is exactly 1 above logits of 37, where cosines still tell classes apart.
-    order = np.lexsort((-cosines, -probabilities), axis=1)[:, :top_k]
+    """The `top_k` (or all) classes of each row, by score; all arrays are `float64 [n, c]`.
+
+    Not by probability: a sigmoid is exactly 1 above logits of 37, where scores still tell classes apart.
+    """
+    order = top_classes(scores, top_k)
+    best_probabilities = np.take_along_axis(probabilities, order, axis=1).tolist()
+    best_cosines = np.take_along_axis(cosines, order, axis=1).tolist()
     return [
-        [Prediction(labels[c], float(row_probabilities[c]), float(row_cosines[c])) for c in row_order]
-        for row_order, row_probabilities, row_cosines in zip(order, probabilities, cosines, strict=True)
+        [Prediction(labels[position], *both) for position, *both in zip(*row, strict=True)]
+        for row in zip(order.tolist(), best_probabilities, best_cosines, strict=True)
     ]
+
+
+def top_classes(scores: Float64, top_k: int | None) -> Int64:
+    """Positions `int64 [n, k]` of the `top_k` (or all) best of each row of `float64 [n, c]`, equal ones in order."""
+    if top_k is None or top_k >= scores.shape[1]:
+        return np.argsort(-scores, axis=1, kind="stable")
+    return np.array([_top_of_row(row, top_k) for row in scores], dtype=np.int64).reshape(-1, top_k)
+
+
+def above_thresholds(probabilities: Float64, thresholds: Float64) -> NDArray[np.bool_]:
+    """Which labels an input has, if it may have any number: `bool [n, c]`, by each label's own threshold `[c]`.
+
+    Raises:
+        InvalidInput: there are more or fewer thresholds than labels, or one is no number.
+
+    """
+    if thresholds.shape != probabilities.shape[1:]:
+        message = f"{len(thresholds)} thresholds for {probabilities.shape[1]} labels; each label needs one"
+        raise InvalidInput(message, param="thresholds")
+    if np.isnan(thresholds).any():
+        raise InvalidInput("a threshold is no number", param="thresholds")
+    return probabilities >= thresholds
+
+
+def _top_of_row(scores: Float64, top_k: int) -> Int64:
+    # Partition finds the boundary only: which of several equal scores it puts above it is arbitrary.
+    boundary = np.partition(scores, -top_k)[-top_k]
+    able = np.flatnonzero(scores >= boundary)
+    return able[np.argsort(-scores[able], kind="stable")[:top_k]]

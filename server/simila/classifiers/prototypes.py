@@ -1,22 +1,26 @@
-"""Sources of class prototypes: prompts, and the means of labelled vectors."""
+"""Sources of class prototypes: prompts, the means of labelled vectors, and vectors that the caller gives."""
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from simila.domain.vectors import Float32, Float64, unit_rows
+from simila.classifiers.labels import check_labels, class_positions
+from simila.domain.errors import InvalidInput, InvalidVector
+from simila.domain.vectors import Float32, Float64, given_vector, unit_rows
 
 PLACEHOLDER = "{}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prototypes:
-    """One vector a class: `float64 [c, d]`. Class means keep their length: it is part of the distance to them."""
+    """One vector a class: `[c, d]`, float32 of prompts and float64 of means.
+
+    Class means keep their length: it is part of the distance to them. All others are unit length.
+    """
 
     labels: tuple[str, ...]
-    vectors: Float64
+    vectors: Float32 | Float64
 
 
 def prompts(label: str, templates: Sequence[str]) -> list[str]:
@@ -32,34 +36,33 @@ def prompt_prototype(prompt_vectors: Float32) -> Float32:
     return prototype
 
 
-class ClassSums:
-    """The sum of the vectors of each class, in float64, and how many they are."""
-
-    def __init__(self, dimension: int) -> None:
-        self._sums: dict[str, Float64] = {}
-        self._counts: Counter[str] = Counter()
-        self._dimension = dimension
-
-    def add(self, vectors: Float32, labels: Sequence[str | None]) -> None:
-        """Count `float32 [n, d]` to their classes; those without a label belong to none."""
-        rows_of: dict[str, list[int]] = defaultdict(list)
-        for row, label in enumerate(labels):
-            if label is not None:
-                rows_of[label].append(row)
-        for label, rows in rows_of.items():
-            total = self._sums.setdefault(label, np.zeros(self._dimension))
-            total += vectors[rows].sum(axis=0, dtype=np.float64)
-            self._counts[label] += len(rows)
-
-    def means(self) -> Prototypes:
-        """The mean of each class, classes in alphabetical order."""
-        labels = tuple(sorted(self._sums))
-        means = [self._sums[label] / self._counts[label] for label in labels]
-        return Prototypes(labels, np.array(means).reshape(-1, self._dimension))
-
-
 def class_means(vectors: Float32, labels: Sequence[str]) -> Prototypes:
     """Average the vectors `float32 [n, d]` of each class, in float64; classes in alphabetical order."""
-    sums = ClassSums(vectors.shape[1])
-    sums.add(vectors, labels)
-    return sums.means()
+    classes, positions = class_positions(labels)
+    by_class = np.argsort(positions, kind="stable")
+    counts = np.bincount(positions, minlength=len(classes))
+    starts = np.cumsum(counts) - counts
+    sums = np.add.reduceat(vectors[by_class], starts, axis=0, dtype=np.float64)
+    return Prototypes(classes, sums / counts[:, np.newaxis])
+
+
+def given_prototypes(labels: Sequence[str], vectors: Sequence[Sequence[float]], dimension: int) -> Prototypes:
+    """A caller's own prototypes, one vector a label, so that any encoder can be used: `float32 [c, d], unit length`.
+
+    Raises:
+        InvalidLabels: see `check_labels`.
+        InvalidInput: there are more or fewer vectors than labels.
+        InvalidVector: see `given_vector`; the message names which.
+
+    """
+    check_labels(labels)
+    if len(vectors) != len(labels):
+        raise InvalidInput(f"{len(labels)} labels and {len(vectors)} vectors; each label needs one", param="vectors")
+    rows = []
+    for position, values in enumerate(vectors):
+        name = f"vectors[{position}]"
+        try:
+            rows.append(given_vector(values, dimension))
+        except InvalidVector as error:
+            raise InvalidVector(f"{name}: {error.message}", param=name) from error
+    return Prototypes(tuple(labels), np.stack(rows))

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from simila.classifiers import decision_rules
-from simila.classifiers.prototypes import ClassSums, Prototypes
+from simila.classifiers.class_sums import ClassSums
+from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, LinearScorer, nearest_mean_scorer
 from simila.domain.errors import NoExamples
 from simila.domain.inputs import Source
 from simila.engine.model_pool import ModelPool
@@ -23,7 +23,7 @@ class NearestMeanService:
         self._source_vectors = SourceVectors(pool)
         self._catalogue = catalogue
         self._most_predictions = most_predictions
-        self._means: dict[str, tuple[int, Prototypes]] = {}
+        self._scorers: dict[str, tuple[int, LinearScorer]] = {}
 
     async def classify(self, name: str, sources: Sequence[Source], *, top_k: int | None = None) -> Classified:
         """Rank the collection's labels for each input, by nearest mean.
@@ -36,19 +36,19 @@ class NearestMeanService:
         collection = self._catalogue.get(name)
         names = [f"input[{position}]" for position in range(len(sources))]
         vectors, tokens = await self._source_vectors.of(collection.spec, sources, names)
-        means = await asyncio.to_thread(self._class_means, collection)
-        check_predictions(len(sources), len(means.labels), top_k, limit=self._most_predictions)
-        return Classified(await rank(decision_rules.nearest_mean, vectors, means, top_k), tokens)
+        scorer = await asyncio.to_thread(self._scorer, collection)
+        check_predictions(len(sources), len(scorer.labels), top_k, limit=self._most_predictions)
+        return Classified(await rank(scorer, NEAREST_MEAN_ACTIVATION, vectors, top_k), tokens)
 
-    def _class_means(self, collection: Collection) -> Prototypes:
-        """The means of the labelled items as they are now, computed afresh after each write."""
+    def _scorer(self, collection: Collection) -> LinearScorer:
+        """By the means of the labelled items as they are now, computed afresh after each write."""
         store_id, version = collection.spec.store_id, collection.version
-        known = self._means.get(store_id)
+        known = self._scorers.get(store_id)
         if known is None or known[0] != version:
             sums = ClassSums(collection.spec.dimension)
             for chunk in collection.reader.scan(0, _CHUNK_ROWS):
                 sums.add(chunk.vectors, chunk.labels)
-            known = self._means[store_id] = version, sums.means()
+            known = self._scorers[store_id] = version, nearest_mean_scorer(sums.means())
         if not known[1].labels:
             raise NoExamples(f"collection {collection.spec.name} has no labelled items to learn classes from")
         return known[1]

@@ -1,16 +1,14 @@
-"""From vectors and prototypes to the predictions of a request, off the event loop."""
+"""From vectors and a scorer of classes to the predictions of a request, off the event loop."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from simila.classifiers import decision_rules
-from simila.classifiers.prototypes import Prototypes
+from simila.classifiers.activations import Activation
+from simila.classifiers.decision_rules import predict
+from simila.classifiers.linear_scorer import LinearScorer
 from simila.domain.errors import LimitExceeded
 from simila.domain.results import Prediction
-from simila.domain.vectors import Float32, Float64
-
-DecisionRule = Callable[[Float32, Prototypes], tuple[Float64, Float64]]
+from simila.domain.vectors import Float32
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,7 @@ def check_predictions(inputs: int, classes: int, top_k: int | None, *, limit: in
 
 
 async def rank(
-    rule: DecisionRule, vectors: Float32, prototypes: Prototypes, top_k: int | None
+    scorer: LinearScorer, activation: Activation, vectors: Float32, top_k: int | None
 ) -> list[list[Prediction]]:
     """The `top_k` (or all) classes of each of `float32 [n, d], unit length`, most probable first."""
-
-    def decide() -> list[list[Prediction]]:
-        probabilities, cosines = rule(vectors, prototypes)
-        return decision_rules.ranked(prototypes.labels, probabilities, cosines, top_k)
-
-    return await asyncio.to_thread(decide)
+    return await asyncio.to_thread(predict, scorer, activation, vectors, top_k)

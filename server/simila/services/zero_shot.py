@@ -3,11 +3,11 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
-from simila.classifiers import decision_rules
+from simila.classifiers.activations import Activation
+from simila.classifiers.linear_scorer import cosine_scorer
 from simila.classifiers.prototypes import Prototypes, prompt_prototype, prompts
 from simila.domain.errors import CannotServe
 from simila.domain.inputs import Input, TextInput
@@ -74,7 +74,8 @@ class ZeroShotService:
             self._embedding.embed(encoder_name, inputs),
             self._prototypes(encoder_name, labels, chosen_templates),
         )
-        predictions = await rank(partial(decision_rules.zero_shot, rule=rule), embedded.vectors, prototypes, top_k)
+        activation = Activation(rule.scale, rule.bias, rule.activation)
+        predictions = await rank(cosine_scorer(prototypes), activation, embedded.vectors, top_k)
         return Classified(predictions, sum(embedded.tokens))
 
     def _rule(self, encoder_name: str) -> ZeroShot:
@@ -95,4 +96,4 @@ class ZeroShotService:
                 found[label] = prototype = prompt_prototype(vectors)
                 self._cache.put(fingerprint, templates, label, prototype)
         rows = [prototype for prototype in found.values() if prototype is not None]
-        return Prototypes(tuple(labels), np.stack(rows).astype(np.float64))
+        return Prototypes(tuple(labels), np.stack(rows))

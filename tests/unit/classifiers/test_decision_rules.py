@@ -1,167 +1,109 @@
-"""Decision rules against numpy, scipy and scikit-learn."""
-
-import warnings
-
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
-from skimage import data
-from sklearn.datasets import load_digits, load_iris, load_wine
-from sklearn.neighbors import NearestCentroid
 
-from simila.classifiers.decision_rules import NEAREST_MEAN_PRECISION, nearest_mean, ranked, sigmoid, softmax, zero_shot
-from simila.classifiers.prototypes import Prototypes, class_means
-from simila.domain.manifest import ZeroShot
+from memory_vectors import unit_vectors
+from simila.classifiers import decision_rules, screening
+from simila.classifiers.activations import Activation
+from simila.classifiers.decision_rules import above_thresholds, predict, ranked, top_classes
+from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_scorer, nearest_mean_scorer
+from simila.classifiers.prototypes import Prototypes
+from simila.domain.errors import InvalidInput
 from simila.domain.results import Prediction
 from simila.domain.vectors import unit_rows
 from tolerances import FLOAT64_VALUES
 
-SEEDS = st.integers(0, 2**32 - 1)
 LABELS = ("east", "north", "up")
-AXES = Prototypes(LABELS, np.eye(3))
+AXES = cosine_scorer(Prototypes(LABELS, np.eye(3)))
 
 
 def units(rows):
     return unit_rows(np.asarray(rows, dtype=np.float32))
 
 
-@pytest.mark.parametrize(
-    "logits", [[[0.0, 0.0]], [[1e4, -1e4, 0.0]], [[-800.0, -801.0]], [[5.0]], [[1.0, 2.0], [3.0, -4.0]]]
-)
-def test_softmax_and_sigmoid_are_scipys(logits):
-    array = np.array(logits)
-    np.testing.assert_allclose(softmax(array), special.softmax(array, axis=1), atol=FLOAT64_VALUES)
-    np.testing.assert_allclose(sigmoid(array), special.expit(array), rtol=FLOAT64_VALUES)
+@pytest.mark.parametrize("scores_at_a_time", [1, 25, 10**6])
+def test_predictions_are_ordered_by_score_with_their_probabilities_and_cosines(monkeypatch, scores_at_a_time):
+    monkeypatch.setattr(decision_rules, "_SCORES_AT_A_TIME", scores_at_a_time)
+    vectors, prototypes = unit_vectors(0, 7, 16), unit_vectors(1, 10, 16)
+    cosines = vectors.astype(np.float64) @ prototypes.T.astype(np.float64)
+    probabilities = special.softmax(50 * cosines, axis=1)
+    scorer = cosine_scorer(Prototypes(tuple("abcdefghij"), prototypes))
+    for row, predictions in enumerate(predict(scorer, Activation(scale=50), vectors, 4)):
+        order = np.argsort(-cosines[row])[:4]
+        assert [prediction.label for prediction in predictions] == ["abcdefghij"[position] for position in order]
+        np.testing.assert_allclose([one.score for one in predictions], probabilities[row, order], atol=FLOAT64_VALUES)
+        np.testing.assert_allclose([one.cosine for one in predictions], cosines[row, order], atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    ("logit", "probability"), [(0.0, 0.5), (1e6, 1.0), (-1e6, 0.0), (40.0, 1.0), (-700.0, np.exp(-700.0))]
-)
-def test_sigmoid_at_its_extremes(logit, probability):
-    np.testing.assert_allclose(sigmoid(np.array([[logit]])), [[probability]], rtol=FLOAT64_VALUES)
+def test_many_labels_screened_or_not_are_ranked_alike(monkeypatch):
+    vectors = unit_vectors(0, 5, 64)
+    scorer = cosine_scorer(Prototypes(tuple(map(str, range(3000))), unit_vectors(1, 3000, 64)))
+    exact = predict(scorer, Activation(scale=100), vectors, 7)
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
+    for screened_row, exact_row in zip(predict(scorer, Activation(scale=100), vectors, 7), exact, strict=True):
+        assert [one.label for one in screened_row] == [one.label for one in exact_row]
+        for screened_one, exact_one in zip(screened_row, exact_row, strict=True):
+            assert screened_one.score == pytest.approx(exact_one.score, rel=1e-4)
+            assert screened_one.cosine == pytest.approx(exact_one.cosine, abs=1e-6)
 
 
-@settings(deadline=None)
-@given(
-    seed=SEEDS,
-    classes=st.integers(2, 30),
-    scale=st.floats(0.01, 200),
-    bias=st.floats(-20, 20),
-    activation=st.sampled_from(["softmax", "sigmoid"]),
-)
-def test_zero_shot_is_scale_bias_and_activation_of_cosines(seed, classes, scale, bias, activation):
-    random = np.random.default_rng(seed)
-    vectors, prototypes = units(random.normal(size=(7, 16))), units(random.normal(size=(classes, 16)))
-    rule = ZeroShot(scale=scale, bias=bias, activation=activation, templates=("{}",))
-    labels = [f"class {number}" for number in range(classes)]
-    probabilities, cosines = zero_shot(vectors, Prototypes(tuple(labels), prototypes.astype(np.float64)), rule)
-    expected_cosines = vectors.astype(np.float64) @ prototypes.T.astype(np.float64)
-    logits = scale * expected_cosines + bias
-    expected = special.softmax(logits, axis=1) if activation == "softmax" else special.expit(logits)
-    np.testing.assert_allclose(cosines, expected_cosines, atol=FLOAT64_VALUES)
-    np.testing.assert_allclose(probabilities, expected, atol=FLOAT64_VALUES)
-    best = [predictions[0].label for predictions in ranked(labels, probabilities, cosines, None)]
-    assert best == [labels[position] for position in expected_cosines.argmax(axis=1)]
+def test_no_vectors_have_no_predictions():
+    assert predict(AXES, Activation(), np.empty((0, 3), dtype=np.float32), 1) == []
 
 
-def test_probabilities_follow_the_models_own_scale():
-    vectors = units([[0.8, 0.6, 0.0]])
-    mild, _ = zero_shot(vectors, AXES, ZeroShot(scale=1, templates=("{}",)))
-    sharp, _ = zero_shot(vectors, AXES, ZeroShot(scale=100, templates=("{}",)))
-    np.testing.assert_allclose(mild, [np.exp([0.8, 0.6, 0]) / np.exp([0.8, 0.6, 0]).sum()], atol=1e-7)
-    assert sharp[0, 0] == pytest.approx(1 / (1 + np.exp(-20)), abs=1e-7)
-
-
-def test_nearest_mean_by_hand():
-    means = Prototypes(("far", "near"), np.array([[0.0, 1.0], [0.5, 0.0]]))
-    probabilities, cosines = nearest_mean(units([[1, 0]]), means)
-    np.testing.assert_allclose(cosines, [[0, 1]], atol=FLOAT64_VALUES)
-    # squared distances: 2 and 0.25
-    odds = np.exp(-NEAREST_MEAN_PRECISION / 2 * np.array([2, 0.25]))
-    np.testing.assert_allclose(probabilities, [odds / odds.sum()], atol=FLOAT64_VALUES)
-
-
-def test_a_class_mean_of_length_zero_has_cosine_zero():
-    _, cosines = nearest_mean(units([[1, 0]]), Prototypes(("none", "some"), np.array([[0.0, 0.0], [1.0, 0.0]])))
-    assert cosines.tolist() == [[0, 1]]
+def test_the_nearest_mean_is_the_most_probable():
+    scorer = nearest_mean_scorer(Prototypes(("far", "near"), np.array([[0.0, 1.0], [0.5, 0.0]])))
+    ((first, second),) = predict(scorer, NEAREST_MEAN_ACTIVATION, units([[1, 0]]))
+    odds = np.exp(-40 / 2 * np.array([0.25, 2]))  # by squared distances
+    assert (first.label, second.label) == ("near", "far")
+    np.testing.assert_allclose([first.score, second.score], odds / odds.sum(), atol=FLOAT64_VALUES)
 
 
 def test_one_class_is_certain():
-    probabilities, _ = nearest_mean(units([[1, 0]]), Prototypes(("only",), np.array([[0.0, -1.0]])))
-    assert probabilities.tolist() == [[1.0]]
+    scorer = nearest_mean_scorer(Prototypes(("only",), np.array([[0.0, -1.0]])))
+    assert predict(scorer, NEAREST_MEAN_ACTIVATION, units([[0, -1]])) == [[Prediction("only", 1.0, 1.0)]]
 
 
-def assert_agrees_with_scikit_learn(examples, labels, queries):
-    means = class_means(examples, labels)
-    answers = ranked(means.labels, *nearest_mean(queries, means), 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a spread within the classes, of which it makes no use here
-        reference = NearestCentroid().fit(examples.astype(np.float64), np.asarray(labels))
-    assert [answer[0].label for answer in answers] == reference.predict(queries.astype(np.float64)).tolist()
+def test_scores_decide_where_the_sigmoid_is_full():
+    (row,) = predict(AXES, Activation(100, kind="sigmoid"), units([[0.5, 0.6, 0.0]]))
+    assert [prediction.score for prediction in row[:2]] == [1.0, 1.0]
+    assert [prediction.label for prediction in row] == ["north", "east", "up"]
 
 
-def is_clear(examples, labels, queries):
-    """Whether no query lies half-way between two means, where rounding decides."""
-    means = class_means(examples, labels).vectors
-    distances = np.sort(np.linalg.norm(queries[:, None].astype(np.float64) - means, axis=2), axis=1)
-    return bool((distances[:, 1] - distances[:, 0] > FLOAT64_VALUES).all())
-
-
-@settings(deadline=None, max_examples=80)
-@given(seed=SEEDS, sizes=st.lists(st.integers(1, 8), min_size=2, max_size=10), spread=st.sampled_from([0.01, 0.5, 5.0]))
-def test_nearest_mean_agrees_with_scikit_learn_on_random_classes(seed, sizes, spread):
-    random = np.random.default_rng(seed)
-    centres = np.repeat(random.normal(size=(len(sizes), 6)), sizes, axis=0)
-    examples = units(centres + spread * random.normal(size=centres.shape))
-    labels = np.repeat([f"class {number}" for number in range(len(sizes))], sizes).tolist()
-    shuffled = random.permutation(len(labels))
-    queries = np.concatenate([examples, units(random.normal(size=(20, 6)))])
-    assume(is_clear(examples, labels, queries))
-    assert_agrees_with_scikit_learn(examples[shuffled], [labels[position] for position in shuffled], queries)
-
-
-@pytest.mark.parametrize("load", [load_digits, load_iris, load_wine])
-@pytest.mark.parametrize("examples_of_a_class", [1, 5, 40])
-def test_nearest_mean_agrees_with_scikit_learn_on_measured_data(load, examples_of_a_class):
-    table, target = load(return_X_y=True)
-    rows = units((table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9))
-    names = np.array([f"kind {number}" for number in range(target.max() + 1)])[target]
-    taught = np.concatenate([np.flatnonzero(names == name)[:examples_of_a_class] for name in np.unique(names)])
-    assert is_clear(rows[taught], names[taught].tolist(), rows)
-    assert_agrees_with_scikit_learn(rows[taught], names[taught].tolist(), rows)
-
-
-def test_nearest_mean_agrees_with_scikit_learn_on_faces_of_pixels():
-    faces = units(data.lfw_subset().reshape(200, -1) - 0.5)
-    labels = ["face"] * 100 + ["no face"] * 100
-    assert_agrees_with_scikit_learn(faces[::2], labels[::2], faces[1::2])
-
-
-def test_ranked_sorts_each_row_and_keeps_labels_scores_and_cosines_together():
+def test_ranked_keeps_labels_probabilities_and_cosines_together():
+    scores = np.array([[1.0, 3.0, 2.0], [3.0, 1.0, 2.0]])
     probabilities = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
     cosines = np.array([[-0.1, 0.6, 0.3], [0.9, 0.1, 0.4]])
-    assert ranked(LABELS, probabilities, cosines, None) == [
+    assert ranked(LABELS, scores, probabilities, cosines, None) == [
         [Prediction("north", 0.7, 0.6), Prediction("up", 0.2, 0.3), Prediction("east", 0.1, -0.1)],
         [Prediction("east", 0.5, 0.9), Prediction("up", 0.3, 0.4), Prediction("north", 0.2, 0.1)],
     ]
 
 
-@pytest.mark.parametrize(("top_k", "expected"), [(1, 1), (2, 2), (3, 3), (9, 3), (None, 3)])
-def test_top_k_keeps_the_best(top_k, expected):
-    (row,) = ranked(LABELS, np.array([[0.2, 0.3, 0.5]]), np.zeros((1, 3)), top_k)
-    assert [prediction.label for prediction in row] == ["up", "north", "east"][:expected]
+@given(
+    rows=st.lists(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0]), min_size=6, max_size=6), max_size=5),
+    top_k=st.sampled_from([1, 2, 5, 6, 9, None]),
+)
+def test_top_classes_are_a_stable_sorts(rows, top_k):
+    scores = np.array(rows).reshape(-1, 6)
+    expected = [sorted(range(6), key=lambda position: -row[position])[:top_k] for row in rows]
+    assert top_classes(scores, top_k).tolist() == expected
 
 
-def test_equal_classes_keep_the_order_of_their_labels():
-    (row,) = ranked(("b", "a", "d", "c"), np.array([[0.2, 0.3, 0.3, 0.2]]), np.zeros((1, 4)), None)
-    assert [prediction.label for prediction in row] == ["a", "d", "b", "c"]
+def test_each_label_has_its_own_threshold():
+    probabilities = np.array([[0.2, 0.6, 0.5], [0.9, 0.4, 0.1]])
+    assert above_thresholds(probabilities, np.array([0.9, 0.5, 0.5])).tolist() == [
+        [False, True, True],
+        [True, False, False],
+    ]
 
 
-def test_cosines_decide_where_the_sigmoid_is_full():
-    rule = ZeroShot(scale=100, activation="sigmoid", templates=("{}",))
-    probabilities, cosines = zero_shot(units([[0.5, 0.6, 0.0]]), AXES, rule)
-    assert probabilities[0, :2].tolist() == [1.0, 1.0]
-    (row,) = ranked(LABELS, probabilities, cosines, None)
-    assert [prediction.label for prediction in row] == ["north", "east", "up"]
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [([0.5], "1 thresholds for 2 labels; each label needs one"), ([0.5, np.nan], "a threshold is no number")],
+)
+def test_thresholds_that_do_not_fit_are_refused(thresholds, message):
+    with pytest.raises(InvalidInput, match=message):
+        above_thresholds(np.zeros((1, 2)), np.array(thresholds))

@@ -1,11 +1,12 @@
-"""Prototypes of prompts and of labelled vectors, and the labels and templates that are refused."""
+"""Prototypes of prompts, of labelled vectors and of given ones."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simila.classifiers.prototypes import class_means, prompt_prototype, prompts
+from simila.classifiers.prototypes import class_means, given_prototypes, prompt_prototype, prompts
+from simila.domain.errors import InvalidInput, InvalidLabels, InvalidVector
 from simila.domain.vectors import unit_rows
 from tolerances import FLOAT32_VALUES, FLOAT64_VALUES
 
@@ -59,3 +60,29 @@ def test_class_means_are_a_loops(labels, seed):
 def test_class_means_are_summed_in_float64():
     vectors = np.full((300_000, 1), 0.1, dtype=np.float32)
     assert class_means(vectors, ["x"] * 300_000).vectors[0, 0] == pytest.approx(np.float64(np.float32(0.1)), abs=1e-10)
+
+
+def test_given_vectors_become_unit_prototypes_of_their_labels():
+    prototypes = given_prototypes(["cat", "dog"], [[3, 4], [0, -2]], 2)
+    assert prototypes.labels == ("cat", "dog")
+    np.testing.assert_allclose(prototypes.vectors, [[0.6, 0.8], [0, -1]], atol=FLOAT32_VALUES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "vectors", "error", "message"),
+    [
+        (["cat"], [[1, 0]], InvalidLabels, "a classifier needs at least 2 labels, got 1"),
+        (["cat", "dog"], [[1, 0]], InvalidInput, "2 labels and 1 vectors; each label needs one"),
+        (["cat", "dog"], [[1, 0], [0, 0]], InvalidVector, "vectors[1]: a vector of length zero has no direction"),
+        (
+            ["cat", "dog"],
+            [[1, 0, 0], [0, 1]],
+            InvalidVector,
+            "vectors[0]: the vector has 3 dimensions; the encoder's vectors have 2",
+        ),
+    ],
+)
+def test_given_vectors_that_are_no_prototypes(labels, vectors, error, message):
+    with pytest.raises(error) as refused:
+        given_prototypes(labels, vectors, 2)
+    assert refused.value.message == message

@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from simila.classifiers.decision_rules import NEAREST_MEAN_PRECISION
+from simila.classifiers.linear_scorer import NEAREST_MEAN_PRECISION
 from simila.domain.errors import InvalidInput, LimitExceeded, NoExamples, UnknownCollection, UnknownItem
 from simila.domain.inputs import ImageInput, TextInput, VectorInput
 from simila.index.catalogue import Catalogue

@@ -4,9 +4,13 @@ import threading
 import numpy as np
 import pytest
 
+from simila.classifiers import decision_rules
+from simila.classifiers.activations import Activation
+from simila.classifiers.linear_scorer import cosine_scorer
 from simila.classifiers.prototypes import Prototypes
 from simila.domain.errors import LimitExceeded
 from simila.domain.results import Prediction
+from simila.services import ranking
 from simila.services.ranking import check_predictions, rank
 
 
@@ -24,16 +28,15 @@ def test_an_answer_past_the_limit(inputs, classes, top_k):
     assert refused.value.param == "top_k"
 
 
-def test_ranking_leaves_the_event_loop_free():
+def test_ranking_leaves_the_event_loop_free(monkeypatch):
     threads = []
 
-    def rule(vectors, prototypes):
+    def predict(*arguments):
         threads.append(threading.current_thread())
-        scores = vectors.astype(np.float64) @ prototypes.vectors.T
-        return scores, scores
+        return decision_rules.predict(*arguments)
 
-    prototypes = Prototypes(("a", "b"), np.eye(2))
-    [ranked] = asyncio.run(rank(rule, np.array([[0.6, 0.8]], dtype=np.float32), prototypes, 1))
-    assert [(one.label, round(one.score, 6)) for one in ranked] == [("b", 0.8)]
-    assert isinstance(ranked[0], Prediction)
+    monkeypatch.setattr(ranking, "predict", predict)
+    scorer = cosine_scorer(Prototypes(("a", "b"), np.eye(2)))
+    [[best]] = asyncio.run(rank(scorer, Activation(), np.array([[0.6, 0.8]], dtype=np.float32), 1))
+    assert best == Prediction("b", pytest.approx(1 / (1 + np.exp(-0.2))), pytest.approx(0.8))
     assert threads != [threading.main_thread()]

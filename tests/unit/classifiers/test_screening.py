@@ -1,0 +1,90 @@
+"""Float32 where it cannot matter, float64 where it can: the best are always those of float64."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memory_vectors import unit_vectors
+from simila.classifiers import screening
+from simila.classifiers.linear_scorer import LinearScorer
+from simila.classifiers.screening import scores_exact_at_the_top
+
+
+@pytest.fixture
+def screens_everything(monkeypatch):
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
+    monkeypatch.setattr(screening, "_CLASSES_A_BLOCK", 5)
+
+
+def scorer_of(weights, biases=None):
+    labels = tuple(map(str, range(len(weights))))
+    return LinearScorer(labels, weights, np.zeros(len(weights)) if biases is None else biases)
+
+
+def crowded(seed, classes, dimension, spread):
+    """Weights so close to each other that float32 cannot put them in order."""
+    random = np.random.default_rng(seed)
+    centre = unit_vectors(seed, 1, dimension).astype(np.float64)
+    return centre + spread * random.normal(size=(classes, dimension))
+
+
+@settings(deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    spread=st.sampled_from([0.0, 1e-9, 1e-7, 1e-4, 1.0]),
+    precision=st.sampled_from([np.float32, np.float64]),
+    top_k=st.integers(1, 8),
+    has_biases=st.booleans(),
+)
+def test_the_best_are_those_of_float64(seed, spread, precision, top_k, has_biases):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
+        weights = crowded(seed, 80, 33, spread).astype(precision)
+        biases = 3 + spread * np.random.default_rng(seed).normal(size=80) if has_biases else np.zeros(80)
+        vectors = unit_vectors(seed + 1, 4, 33)
+        screened = scores_exact_at_the_top(scorer_of(weights, biases), vectors, top_k)
+    exact = (weights * vectors[:, np.newaxis].astype(np.float64)).sum(axis=2) + biases
+    order, expected_order = (np.argsort(-scores, axis=1, kind="stable")[:, :top_k] for scores in (screened, exact))
+    assert order.tolist() == expected_order.tolist()
+    np.testing.assert_array_equal(
+        np.take_along_axis(screened, order, axis=1), np.take_along_axis(exact, expected_order, axis=1)
+    )
+
+
+def test_float32_alone_would_have_another_order():
+    """The crowds above are real ones: without the second look the test would fail."""
+    weights = crowded(0, 80, 33, 1e-9).astype(np.float64)
+    vector = unit_vectors(1, 1, 33)
+    assert (weights.astype(np.float32) @ vector[0]).argmax() != (weights @ vector[0].astype(np.float64)).argmax()
+
+
+@pytest.mark.usefixtures("screens_everything")
+def test_other_scores_are_within_the_bound():
+    weights, vectors = unit_vectors(0, 500, 384), unit_vectors(1, 5, 384)
+    scorer = scorer_of(weights)
+    screened = scores_exact_at_the_top(scorer, vectors, 1)
+    difference = np.abs(screened - scorer.scores(vectors))
+    assert difference.max() > 0
+    assert difference.max() <= screening._error_bounds(scorer, 1.0)[0] < 3e-5
+
+
+@pytest.mark.usefixtures("screens_everything")
+def test_equal_weights_have_equal_scores():
+    weights = np.tile(unit_vectors(0, 1, 384), (101, 1))
+    (scores,) = scores_exact_at_the_top(scorer_of(weights), unit_vectors(1, 1, 384), 3)
+    assert len(set(scores.tolist())) == 1
+
+
+@pytest.mark.usefixtures("screens_everything")
+def test_weights_past_the_range_of_float32_are_scored_in_float64():
+    weights = unit_vectors(0, 100, 8) * np.float64(1e60)
+    scorer, vectors = scorer_of(weights), unit_vectors(1, 2, 8)
+    assert scores_exact_at_the_top(scorer, vectors, 1).tolist() == scorer.scores(vectors).tolist()
+
+
+@pytest.mark.parametrize("top_k", [None, 100, 13])
+@pytest.mark.usefixtures("screens_everything")
+def test_all_is_float64s_where_most_would_be_looked_at_twice(top_k):
+    scorer, vectors = scorer_of(unit_vectors(0, 100, 8)), unit_vectors(1, 2, 8)
+    assert scores_exact_at_the_top(scorer, vectors, top_k).tolist() == scorer.scores(vectors).tolist()
