@@ -2,6 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from arrow_streams import arrow_stream, fixed_lists
 from simila.api.arrow_items import read_items
 from simila.domain.errors import InvalidInput, InvalidVector, LimitExceeded
 from simila.services.item_checks import ItemLimits
@@ -10,30 +11,19 @@ LIMITS = ItemLimits(items=5, label_characters=8, payload_bytes=20, items_setting
 ROWS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
-def fixed(rows):
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(rows).ravel()), np.asarray(rows).shape[1])
-
-
-def stream(*batches, compression=None, **columns):
-    batches = batches or (columns,)
-    batches = [pa.record_batch(batch) for batch in batches]
-    sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_stream(sink, batches[0].schema, options=options) as writer:
-        for batch in batches:
-            writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+def stream(compression=None, **columns):
+    return arrow_stream(columns, compression=compression)
 
 
 def test_all_columns_are_read():
     labels, payloads = ["heel", None, "Stiefel ü"], [None, '{"a": 1}', "{}"]
-    columns = read_items(stream(id=["a", "b", "ç"], vector=fixed(ROWS), label=labels, payload=payloads), LIMITS)
+    columns = read_items(stream(id=["a", "b", "ç"], vector=fixed_lists(ROWS), label=labels, payload=payloads), LIMITS)
     np.testing.assert_array_equal(columns.vectors, ROWS)
     assert (columns.ids, columns.labels, columns.payloads_json) == (["a", "b", "ç"], labels, payloads)
 
 
 def test_one_batch_of_float32_stays_where_it_is():
-    content = stream(id=["a", "b", "c"], vector=fixed(ROWS))
+    content = stream(id=["a", "b", "c"], vector=fixed_lists(ROWS))
     vectors = read_items(content, LIMITS).vectors
     assert vectors.dtype == np.float32
     assert np.shares_memory(vectors, np.frombuffer(content, np.uint8))
@@ -42,11 +32,11 @@ def test_one_batch_of_float32_stays_where_it_is():
 @pytest.mark.parametrize(
     "vector",
     [
-        fixed(ROWS.astype(np.float16)),
-        fixed(ROWS.astype(np.float64)),
+        fixed_lists(ROWS.astype(np.float16)),
+        fixed_lists(ROWS.astype(np.float64)),
         pa.array(ROWS.tolist(), pa.list_(pa.float32())),
         pa.array(ROWS.tolist(), pa.large_list(pa.float32())),
-        fixed(np.vstack([ROWS[:1], ROWS]))[1:],
+        fixed_lists(np.vstack([ROWS[:1], ROWS]))[1:],
     ],
     ids=["float16", "float64", "list", "large-list", "slice"],
 )
@@ -55,14 +45,14 @@ def test_vectors_are_read_in_each_layout(vector):
 
 
 def test_batches_are_joined_and_columns_without_values_are_none():
-    first = {"id": ["a"], "vector": fixed(ROWS[:1]), "label": pa.nulls(1, pa.string())}
-    second = {"id": ["b", "c"], "vector": fixed(ROWS[1:]), "label": pa.nulls(2, pa.string())}
-    columns = read_items(stream(first, second), LIMITS)
+    first = {"id": ["a"], "vector": fixed_lists(ROWS[:1]), "label": pa.nulls(1, pa.string())}
+    second = {"id": ["b", "c"], "vector": fixed_lists(ROWS[1:]), "label": pa.nulls(2, pa.string())}
+    columns = read_items(arrow_stream(first, second), LIMITS)
     np.testing.assert_array_equal(columns.vectors, ROWS)
     assert (columns.ids, columns.labels, columns.payloads_json) == (["a", "b", "c"], None, None)
 
 
-GOOD = {"id": ["a", "b"], "vector": fixed(ROWS[:2])}
+GOOD = {"id": ["a", "b"], "vector": fixed_lists(ROWS[:2])}
 
 
 @pytest.mark.parametrize(
@@ -121,7 +111,7 @@ def test_a_column_that_is_missing_is_named():
 
 
 def test_a_column_that_is_there_twice_is_named():
-    batch = pa.record_batch([pa.array(["a"]), pa.array(["b"]), fixed(ROWS[:1])], names=["id", "id", "vector"])
+    batch = pa.record_batch([pa.array(["a"]), pa.array(["b"]), fixed_lists(ROWS[:1])], names=["id", "id", "vector"])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
@@ -130,7 +120,7 @@ def test_a_column_that_is_there_twice_is_named():
 
 
 def test_more_items_than_the_limit_name_the_setting():
-    content = stream(id=list("abcdef"), vector=fixed(np.ones((6, 2), np.float32)))
+    content = stream(id=list("abcdef"), vector=fixed_lists(np.ones((6, 2), np.float32)))
     with pytest.raises(LimitExceeded, match=r"^6 items are more than the limit of 5 \(SIMILA_LIMITS__MAX_VECTOR_ITEMS"):
         read_items(content, LIMITS)
 
@@ -143,7 +133,7 @@ def test_a_compressed_stream_is_refused_before_it_unfolds(compression):
 
 def test_a_stream_without_items_is_refused():
     with pytest.raises(InvalidInput, match=r"^there are no items$"):
-        read_items(stream(id=pa.array([], pa.string()), vector=fixed(ROWS)[:0]), LIMITS)
+        read_items(stream(id=pa.array([], pa.string()), vector=fixed_lists(ROWS)[:0]), LIMITS)
 
 
 def test_fixed_lists_of_no_values_are_refused():

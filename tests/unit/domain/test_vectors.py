@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simila.domain.errors import InvalidVector
-from simila.domain.vectors import given_vector, leading_dimensions, unit_rows
+from simila.domain.vectors import given_vector, given_vectors, leading_dimensions, unit_rows
 from tolerances import FLOAT32_VALUES
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -64,3 +64,33 @@ def test_leading_dimensions_are_unit_again_and_leave_the_whole_alone():
     np.testing.assert_allclose(leading_dimensions(vectors, 1), [[1], [0]], atol=FLOAT32_VALUES)
     np.testing.assert_allclose(leading_dimensions(vectors, 3), before, atol=FLOAT32_VALUES)
     np.testing.assert_array_equal(vectors, before)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_given_vectors_are_those_given_one_by_one(dtype):
+    scales = np.array([[1e-4], [1], [100]]) if dtype == np.float16 else np.array([[1e-30], [1], [1e30]])
+    rows = (np.random.default_rng(5).normal(size=(3, 8)) * scales).astype(dtype)
+    one_by_one = [given_vector(row.tolist(), 8) for row in rows]
+    np.testing.assert_allclose(given_vectors(rows, 8, "items"), one_by_one, atol=FLOAT32_VALUES)
+
+
+def test_vectors_of_unit_length_keep_every_bit():
+    rows = unit_rows(np.random.default_rng(5).normal(size=(100, 384)).astype(np.float32))
+    assert given_vectors(rows, 384, "items") is rows
+    rows = np.vstack([rows, 2 * rows[:1]])
+    np.testing.assert_array_equal(given_vectors(rows, 384, "items")[:100], rows[:100])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "items[1].vector: the value at position 0 is not a finite float32"),
+        (np.inf, "items[1].vector: the value at position 0 is not a finite float32"),
+        (1e39, "items[1].vector: the value at position 0 is not a finite float32"),
+        (0, "items[1].vector: a vector of length zero has no direction"),
+    ],
+)
+def test_the_first_bad_one_of_given_vectors_is_named(value, message):
+    with pytest.raises(InvalidVector) as refused:
+        given_vectors(np.array([[1.0, 0], [value, 0], [value, 0]]), 2, "items")
+    assert (refused.value.message, refused.value.param) == (message, "items[1].vector")

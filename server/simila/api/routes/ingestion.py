@@ -45,10 +45,11 @@ class JsonOrArrow(DirectRoute):
         handle_json = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            is_arrow = request.headers.get("content-type", "").partition(";")[0].strip().lower() == ARROW_STREAM
+            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            is_arrow = self.body_type is not None and media_type == ARROW_STREAM
             return await (_upsert_arrow(request) if is_arrow else handle_json(request))
 
-        return handle if self.body_type else handle_json
+        return handle
 
 
 async def _upsert_arrow(request: Request) -> Response:
