@@ -3,7 +3,6 @@
 import logging
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,14 @@ from simila.domain.errors import (
 )
 from simila.domain.vectors import Float32
 from simila.index.collection import ITEMS_FILE, Collection, CollectionStatistics
+from simila.index.generations import (
+    current_generation,
+    make_current,
+    new_generation,
+    remove_other_generations,
+    remove_tree,
+)
+from simila.storage.backup import restore_backup
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
 from simila.storage.durable_folders import make_folder, rename_folder
@@ -83,7 +90,7 @@ class Catalogue:
             raise DataFolderError(f"the folder of collections {root} cannot be used: {error}") from error
         for folder in folders:
             if folder.name.startswith(_TRANSIENT):
-                _remove(folder)
+                remove_tree(folder)
         self._entries: dict[str, Collection | Unavailable] = {
             folder.name: self._opened(folder) for folder in folders if _NAME.fullmatch(folder.name) and folder.is_dir()
         }
@@ -99,9 +106,7 @@ class Catalogue:
             StorageFailed: the disk refuses the write.
 
         """
-        if not _NAME.fullmatch(spec.name):
-            rule = "1 to 64 characters, each a letter A-Z or a-z, a digit, '-' or '_', the first a letter or a digit"
-            raise InvalidInput(f"a collection's name has {rule}", param="name")
+        _check_name(spec.name)
         with self._lock:
             if spec.name not in self._entries:
                 collection = self._made(spec)
@@ -110,6 +115,76 @@ class Catalogue:
             collection = self._available(spec.name)
         _check_same(collection.spec, spec)
         return collection, False
+
+    def new_generation(self, spec: CollectionSpec) -> Collection:
+        """Make an empty collection beside the one of its name, which goes on serving until `switch`.
+
+        Raises:
+            UnknownCollection: there is none of this name.
+            StorageFailed: the disk refuses the write.
+
+        """
+        self._entry(spec.name)
+        try:
+            generation = new_generation(self._root / spec.name)
+            CollectionStore.create(generation / ITEMS_FILE, spec).close()
+        except OSError as error:
+            raise StorageFailed(f"collection {spec.name} cannot be written anew: {error}") from error
+        return self._open(generation)
+
+    def switch(self, collection: Collection) -> None:
+        """Let a new generation serve in the place of the collection of its name, whose files are removed.
+
+        Raises:
+            UnknownCollection: there is none of this name any more.
+            StorageFailed: the disk refuses; the old one goes on serving.
+
+        """
+        name = collection.spec.name
+        with self._lock:
+            old = self._entry(name)
+            try:
+                make_current(collection.folder)
+            except OSError as error:
+                raise StorageFailed(f"collection {name} cannot be switched to its new generation: {error}") from error
+            self._entries[name] = collection
+        if isinstance(old, Collection):
+            old.close()
+        remove_other_generations(self._root / name)
+
+    def discard(self, collection: Collection) -> None:
+        """Remove a generation that is not to serve."""
+        collection.close()
+        remove_tree(collection.folder)
+
+    def restore(self, name: str, backup: Path, *, replace: bool) -> Collection:
+        """Make a collection of a backup, which is checked whole before anything changes.
+
+        Raises:
+            Conflict: there is a collection of this name, and `replace` is false.
+            InvalidInput: the name breaks the rule.
+            CollectionUnavailable: naming what is wrong with the backup.
+            StorageFailed: the disk refuses the write.
+
+        """
+        _check_name(name)
+        exists = name in self._entries
+        if exists and not replace:
+            raise Conflict(f"there is a collection {name}; say that it is to be replaced, or give another name")
+        folder = self._root / name if exists else self._transient(name)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        generation = new_generation(folder)
+        try:
+            restore_backup(backup, generation / ITEMS_FILE, name)
+            if exists:
+                collection = self._open(generation)
+                self.switch(collection)
+                return collection
+            make_current(generation)
+            return self._installed(name, folder)
+        except BaseException:
+            remove_tree(generation if exists else folder)
+            raise
 
     def get(self, name: str) -> Collection:
         """Return the collection of this name; this never waits, so an event loop may call it.
@@ -156,7 +231,7 @@ class Catalogue:
                 self._entries[name] = Unavailable(message)
                 raise StorageFailed(message) from error
             del self._entries[name]
-        _remove(transient)
+        remove_tree(transient)
 
     def close(self) -> None:
         """Close all collections; the catalogue is empty afterwards."""
@@ -186,16 +261,27 @@ class Catalogue:
         transient, folder = self._transient(spec.name), self._root / spec.name
         try:
             transient.mkdir(mode=0o700)
-            CollectionStore.create(transient / ITEMS_FILE, spec).close()
+            generation = new_generation(transient)
+            CollectionStore.create(generation / ITEMS_FILE, spec).close()
+            make_current(generation)
             rename_folder(transient, folder)
         except (OSError, StorageFailed) as error:
-            _remove(transient)
+            remove_tree(transient)
             raise StorageFailed(f"collection {spec.name} cannot be created: {error}") from error
-        return self._open(folder)
+        return self._open(current_generation(folder))
+
+    def _installed(self, name: str, transient: Path) -> Collection:
+        with self._lock:
+            if name in self._entries:
+                raise Conflict(f"there is a collection {name} by now")
+            rename_folder(transient, self._root / name)
+            collection = self._entries[name] = self._open(current_generation(self._root / name))
+            return collection
 
     def _opened(self, folder: Path) -> Collection | Unavailable:
         try:
-            collection = self._open(folder)
+            remove_other_generations(folder)
+            collection = self._open(current_generation(folder))
         except Exception as error:  # whatever is wrong with this one, the others serve
             logger.exception("collection %s is unavailable", folder.name)
             return Unavailable(str(error) or type(error).__name__)
@@ -222,6 +308,12 @@ class Catalogue:
             return
 
 
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        rule = "1 to 64 characters, each a letter A-Z or a-z, a digit, '-' or '_', the first a letter or a digit"
+        raise InvalidInput(f"a collection's name has {rule}", param="name")
+
+
 def _check_same(existing: CollectionSpec, wanted: CollectionSpec) -> None:
     name = existing.name
     if existing.fingerprint != wanted.fingerprint:
@@ -236,12 +328,3 @@ def _check_same(existing: CollectionSpec, wanted: CollectionSpec) -> None:
         is_, asked = getattr(existing, option), getattr(wanted, option)
         if is_ != asked:
             raise Conflict(f"collection {name} was made with {option} {is_}, not {asked}", param=option)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        logger.warning("%s is left over, and cannot be removed before the next start: %s", folder, error)

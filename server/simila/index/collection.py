@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from simila.domain.errors import InvalidVector
+from simila.domain.errors import InvalidVector, SimilaError
 from simila.domain.results import Hit
 from simila.domain.vectors import Float32, Int64
 from simila.index.body import Body, Measured, Setting
@@ -104,7 +104,7 @@ class Collection:
         self.reader: ItemReader = store.reader
         self.version = 0
         """Grows with each write."""
-        self._folder = folder
+        self.folder = folder
         self._store = store
         self._view = View.empty(self.spec.dimension)
         self._is_stale = False
@@ -170,6 +170,14 @@ class Collection:
         """
         return self._store.submit(operation)
 
+    def retire(self, refusal: SimilaError) -> Future[None]:
+        """Refuse every write but those that came before; each fails with `refusal`. Searches go on."""
+        return self._store.retire(refusal)
+
+    def resume(self) -> None:
+        """Take writes again after `retire`."""
+        self._store.resume()
+
     def search(self, query: SearchQuery) -> SearchResult:
         """Find what is nearest to each of the query's vectors; min(limit, matches) hits for each.
 
@@ -222,7 +230,7 @@ class Collection:
             items=len(view),
             labels=reader.label_counts(),
             last_sequence=reader.last_sequence(),
-            disk_bytes=_disk_bytes(self._folder),
+            disk_bytes=_disk_bytes(self.folder),
             payload_indexes=reader.payload_indexes(),
             index=index,
         )
@@ -291,7 +299,7 @@ class Collection:
 
     def _usable_body(self, stored: Int64) -> Body | None:
         try:
-            body = load_body(self._folder, self.spec.store_id, self.spec.dimension)
+            body = load_body(self.folder, self.spec.store_id, self.spec.dimension)
             if body and not np.isin(stored[stored <= body.sequences[-1]], body.sequences, assume_unique=True).all():
                 raise BodyUnusable("it lacks items")
         except BodyUnusable as error:

@@ -6,13 +6,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Self, TypeVar
 
+from simila.domain.errors import SimilaError
 from simila.storage.backup import BackupContents, write_backup
 from simila.storage.collection_file import CollectionSpec, check_pages, create_file, disk_bytes, open_file
 from simila.storage.connections import ReadConnections
 from simila.storage.disk_space import DiskSpace
-from simila.storage.group_commit import GroupCommit
+from simila.storage.group_commit import GroupCommit, Outcome
 from simila.storage.item_reader import ItemReader
-from simila.storage.item_writes import Change, Operation
+from simila.storage.item_writes import Change, Operation, no_change
 
 R = TypeVar("R")
 
@@ -30,6 +31,7 @@ class CollectionStore:
         self.spec = spec
         self.on_commit: Callable[[Sequence[Change]], None] = lambda _: None
         self._path = path
+        self._refusal: SimilaError | None = None
         self._connections = ReadConnections(path, spec.name)
         self.reader = ItemReader(path, spec, self._connections)
         self._writer = GroupCommit[Change](connection, spec.name, self._committed, DiskSpace(connection, path))
@@ -64,7 +66,27 @@ class CollectionStore:
             UnknownCollection: after `close`.
 
         """
-        return self._writer.submit(operation.prepared(self.spec))
+        prepared = operation.prepared(self.spec)
+
+        def run(connection: sqlite3.Connection) -> Outcome[R, Change]:
+            if self._refusal:
+                raise self._refusal
+            return prepared(connection)
+
+        return self._writer.submit(run)
+
+    def retire(self, refusal: SimilaError) -> Future[None]:
+        """Let every write that comes after this one fail with `refusal`; when it is done, those before are done too."""
+
+        def run(_: sqlite3.Connection) -> Outcome[None, Change]:
+            self._refusal = refusal
+            return Outcome(None, no_change(self.spec))
+
+        return self._writer.submit(run)
+
+    def resume(self) -> None:
+        """Take writes again after `retire`."""
+        self._refusal = None
 
     def check_pages(self) -> None:
         """Read every page of the file, and check how they hang together: seconds at a million items.

@@ -245,7 +245,12 @@ def _reindexed(
     if changed:
         for statement in statements:
             connection.execute(statement)
-    return Outcome(changed, _removal(spec, _NONE))
+    return Outcome(changed, no_change(spec))
+
+
+def no_change(spec: CollectionSpec) -> Change:
+    """What a write changed that touched no item."""
+    return _removal(spec, _NONE)
 
 
 def _removal(spec: CollectionSpec, sequences: Int64) -> Change:

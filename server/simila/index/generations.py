@@ -1,0 +1,70 @@
+"""A collection's generations on disk: the one that serves, and one that is to take its place.
+
+`NAME/current` names the folder of the generation that serves. A new one is filled beside it and becomes the current one
+by the renaming of one file, so after a crash it is the one or the other. Folders that are not current are half made or
+half removed.
+"""
+
+import logging
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+from simila.storage.durable_folders import sync_folder
+
+logger = logging.getLogger("simila.index")
+_POINTER = "current"
+_GENERATION = re.compile(r"generation-[0-9a-f]{8}")
+
+
+def new_generation(folder: Path) -> Path:
+    """Make an empty folder for a generation of the collection in `folder`."""
+    generation = folder / f"generation-{secrets.token_hex(4)}"
+    generation.mkdir(mode=0o700)
+    return generation
+
+
+def current_generation(folder: Path) -> Path:
+    """The folder of the generation that serves.
+
+    Raises:
+        OSError: what names it cannot be read, or names no generation.
+
+    """
+    name = (folder / _POINTER).read_text(encoding="ascii", errors="replace").strip()
+    if not _GENERATION.fullmatch(name):
+        raise OSError(f"{folder.name}/{_POINTER} does not name a generation")
+    return folder / name
+
+
+def make_current(generation: Path) -> None:
+    """Let a complete generation be the one that serves, also after a crash."""
+    folder = generation.parent
+    sync_folder(generation)
+    replacement = folder / f"{_POINTER}.new"
+    with replacement.open("w", encoding="ascii") as file:
+        file.write(f"{generation.name}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    replacement.replace(folder / _POINTER)
+    sync_folder(folder)
+
+
+def remove_other_generations(folder: Path) -> None:
+    """Remove what is not current, as far as the disk lets go of it."""
+    current = current_generation(folder)
+    for generation in folder.iterdir():
+        if _GENERATION.fullmatch(generation.name) and generation != current:
+            remove_tree(generation)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder; what cannot be removed is tried again at the next start."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.warning("%s is left over, and cannot be removed before the next start: %s", folder, error)
