@@ -25,7 +25,7 @@ from simila.services.item_checks import ItemLimits
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
-from simila.services.search import SearchService
+from simila.services.search import SearchLimits, SearchService
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import LimitSettings, Settings
 from simila_models.catalogue import find_manifest
@@ -100,7 +100,11 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
             CollectionLimits(items, page=limits.max_search_results),
         ),
         ingestion=IngestionService(catalogue, vector_items),
-        search=SearchService(pool, catalogue, most_results=limits.max_search_results),
+        search=SearchService(
+            pool,
+            catalogue,
+            SearchLimits(limits.max_search_results, limits.max_searches, limits.max_paged_results),
+        ),
         nearest_mean=NearestMeanService(pool, catalogue, most_predictions=limits.max_predictions),
         readiness=ReadinessService(pool),
     )

@@ -35,6 +35,8 @@ class LimitSettings(BaseModel):
     max_prompt_characters: int = Field(default=5_000_000, gt=0, description="Longest prompts of a request, together.")
     max_predictions: int = Field(default=100_000, gt=0, description="Most predictions in one answer.")
     max_search_results: int = Field(default=1000, gt=0, description="Largest `limit` of a search.")
+    max_paged_results: int = Field(default=10_000, gt=0, description="Most results on all pages of a search.")
+    max_searches: int = Field(default=256, gt=0, description="Most searches in one batch.")
     max_payload_bytes: int = Field(default=64 * 2**10, gt=0, description="Largest payload of an item, as JSON.")
 
 

@@ -24,11 +24,12 @@ from simila.engine.waiting_rows import BatchLimits
 from simila.index.catalogue import Catalogue
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
-from simila.services.search import SearchService
+from simila.services.search import SearchLimits, SearchService
 from simila.services.zero_shot import ZeroShotService
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
@@ -103,7 +104,8 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
             embedding=embedding,
             zero_shot=ZeroShotService(pool, embedding, cached_labels=10, limits=PromptLimits(10, 100, 1000, 100)),
             collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), page=100)),
-            search=SearchService(pool, catalogue, most_results=100),
+            ingestion=IngestionService(catalogue, ItemLimits(10, 100, 1000)),
+            search=SearchService(pool, catalogue, SearchLimits(100, 10, 1000)),
             nearest_mean=NearestMeanService(pool, catalogue, most_predictions=100),
             readiness=ReadinessService(pool),
         )

@@ -236,7 +236,7 @@ def test_too_many_items_name_the_limit(api: httpx.Client, collection) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "param", "words"),
     [
-        ({}, 400, None, "exactly one of text, image, vector, id; got none"),
+        ({}, 400, None, "exactly one of text, image, vector, id, queries, positive; got none"),
         ({"text": "a", "id": "b"}, 400, None, "got text, id"),
         ({"vector": [1.0]}, 400, "query", "has 1 dimensions"),
         ({"vector": axis(0), "limit": 0}, 400, "limit", "greater than or equal to 1"),

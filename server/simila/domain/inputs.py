@@ -37,7 +37,7 @@ Input = TextInput | TokensInput | ImageInput
 class VectorInput:
     """A vector that the caller has computed, of any length but zero."""
 
-    values: Sequence[float] = field(repr=False)
+    values: Sequence[float] | Float32 = field(repr=False)
 
 
 Source = Input | VectorInput

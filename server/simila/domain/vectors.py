@@ -24,7 +24,7 @@ def unit_rows(rows: Float32) -> Float32:
     return (rows / np.where(norms < SMALLEST_NORM, 1.0, norms)).astype(np.float32, copy=False)
 
 
-def given_vector(values: Sequence[float], dimension: int) -> Float32:
+def given_vector(values: Sequence[float] | Float32, dimension: int) -> Float32:
     """A caller's vector as `float32 [d], unit length`.
 
     Raises:

@@ -3,22 +3,36 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from simila.domain.errors import LimitExceeded, UnknownItem
+import numpy as np
+
+from simila.domain.errors import InvalidInput, LimitExceeded, NotFound, UnknownEncoder, UnknownItem, quoted
 from simila.domain.inputs import ImageInput, Source, TextInput
 from simila.domain.results import Item, StoredItem
+from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Available, Catalogue, Unavailable
 from simila.index.collection import Collection
+from simila.index.filters import compile_filter
 from simila.services.item_checks import ItemLimits, NewItem, check_fingerprint, check_items
 from simila.services.source_vectors import SourceVectors
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_rows import ItemRow
 from simila.storage.item_rows import Source as StoredSource
-from simila.storage.item_writes import Delete, Operation, Upsert
+from simila.storage.item_writes import (
+    DeclarePayloadIndex,
+    Delete,
+    DeleteWhere,
+    DropPayloadIndex,
+    Operation,
+    Upsert,
+)
+from simila.storage.where import Where
 
 R = TypeVar("R")
+
+_EVERY_ITEM = Where("1")
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,18 @@ class CollectionOptions:
 class CollectionLimits:
     items: ItemLimits
     page: int
+
+
+@dataclass(frozen=True)
+class ItemsPage:
+    """Items, and the `after_sequence` of the page that follows; None on the last.
+
+    `vectors` are by sequence, `float32 [d], unit length`; an item that was deleted meanwhile has none.
+    """
+
+    rows: Sequence[ItemRow]
+    next_sequence: int | None
+    vectors: Mapping[int, Float32] | None = None
 
 
 class CollectionService:
@@ -53,7 +79,10 @@ class CollectionService:
             InvalidInput, Conflict, CollectionUnavailable, StorageFailed: see `Catalogue.create`.
 
         """
-        manifest = self._pool.get(encoder_name).manifest
+        try:
+            manifest = self._pool.get(encoder_name).manifest
+        except UnknownEncoder as error:
+            raise UnknownEncoder(error.message, param="encoder") from error
         spec = CollectionSpec.new(
             name,
             encoder=manifest.name,
@@ -98,20 +127,98 @@ class CollectionService:
     async def get_item(self, name: str, item_id: str) -> StoredItem:
         stored = await asyncio.to_thread(self._catalogue.get(name).reader.get, item_id)
         if stored is None:
-            raise unknown_item(name, item_id)
+            raise unknown_item(name, item_id, param="id")
         return stored
 
     async def delete_item(self, name: str, item_id: str) -> None:
         deleted = await write(self._catalogue.get(name), Delete([item_id]))
         if not deleted.ids:
-            raise unknown_item(name, item_id)
+            raise unknown_item(name, item_id, param="id")
 
-    async def page(self, name: str, *, after_sequence: int, limit: int) -> list[ItemRow]:
+    async def delete_items(self, name: str, ids: Sequence[str]) -> int:
+        """Delete the items of these ids and say how many there were.
+
+        Raises:
+            LimitExceeded: more ids than items may be in one upsert.
+
+        """
+        most = self._limits.items.items
+        if len(ids) > most:
+            message = f"{len(ids)} ids are more than the limit of {most} (SIMILA_LIMITS__MAX_ITEMS)"
+            raise LimitExceeded(message, param="ids")
+        return len((await write(self._catalogue.get(name), Delete(ids))).ids)
+
+    async def delete_matching(self, name: str, filter: Any) -> int:  # noqa: A002 - the wire's name
+        """Delete all items that match and say how many there were.
+
+        Raises:
+            InvalidInput: the filter is malformed, or says nothing and so matches every item.
+
+        """
+        where = compile_filter(filter)
+        if where == compile_filter({}):
+            message = 'filter: it matches every item; to delete them all, send {"all": true} instead'
+            raise InvalidInput(message, param="filter")
+        return len((await write(self._catalogue.get(name), DeleteWhere(where))).ids)
+
+    async def delete_all_items(self, name: str) -> int:
+        return len((await write(self._catalogue.get(name), DeleteWhere(_EVERY_ITEM))).ids)
+
+    async def count(self, name: str, filter: Any = None) -> int:  # noqa: A002 - the wire's name
+        """How many items match.
+
+        Raises:
+            InvalidInput: the filter is malformed.
+
+        """
+        where = None if filter is None else compile_filter(filter)
+        return await asyncio.to_thread(self._catalogue.get(name).reader.count, where)
+
+    async def page(
+        self,
+        name: str,
+        *,
+        after_sequence: int,
+        limit: int,
+        filter: Any = None,  # noqa: A002 - the wire's name
+        with_vectors: bool = False,
+    ) -> ItemsPage:
+        """The next items that match, in the order they were written.
+
+        Raises:
+            LimitExceeded: `limit` is more than the server allows.
+            InvalidInput: the filter is malformed.
+
+        """
         if limit > self._limits.page:
             most = self._limits.page
             message = f"limit is {limit}, more than the most allowed, {most} (SIMILA_LIMITS__MAX_SEARCH_RESULTS)"
             raise LimitExceeded(message, param="limit")
-        return await asyncio.to_thread(self._catalogue.get(name).reader.page, after_sequence, limit)
+        where = _EVERY_ITEM if filter is None else compile_filter(filter)
+        reader = self._catalogue.get(name).reader
+
+        def read() -> ItemsPage:
+            rows = reader.page(after_sequence, limit, where)
+            following = rows[-1].sequence if len(rows) == limit else None
+            if not with_vectors:
+                return ItemsPage(rows, following)
+            sequences, vectors = reader.vectors(np.array([row.sequence for row in rows], np.int64))
+            return ItemsPage(rows, following, dict(zip(sequences.tolist(), vectors, strict=True)))
+
+        return await asyncio.to_thread(read)
+
+    async def declare_payload_index(self, name: str, key: str) -> bool:
+        """Make filters on a payload key quick; False if they were before.
+
+        Raises:
+            InvalidInput: SQLite cannot address the key.
+
+        """
+        return await _write_named(self._catalogue.get(name), DeclarePayloadIndex(key), param="key")
+
+    async def drop_payload_index(self, name: str, key: str) -> None:
+        if not await _write_named(self._catalogue.get(name), DropPayloadIndex(key), param="key"):
+            raise NotFound(f"collection {name} has no payload index {quoted(key)}", param="key")
 
 
 async def write(collection: Collection, operation: Operation[R]) -> R:
@@ -119,8 +226,15 @@ async def write(collection: Collection, operation: Operation[R]) -> R:
     return await asyncio.wrap_future(await asyncio.to_thread(collection.write, operation))
 
 
-def unknown_item(name: str, item_id: str) -> UnknownItem:
-    return UnknownItem(f"collection {name} has no item '{item_id}'", param="id")
+async def _write_named(collection: Collection, operation: Operation[R], *, param: str) -> R:
+    try:
+        return await write(collection, operation)
+    except InvalidInput as error:
+        raise InvalidInput(error.message, param=param) from error
+
+
+def unknown_item(name: str, item_id: str, *, param: str) -> UnknownItem:
+    return UnknownItem(f"collection {name} has no item '{item_id}'", param=param)
 
 
 def _describe(collection: Collection) -> Available:

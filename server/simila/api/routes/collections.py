@@ -1,4 +1,4 @@
-"""`/v1/collections`: collections as a whole, search and classification in them."""
+"""`/v1/collections`: collections as a whole, and classification by them."""
 
 from http import HTTPStatus
 
@@ -11,10 +11,10 @@ from simila.api.schemas.base import ListBody
 from simila.api.schemas.classification import ClassifyResponse, CollectionClassifyRequest
 from simila.api.schemas.collections import (
     CollectionEntry,
+    CountRequest,
+    CountResponse,
     CreateCollectionRequest,
-    HitEntry,
-    SearchRequest,
-    SearchResponse,
+    PayloadIndexEntry,
 )
 
 router = v1_router("collections", prefix="/collections")
@@ -50,13 +50,28 @@ async def delete_collection(name: str, services: FromServices) -> None:
     await services.collections.drop(name)
 
 
-@router.post("/{name}/search", summary="Find the items most like a text, an image, a vector or a stored item")
-async def search(name: str, body: SearchRequest, services: FromServices) -> SearchResponse:
-    """The most similar items first. A search by `id` leaves that item out."""
-    hits = await services.search.search(
-        name, body.query(services.reader), limit=body.limit, score_threshold=body.score_threshold
-    )
-    return SearchResponse(results=[HitEntry.of(hit) for hit in hits])
+@router.post("/{name}/count", summary="Count the items that match a filter")
+async def count(name: str, body: CountRequest, services: FromServices) -> CountResponse:
+    return CountResponse(count=await services.collections.count(name, body.filter))
+
+
+@router.put(
+    "/{name}/indexes/{key:path}",
+    summary="Make filters on a payload key quick",
+    responses={HTTPStatus.CREATED: {"model": PayloadIndexEntry, "description": "Declared now"}},
+)
+async def declare_payload_index(name: str, key: str, services: FromServices, response: Response) -> PayloadIndexEntry:
+    """Keep an index of the values at a key, dotted for nested ones. At a million items, writes wait for seconds."""
+    declared = await services.collections.declare_payload_index(name, key)
+    response.status_code = HTTPStatus.CREATED if declared else HTTPStatus.OK
+    return PayloadIndexEntry(key=key)
+
+
+@router.delete(
+    "/{name}/indexes/{key:path}", summary="Drop the index of a payload key", status_code=HTTPStatus.NO_CONTENT
+)
+async def drop_payload_index(name: str, key: str, services: FromServices) -> None:
+    await services.collections.drop_payload_index(name, key)
 
 
 @router.post(

@@ -8,9 +8,17 @@ from fastapi import Query
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.routes.ingestion import ARROW_BODY, JsonOrArrow
-from simila.api.schemas.collections import ItemEntry, ItemPage, ItemWithVector, UpsertRequest, UpsertResponse
-
-LARGEST_SEQUENCE = 2**63 - 1
+from simila.api.schemas.collections import (
+    LARGEST_SEQUENCE,
+    DeleteItemsRequest,
+    DeleteItemsResponse,
+    ItemPage,
+    ItemWithVector,
+    ScrollPage,
+    ScrollRequest,
+    UpsertRequest,
+    UpsertResponse,
+)
 
 router = v1_router("items", prefix="/collections/{name}/items", route_class=JsonOrArrow)
 
@@ -35,9 +43,26 @@ async def page(
     limit: Annotated[int, Query(ge=1)] = 100,
 ) -> ItemPage:
     """Items in the order they were written. An item that is written while you page comes at the end."""
-    stored = await services.collections.page(name, after_sequence=after, limit=limit)
-    following = stored[-1].sequence if len(stored) == limit else None
-    return ItemPage(data=[ItemEntry.of(entry) for entry in stored], next=following)
+    return ItemPage.of(await services.collections.page(name, after_sequence=after, limit=limit))
+
+
+@router.post("/scroll", summary="Page through the items that match a filter")
+async def scroll(name: str, body: ScrollRequest, services: FromServices) -> ScrollPage:
+    """Items in the order they were written. An item that is written while you page comes at the end."""
+    found = await services.collections.page(
+        name, after_sequence=body.after, limit=body.limit, filter=body.filter, with_vectors=body.with_vectors
+    )
+    return ScrollPage.of(found)
+
+
+@router.post("/delete", summary="Delete many items")
+async def delete_items(name: str, body: DeleteItemsRequest, services: FromServices) -> DeleteItemsResponse:
+    """Delete the items of some ids, those that match a filter, or all. Ids of no item are passed over."""
+    if body.ids is not None:
+        return DeleteItemsResponse(deleted=await services.collections.delete_items(name, body.ids))
+    if body.filter is not None:
+        return DeleteItemsResponse(deleted=await services.collections.delete_matching(name, body.filter))
+    return DeleteItemsResponse(deleted=await services.collections.delete_all_items(name))
 
 
 @router.get("/{id:path}", summary="Get an item", response_model_exclude_none=False)

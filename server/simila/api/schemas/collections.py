@@ -1,18 +1,22 @@
-"""`/v1/collections`: what collections, items and searches look like on the wire."""
+"""`/v1/collections`: what collections and items look like on the wire."""
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
-from simila.api.schemas.inputs import InputReader, Vector
-from simila.domain.inputs import Source, VectorInput
-from simila.domain.results import Hit, StoredItem
+from simila.api.schemas.inputs import InputReader
+from simila.api.schemas.one_source import OneSource, check_exactly_one
+from simila.api.schemas.search import Filter
+from simila.domain.results import StoredItem
+from simila.domain.vectors import Float32
 from simila.index.catalogue import Available, Unavailable
-from simila.services.collections import CollectionOptions
+from simila.index.collection import IndexStatistics
+from simila.services.collections import CollectionOptions, ItemsPage
 from simila.services.item_checks import NewItem
-from simila.services.search import StoredId
 from simila.storage.item_rows import ItemRow
+
+LARGEST_SEQUENCE = 2**63 - 1
 
 
 class CreateCollectionRequest(RequestBody):
@@ -32,6 +36,52 @@ class CreateCollectionRequest(RequestBody):
         return CollectionOptions(self.vector_dtype, self.store_inputs, self.recall_target)
 
 
+class BuildEntry(BaseModel):
+    """An index that is being built in the background."""
+
+    kind: str
+    rows_done: int
+    rows_total: int
+
+
+class IndexEntry(BaseModel):
+    """How a collection is searched; `kind` is "flat" while every vector is compared.
+
+    `head_rows` are compared one by one, `deleted_rows` wait for the next build. `recall_at_10`, by kind of query, and
+    `p50_milliseconds` were measured on held-out queries with this `effort` (efSearch or nprobe) and `rerank_factor`
+    (candidates scored again for each result). `problem` says why there is no better index.
+    """
+
+    kind: str
+    head_rows: int
+    deleted_rows: int
+    effort: int | None = None
+    rerank_factor: int | None = None
+    recall_at_10: dict[str, float] | None = None
+    meets_target: bool | None = None
+    p50_milliseconds: float | None = None
+    bytes_per_vector: float | None = None
+    building: BuildEntry | None = None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, index: IndexStatistics) -> Self:
+        setting, measured, building = index.setting, index.measured, index.building
+        entry = cls(kind=index.kind, head_rows=index.head_rows, deleted_rows=index.deleted_rows, problem=index.problem)
+        if setting:
+            entry.effort, entry.rerank_factor = setting.effort, setting.rerank_factor
+        if measured:
+            entry.recall_at_10 = dict(measured.recall_at_10)
+            entry.meets_target = measured.meets_target
+            entry.p50_milliseconds = measured.p50_milliseconds
+            entry.bytes_per_vector = measured.bytes_per_vector
+        if building:
+            entry.building = BuildEntry(
+                kind=building.kind, rows_done=building.rows_done, rows_total=building.rows_total
+            )
+        return entry
+
+
 class CollectionEntry(BaseModel):
     """A collection. One that cannot be read has the state `unavailable` and says why in `error`."""
 
@@ -44,6 +94,12 @@ class CollectionEntry(BaseModel):
     created_at: str | None = None
     items: int | None = None
     labels: dict[str, int] | None = None
+    vector_dtype: str | None = None
+    store_inputs: bool | None = None
+    recall_target: float | None = None
+    disk_bytes: int | None = None
+    payload_indexes: list[str] | None = None
+    index: IndexEntry | None = None
 
     @classmethod
     def of(cls, name: str, state: Available | Unavailable) -> Self:
@@ -57,29 +113,16 @@ class CollectionEntry(BaseModel):
             created_at=state.spec.created_at,
             items=state.statistics.items,
             labels=dict(state.statistics.labels),
+            vector_dtype=state.spec.vector_dtype,
+            store_inputs=state.spec.store_inputs,
+            recall_target=state.spec.recall_target,
+            disk_bytes=state.statistics.disk_bytes,
+            payload_indexes=list(state.statistics.payload_indexes),
+            index=IndexEntry.of(state.statistics.index),
         )
 
 
-class _OneSource(RequestBody):
-    text: Text | None = None
-    image: Text | None = None
-    vector: Vector | None = None
-
-    def _source(self, reader: InputReader, name: str) -> Source:
-        if self.text is not None:
-            return reader.text(self.text, f"{name}text")
-        if self.image is not None:
-            return reader.image(self.image, f"{name}image")
-        return VectorInput(self.vector or [])
-
-
-def _exactly_one(body: BaseModel, names: tuple[str, ...]) -> None:
-    given = [name for name in names if getattr(body, name) is not None]
-    if len(given) != 1:
-        raise ValueError(f"give exactly one of {', '.join(names)}; got {', '.join(given) or 'none'}")
-
-
-class ItemBody(_OneSource):
+class ItemBody(OneSource):
     """An item: an id and exactly one of `text`, `image` (base64 or data URI) and `vector`."""
 
     id: Text
@@ -88,11 +131,11 @@ class ItemBody(_OneSource):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        _exactly_one(self, ("text", "image", "vector"))
+        check_exactly_one(self, ("text", "image", "vector"))
         return self
 
     def new_item(self, reader: InputReader, position: int) -> NewItem:
-        return NewItem(self.id, self._source(reader, f"items[{position}]."), self.label, self.payload)
+        return NewItem(self.id, self.source(reader, f"items[{position}]."), self.label, self.payload)
 
 
 class UpsertRequest(RequestBody):
@@ -135,6 +178,11 @@ class ItemWithVector(ItemEntry):
             vector=item.vector.tolist() if vector else None,
         )
 
+    @classmethod
+    def of_row(cls, row: ItemRow, vector: Float32 | None) -> Self:
+        entry = ItemEntry.of(row)
+        return cls(**dict(entry), vector=None if vector is None else vector.tolist())
+
 
 class ItemPage(BaseModel):
     """Items in the order they were written; `next` is the `after` of the next page, null on the last."""
@@ -143,37 +191,63 @@ class ItemPage(BaseModel):
     data: list[ItemEntry]
     next: int | None
 
-
-class SearchRequest(_OneSource):
-    """A query by exactly one of `text`, `image`, `vector` and the `id` of a stored item."""
-
-    id: Text | None = None
-    limit: Annotated[int, Field(ge=1)] = 10
-    score_threshold: FiniteFloat | None = None
-
-    @model_validator(mode="after")
-    def _has_one_query(self) -> Self:
-        _exactly_one(self, ("text", "image", "vector", "id"))
-        return self
-
-    def query(self, reader: InputReader) -> Source | StoredId:
-        return StoredId(self.id) if self.id is not None else self._source(reader, "")
+    @classmethod
+    def of(cls, page: ItemsPage) -> Self:
+        return cls(data=[ItemEntry.of(row) for row in page.rows], next=page.next_sequence)
 
 
-class HitEntry(BaseModel):
-    """A neighbour; `score` is the cosine of its vector and the query's."""
+class ScrollRequest(RequestBody):
+    """Which items to read, in the order they were written; `after` is the `next` of the page before."""
 
-    id: str
-    score: float
-    label: str | None
-    payload: dict[str, Any] | None
+    filter: Filter | None = None
+    after: Annotated[int, Field(ge=0, le=LARGEST_SEQUENCE)] = 0
+    limit: Annotated[int, Field(ge=1)] = 100
+    with_vectors: bool = False
+
+
+class ScrollPage(BaseModel):
+    """Items that match; `vector` is null unless it was asked for."""
+
+    object: str = "list"
+    data: list[ItemWithVector]
+    next: int | None
 
     @classmethod
-    def of(cls, hit: Hit) -> Self:
-        return cls(
-            id=hit.id, score=hit.score, label=hit.label, payload=None if hit.payload is None else dict(hit.payload)
-        )
+    def of(cls, page: ItemsPage) -> Self:
+        data = [ItemWithVector.of_row(row, (page.vectors or {}).get(row.sequence)) for row in page.rows]
+        return cls(data=data, next=page.next_sequence)
 
 
-class SearchResponse(BaseModel):
-    results: list[HitEntry]
+class DeleteItemsRequest(RequestBody):
+    """Exactly one of `ids`, `filter`, which must say something, and `all: true`."""
+
+    ids: NonEmptyList[Text] | None = None
+    filter: Filter | None = None
+    all: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        check_exactly_one(self, ("ids", "filter", "all"))
+        return self
+
+
+class DeleteItemsResponse(BaseModel):
+    """How many items there were; they are off the disk and no search finds them."""
+
+    deleted: int
+
+
+class CountRequest(RequestBody):
+    filter: Filter | None = None
+
+
+class CountResponse(BaseModel):
+    """How many items match, or how many there are without a filter."""
+
+    count: int
+
+
+class PayloadIndexEntry(BaseModel):
+    """A payload key that filters find quickly."""
+
+    key: str

@@ -4,15 +4,20 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 import pybase64
 from pydantic import BeforeValidator, Discriminator, Tag
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
-from simila.domain.errors import InvalidImage, LimitExceeded, SimilaError
+from simila.domain.errors import InvalidImage, InvalidVector, LimitExceeded, SimilaError
 from simila.domain.inputs import ImageInput, Input, Source, TextInput, TokensInput, VectorInput
 
 TokenIds = NonEmptyList[int]
-Vector = NonEmptyList[float]
+Vector = Annotated[
+    Annotated[NonEmptyList[float], Tag("as numbers")] | Annotated[Text, Tag("as base64")],
+    Discriminator(lambda value: "as base64" if isinstance(value, str) else "as numbers"),
+]
+"""Numbers, or the base64 of little-endian float32: a quarter of the bytes, and nothing to parse."""
 
 
 class TextItem(RequestBody):
@@ -98,7 +103,9 @@ class InputReader:
         """Read inputs that may be vectors too; errors name `input[position]`."""
         self.check_count(len(values))
         return [
-            VectorInput(value.vector) if isinstance(value, VectorItem) else self._embeddable(value, position)
+            self.vector(value.vector, f"input[{position}].vector")
+            if isinstance(value, VectorItem)
+            else self._embeddable(value, position)
             for position, value in enumerate(values)
         ]
 
@@ -130,15 +137,25 @@ class InputReader:
         except ValueError as error:
             raise InvalidImage(f"{param}: malformed base64: {error}", param=param) from error
 
+    def vector(self, value: Sequence[float] | str, param: str) -> VectorInput:
+        """Take numbers, or decode base64."""
+        if not isinstance(value, str):
+            return VectorInput(value)
+        try:
+            return VectorInput(np.frombuffer(_decoded(value), "<f4"))
+        except ValueError as error:
+            message = f"{param}: it is not the base64 of little-endian float32: {error}"
+            raise InvalidVector(message, param=param) from error
+
     def image_file(self, data: bytes, param: str) -> ImageInput:
         """Take an image as it is."""
         self._check_image_bytes(len(data), param)
         return ImageInput(data)
 
-    def check_count(self, inputs: int) -> None:
+    def check_count(self, inputs: int, param: str = "input") -> None:
         if inputs > self._max_inputs:
             message = f"{inputs} inputs are more than the limit of {self._max_inputs} (SIMILA_LIMITS__MAX_INPUTS)"
-            raise LimitExceeded(message, param="input")
+            raise LimitExceeded(message, param=param)
 
     def _check_image_bytes(self, size_bytes: int, param: str) -> None:
         if size_bytes > self._max_image_bytes:
