@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from simila.domain.errors import CollectionUnavailable, StorageFailed
-from simila.storage.connections import connect_writer, reading, unavailable
+from simila.storage.connections import connect_writer, place, reading, unavailable
 from simila.storage.vector_codec import VectorCodec
 
 SCHEMA_VERSION = 2
@@ -157,7 +157,7 @@ def checked_spec(path: Path, connection: sqlite3.Connection) -> CollectionSpec:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         newer = f"it was written by a newer Simila (schema {version}, this one reads {SCHEMA_VERSION})"
-        raise CollectionUnavailable(f"{path.parent.name}/{path.name}: {newer}; install that version or a later one")
+        raise CollectionUnavailable(f"{place(path)}: {newer}; install that version or a later one")
     if version < SCHEMA_VERSION:
         raise unavailable(path, "it is not a collection of this version of Simila")
     for table, columns in _TABLES.items():

@@ -121,7 +121,12 @@ def reading(path: Path) -> Iterator[None]:
 
 def unavailable(path: Path, cause: str) -> CollectionUnavailable:
     """The error of a file that cannot be trusted. Callers of the API read it: it tells no path of this machine."""
-    return CollectionUnavailable(f"{path.parent.name}/{path.name} cannot be read: {cause}; {_REMEDY}")
+    return CollectionUnavailable(f"{place(path)} cannot be read: {cause}; {_REMEDY}")
+
+
+def place(path: Path) -> str:
+    """A file as messages name it: callers of the API read them, and need not learn where the data folder lies."""
+    return "/".join(path.parts[-3:])
 
 
 def closed(name: str) -> UnknownCollection:
