@@ -22,6 +22,7 @@ from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
+from simila.services.migration import MigrationService
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
@@ -46,12 +47,13 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
-        app.state.services = _services(settings, pool, catalogue)
+        app.state.services = services = _services(settings, pool, catalogue)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
         yield
         loading.cancel()
         with suppress(asyncio.CancelledError):
             await loading
+        await services.migration.close()
         pool.close()
         catalogue.close()
 
@@ -100,6 +102,7 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
             CollectionLimits(items, page=limits.max_search_results),
         ),
         ingestion=IngestionService(catalogue, vector_items),
+        migration=MigrationService(pool, catalogue),
         search=SearchService(
             pool,
             catalogue,

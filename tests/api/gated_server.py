@@ -26,6 +26,7 @@ from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
+from simila.services.migration import MigrationService
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
@@ -105,6 +106,7 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
             zero_shot=ZeroShotService(pool, embedding, cached_labels=10, limits=PromptLimits(10, 100, 1000, 100)),
             collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), page=100)),
             ingestion=IngestionService(catalogue, ItemLimits(10, 100, 1000)),
+            migration=MigrationService(pool, catalogue),
             search=SearchService(pool, catalogue, SearchLimits(100, 10, 1000)),
             nearest_mean=NearestMeanService(pool, catalogue, most_predictions=100),
             readiness=ReadinessService(pool),

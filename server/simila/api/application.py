@@ -13,9 +13,9 @@ from simila.api.direct_route import DirectRoutes
 from simila.api.errors import register_error_handlers
 from simila.api.middleware import BodyLimit, KnownHosts
 from simila.api.request_metrics import RequestMetrics
-from simila.api.routes import classification, collections, embeddings, health, items, metrics, models, search
+from simila.api.routes import classification, collections, embeddings, health, items, metrics, migration, models, search
 
-ROUTES = (embeddings, classification, search, collections, items, models, health, metrics)
+ROUTES = (embeddings, classification, search, migration, collections, items, models, health, metrics)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

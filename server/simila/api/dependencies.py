@@ -10,6 +10,7 @@ from simila.engine.model_pool import ModelPool
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.ingestion import IngestionService
+from simila.services.migration import MigrationService
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchService
@@ -26,6 +27,7 @@ class Services:
     zero_shot: ZeroShotService
     collections: CollectionService
     ingestion: IngestionService
+    migration: MigrationService
     search: SearchService
     nearest_mean: NearestMeanService
     readiness: ReadinessService

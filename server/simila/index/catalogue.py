@@ -20,7 +20,7 @@ from simila.domain.errors import (
     UnknownCollection,
 )
 from simila.domain.vectors import Float32
-from simila.index.collection import ITEMS_FILE, Collection, CollectionStatistics
+from simila.index.collection import ITEMS_FILE, Collection
 from simila.index.generations import (
     current_generation,
     make_current,
@@ -28,6 +28,7 @@ from simila.index.generations import (
     remove_other_generations,
     remove_tree,
 )
+from simila.index.statistics import CollectionStatistics
 from simila.storage.backup import restore_backup
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
@@ -132,8 +133,10 @@ class Catalogue:
             raise StorageFailed(f"collection {spec.name} cannot be written anew: {error}") from error
         return self._open(generation)
 
-    def switch(self, collection: Collection) -> None:
-        """Let a new generation serve in the place of the collection of its name, whose files are removed.
+    def switch(self, collection: Collection) -> Collection | None:
+        """Let a new generation serve in the place of the collection of its name.
+
+        Return the old one, if it could be read: whoever searches it may finish, and `discard` removes it.
 
         Raises:
             UnknownCollection: there is none of this name any more.
@@ -148,43 +151,75 @@ class Catalogue:
             except OSError as error:
                 raise StorageFailed(f"collection {name} cannot be switched to its new generation: {error}") from error
             self._entries[name] = collection
-        if isinstance(old, Collection):
-            old.close()
-        remove_other_generations(self._root / name)
+        return old if isinstance(old, Collection) else None
 
     def discard(self, collection: Collection) -> None:
-        """Remove a generation that is not to serve."""
+        """Close and remove a generation that does not serve."""
         collection.close()
         remove_tree(collection.folder)
 
-    def restore(self, name: str, backup: Path, *, replace: bool) -> Collection:
-        """Make a collection of a backup, which is checked whole before anything changes.
+    def scratch_folder(self) -> Path:
+        """Make a folder on the disk of the collections. Whoever asked for it removes it; if not, the next start does.
 
         Raises:
-            Conflict: there is a collection of this name, and `replace` is false.
+            StorageFailed: the disk refuses.
+
+        """
+        folder = self._transient("scratch")
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise StorageFailed(f"no folder can be made beside the collections: {error}") from error
+        return folder
+
+    def check_restorable(self, name: str, *, replace: bool) -> bool:
+        """Say whether there is a collection of this name, which a restored one would replace.
+
+        Raises:
+            Conflict: there is one, and `replace` is false.
             InvalidInput: the name breaks the rule.
-            CollectionUnavailable: naming what is wrong with the backup.
-            StorageFailed: the disk refuses the write.
 
         """
         _check_name(name)
         exists = name in self._entries
         if exists and not replace:
-            raise Conflict(f"there is a collection {name}; say that it is to be replaced, or give another name")
+            message = f"there is a collection {name}; to replace it, say replace=true, or give another name"
+            raise Conflict(message, param="name")
+        return exists
+
+    def restore(self, name: str, backup: Path, *, replace: bool) -> Collection:
+        """Make a collection out of a backup in a `scratch_folder`, checked whole before anything changes.
+
+        The backup is gone afterwards. Until the new collection serves, the old one does.
+
+        Raises:
+            Conflict, InvalidInput: see `check_restorable`.
+            InvalidBackup: naming what is wrong with the backup.
+            StorageFailed: the disk refuses the write.
+
+        """
+        exists = self.check_restorable(name, replace=replace)
         folder = self._root / name if exists else self._transient(name)
         folder.mkdir(mode=0o700, exist_ok=True)
         generation = new_generation(folder)
         try:
             restore_backup(backup, generation / ITEMS_FILE, name)
-            if exists:
-                collection = self._open(generation)
-                self.switch(collection)
-                return collection
-            make_current(generation)
-            return self._installed(name, folder)
+            if not exists:
+                make_current(generation)
+                return self._installed(name, folder)
+            collection = self._open(generation)
         except BaseException:
             remove_tree(generation if exists else folder)
             raise
+        try:
+            old = self.switch(collection)
+        except BaseException:
+            self.discard(collection)
+            raise
+        if old:
+            old.close()
+        remove_other_generations(folder)
+        return collection
 
     def get(self, name: str) -> Collection:
         """Return the collection of this name; this never waits, so an event loop may call it.

@@ -5,7 +5,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
@@ -15,12 +14,14 @@ import numpy as np
 from simila.domain.errors import InvalidVector, SimilaError
 from simila.domain.results import Hit
 from simila.domain.vectors import Float32, Int64
-from simila.index.body import Body, Measured, Setting
+from simila.index.body import Body, Measured
 from simila.index.body_file import BodyUnusable, load_body
-from simila.index.body_upkeep import BodyUpkeep, BuildProgress
+from simila.index.body_upkeep import BodyUpkeep
 from simila.index.filtered_search import FilterAccount, FilteredSearch
 from simila.index.neighbours import Neighbours
+from simila.index.statistics import CollectionStatistics, IndexStatistics, disk_bytes
 from simila.index.view import SearchAccount, View
+from simila.storage.backup import BackupContents
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
 from simila.storage.item_reader import ItemReader
@@ -35,31 +36,6 @@ _CHUNK_ROWS = 8192
 _RECENT_QUERIES = 256
 
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class IndexStatistics:
-    """How a collection is searched. `kind` is "flat" while every vector is compared."""
-
-    kind: str
-    head_rows: int
-    deleted_rows: int
-    setting: Setting | None
-    measured: Measured | None
-    building: BuildProgress | None
-    problem: str | None
-
-
-@dataclass(frozen=True)
-class CollectionStatistics:
-    """How much a collection holds. `labels` counts the items of each label."""
-
-    items: int
-    labels: Mapping[str, int]
-    last_sequence: int
-    disk_bytes: int
-    payload_indexes: Sequence[str]
-    index: IndexStatistics
 
 
 @dataclass(frozen=True)
@@ -152,7 +128,7 @@ class Collection:
         except BaseException:
             store.close()
             raise
-        collection._upkeep.consider()
+        collection._upkeep.start()
         return collection
 
     def close(self) -> None:
@@ -198,6 +174,15 @@ class Collection:
             excluded = np.union1d(excluded, [sequence for sequence in wanted.tolist() if sequence not in rows])
             self._catch_up()  # what replaced them is durable, and may not be in the view yet
 
+    def backup_to(self, path: Path) -> BackupContents:
+        """Write everything, as it is at this moment, to one file, while writes go on.
+
+        Raises:
+            StorageFailed: the file cannot be written.
+
+        """
+        return self._store.backup_to(path)
+
     def check_pages(self) -> None:
         """Read every page of the store.
 
@@ -230,7 +215,7 @@ class Collection:
             items=len(view),
             labels=reader.label_counts(),
             last_sequence=reader.last_sequence(),
-            disk_bytes=_disk_bytes(self.folder),
+            disk_bytes=disk_bytes(self.folder),
             payload_indexes=reader.payload_indexes(),
             index=index,
         )
@@ -283,9 +268,13 @@ class Collection:
                 self._load()
         self._upkeep.consider()
 
-    def _publish(self, body: Body) -> None:
+    def _publish(self, body: Body | None) -> None:
         with self._publishing:
-            self._view = self._view.with_body(body)
+            self._view = self._view.with_body(body) if body else self._flattened(self._view)
+
+    def _flattened(self, view: View) -> View:
+        sequences, vectors = self.reader.vectors(view.sequences())
+        return View.empty(self.spec.dimension).with_changes(sequences, vectors)
 
     def _load(self) -> None:
         """Make a view of the saved body and of what the store holds beside it."""
@@ -300,6 +289,8 @@ class Collection:
     def _usable_body(self, stored: Int64) -> Body | None:
         try:
             body = load_body(self.folder, self.spec.store_id, self.spec.dimension)
+            if body and body.sequences[-1] > self.reader.last_sequence():
+                raise BodyUnusable("it is newer than the items")
             if body and not np.isin(stored[stored <= body.sequences[-1]], body.sequences, assume_unique=True).all():
                 raise BodyUnusable("it lacks items")
         except BodyUnusable as error:
@@ -330,14 +321,6 @@ class Collection:
 
 class _StaleView(Exception):
     """The view misses a write."""
-
-
-def _disk_bytes(folder: Path) -> int:
-    total = 0
-    for file in folder.iterdir():
-        with suppress(FileNotFoundError):  # logs and bodies come and go
-            total += file.stat().st_size
-    return total
 
 
 def _hits(neighbours: Neighbours, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:

@@ -66,6 +66,8 @@ class CollectionStore:
             UnknownCollection: after `close`.
 
         """
+        if self._refusal:
+            raise self._refusal
         prepared = operation.prepared(self.spec)
 
         def run(connection: sqlite3.Connection) -> Outcome[R, Change]:

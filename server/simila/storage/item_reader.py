@@ -154,6 +154,10 @@ class ItemReader:
                 raise unavailable(self._path, f"the source of sequence {sequence} fails its checksum")
         return [StoredInput(sequence, Source(kind, content)) for sequence, kind, content, _ in rows]
 
+    def without_input(self) -> int:
+        """How many items have no source that was kept."""
+        return int(self._one("SELECT (SELECT count(*) FROM items) - (SELECT count(*) FROM inputs)")[0])
+
     def _found_vectors(self, query: str, sequences: Int64) -> tuple[Int64, Float32]:
         found_json, blobs, checksums = self._one(query, _json(sequences))
         found: list[int] = orjson.loads(found_json)

@@ -11,7 +11,7 @@ from simila.api.schemas.search import Filter
 from simila.domain.results import StoredItem
 from simila.domain.vectors import Float32
 from simila.index.catalogue import Available, Unavailable
-from simila.index.collection import IndexStatistics
+from simila.index.statistics import IndexStatistics
 from simila.services.collections import CollectionOptions, ItemsPage
 from simila.services.item_checks import NewItem
 from simila.storage.item_rows import ItemRow
