@@ -113,6 +113,19 @@ def load_body(folder: Path, store_id: str, dimension: int) -> Body | None:
     return Body(index, sequences, recipe, manifest.setting, manifest.measured)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a save that was cut short left.
+
+    Raises:
+        StorageFailed: the disk refuses.
+
+    """
+    try:
+        _remove_parts(folder, keep=_named_parts(folder))
+    except OSError as error:
+        raise StorageFailed(f"half an index of {folder.name} cannot be removed: {error}") from error
+
+
 def remove_body(folder: Path) -> None:
     """Delete the body that was saved here, if one was.
 

@@ -5,13 +5,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from simila.domain.errors import StorageFailed, UnknownCollection
 from simila.domain.vectors import Float32
 from simila.index.body import Body
 from simila.index.body_builder import BuildCancelled, BuildWatch, build_body
-from simila.index.body_file import save_body
+from simila.index.body_file import remove_body, remove_leftovers, save_body
 from simila.index.recipes import FLAT_VALUES, suitable_recipes
 from simila.index.stored_vectors import StoredVectors
 from simila.index.tuning import tuned
@@ -21,7 +22,7 @@ from simila.storage.collection_file import CollectionSpec
 logger = logging.getLogger("simila.index")
 _MOST_DELETED_SHARE = 0.2
 # After a failure, or when no kind of body meets the recall target, so much must change before the next attempt.
-_GROWTH_BEFORE_RETRY = 1.5
+_CHANGE_BEFORE_RETRY = 1.5
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class BuildProgress:
 class BodyUpkeep:
     """Decides when a body is due, builds and tunes it in `executor`, publishes it, and saves it.
 
-    A body is due when exact search over the head has become slow, or when too many of its rows are deleted. `publish`
-    must make a view on the body it is given.
+    A body is due when exact search over the head has become slow, or when too many of its rows are deleted. In place of
+    one for few rows there is none. `publish` must make a view on the body it is given, or on none.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class BodyUpkeep:
         memory_bytes: int | None,
         executor: Executor,
         view: Callable[[], View],
-        publish: Callable[[Body], None],
+        publish: Callable[[Body | None], None],
         outside_queries: Callable[[], Float32],
     ) -> None:
         self._folder = folder
@@ -63,9 +64,15 @@ class BodyUpkeep:
         self._lock = threading.Lock()
         self._is_running = False
         self._cancelled = False
-        self._rows_at_failure = 0
+        self._rows_at_failure: int | None = None
+        self._saving = threading.Lock()
         self.progress: BuildProgress | None = None
         self.problem: str | None = None
+
+    def start(self) -> None:
+        """Begin: a body on disk that is not in the view could not be used."""
+        self._with_disk(remove_leftovers if self._view().body else remove_body)
+        self.consider()
 
     def consider(self) -> None:
         """Begin to build if a body is due and none is being built. Never waits."""
@@ -76,17 +83,19 @@ class BodyUpkeep:
         self._executor.submit(self._run)
 
     def cancel(self) -> None:
-        """Build no more; what is being built is dropped at its next step."""
+        """Build no more. What is being built is dropped at its next step; what is being saved is waited for."""
         self._cancelled = True
+        with self._saving:  # the folder may have another owner from now on
+            return
 
     def _is_due(self, view: View) -> bool:
         rows = len(view)
-        if rows < _GROWTH_BEFORE_RETRY * self._rows_at_failure:
+        failed = self._rows_at_failure
+        if failed is not None and failed / _CHANGE_BEFORE_RETRY <= rows <= failed * _CHANGE_BEFORE_RETRY:
             return False
-        if not suitable_recipes(rows, self._spec.dimension, self._memory_bytes):
-            return False
+        wasteful = view.body is not None and view.deleted_rows > _MOST_DELETED_SHARE * rows
         slow = view.body is None or view.head_rows * self._spec.dimension > FLAT_VALUES
-        return slow or view.deleted_rows > _MOST_DELETED_SHARE * rows
+        return wasteful or (slow and bool(suitable_recipes(rows, self._spec.dimension, self._memory_bytes)))
 
     def _run(self) -> None:
         try:
@@ -106,25 +115,37 @@ class BodyUpkeep:
         view = self._view()
         sequences = view.sequences()
         watch = BuildWatch(self._report, lambda: self._cancelled)
-        for recipe in suitable_recipes(len(sequences), self._spec.dimension, self._memory_bytes):
+        recipes = suitable_recipes(len(sequences), self._spec.dimension, self._memory_bytes)
+        if not recipes:
+            self._published(None)
+            self._with_disk(remove_body)
+            return
+        for recipe in recipes:
             self.progress = BuildProgress(recipe.kind, 0, len(sequences))
             body = build_body(recipe, self._stored, sequences, self._spec.dimension, watch)
             body = tuned(body, self._stored, self._outside_queries(), self._spec.recall_target, watch)
             assert body.measured
             logger.info("collection %s: %s of %d rows: %s", self._spec.name, recipe.kind, len(sequences), body.measured)
             if body.measured.meets_target:
-                self._publish(body)
-                self._rows_at_failure, self.problem = 0, None
-                self._save(body)
+                self._published(body)
+                self._with_disk(partial(save_body, body, store_id=self._spec.store_id))
                 return
         self._fail(f"no index of these vectors meets the recall target of {self._spec.recall_target:g}")
 
-    def _save(self, body: Body) -> None:
-        try:
-            save_body(body, self._folder, self._spec.store_id)
-        except StorageFailed as error:
-            self.problem = error.message
-            logger.warning("%s; it will be built again at the next start", error)
+    def _published(self, body: Body | None) -> None:
+        self._publish(body)
+        self._rows_at_failure, self.problem = None, None
+
+    def _with_disk(self, change: Callable[[Path], None]) -> None:
+        """Change the folder, unless it is this collection's no more. What fails is told: the next start mends it."""
+        with self._saving:
+            if self._cancelled:
+                return
+            try:
+                change(self._folder)
+            except StorageFailed as error:
+                self.problem = error.message
+                logger.warning("%s; the next start tries again", error)
 
     def _fail(self, problem: str) -> None:
         self._rows_at_failure = len(self._view())
