@@ -27,6 +27,7 @@ from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchLimits, SearchService
+from simila.services.text_queries import TextQueries
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import LimitSettings, Settings
 from simila_models.catalogue import find_manifest
@@ -42,12 +43,18 @@ def create_app(settings: Settings) -> ASGIApp:
     """
     manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
-    catalogue = Catalogue(settings.collections_dir, memory_bytes=settings.index.memory_bytes or None)
+    text_queries = TextQueries()
+    catalogue = Catalogue(
+        settings.collections_dir,
+        memory_bytes=settings.index.memory_bytes or None,
+        synthetic_queries=text_queries,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
         app.state.services = services = _services(settings, pool, catalogue)
+        text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
         yield
         loading.cancel()
@@ -55,7 +62,8 @@ def create_app(settings: Settings) -> ASGIApp:
             await loading
         await services.migration.close()
         pool.close()
-        catalogue.close()
+        # Not in the loop: a search or a build may wait for the loop.
+        await asyncio.to_thread(catalogue.close)
 
     return create_api(
         lifespan,
