@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from importlib.resources import files
 
 import numpy as np
 
@@ -14,16 +15,7 @@ from simila.storage.collection_file import CollectionSpec
 
 logger = logging.getLogger("simila.services")
 PATIENCE_SECONDS = 60.0
-THINGS = (
-    "airport, apple, baby, backpack, ball, bathroom, beach, bear, bed, bicycle, bird, boat, book, bottle, bowl, bridge, "
-    "building, bus, cake, camera, car, castle, cat, chair, child, church, city at night, cloud, coat, computer, cow, "
-    "crowd, cup of coffee, dancer, desert, dog, door, dress, drink, face, farm, field, fire, fish, flag, flower, "
-    "football match, forest, garden, glasses, guitar, hand, hat, horse, hospital, house, insect, jacket, kitchen, "
-    "knife, lake, lamp, map, market, meal, microscope image, mirror, moon, motorcycle, mountain, museum, office, old "
-    "man, page of text, painting, park, phone, piano, plane, plate of food, portrait, rain, river, road, rocket, room, "
-    "ruin, satellite image, school, sheep, shirt, shoe, shop, sign, skirt, sky, snow, soldier, statue, street, sunset, "
-    "table, toy, tractor, train, tree, truck, umbrella, village, wall, watch, waterfall, wedding, window, woman, zebra"
-).split(", ")
+THINGS = (files("simila.services") / "everyday_things.txt").read_text(encoding="utf-8").splitlines()
 
 
 class TextQueries:
