@@ -31,6 +31,7 @@ class CollectionStore:
         self.spec = spec
         self.on_commit: Callable[[Sequence[Change]], None] = lambda _: None
         self._path = path
+        self._connection = connection
         self._refusal: SimilaError | None = None
         self._connections = ReadConnections(path, spec.name)
         self.reader = ItemReader(path, spec, self._connections)
@@ -119,8 +120,10 @@ class CollectionStore:
 
     def close(self) -> None:
         """Refuse new writes, finish those that wait, interrupt readers, and close."""
-        self._connections.close()
         self._writer.close()
+        self._connections.close()
+        # Last, because SQLite folds its log in with the last connection, if that may write.
+        self._connection.close()
 
     def _committed(self, changes: Sequence[Change]) -> None:
         self.on_commit(changes)

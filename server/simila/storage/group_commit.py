@@ -90,14 +90,13 @@ class GroupCommit(Generic[C]):
         return future
 
     def close(self) -> None:
-        """Refuse new operations, finish those that wait, and close the connection."""
+        """Refuse new operations, and finish those that wait; the connection stays open."""
         with self._condition:
             self._closed = True
             thread = self._thread
             self._condition.notify()
         if thread is not None:
             thread.join()
-        self._connection.close()
 
     def _serve(self) -> None:
         patience_seconds = _LINGER_SECONDS

@@ -95,6 +95,15 @@ def test_a_closed_store_refuses_reads_and_writes(store, path):
     assert [file.name for file in path.parent.iterdir()] == ["items.sqlite"]
 
 
+def test_closing_lets_writes_that_wait_be_taken_over_by_an_index_that_reads(store):
+    counts = []
+    store.on_commit = lambda _: counts.append(store.reader.count())
+    futures = [store.submit(Upsert([Item(str(number), EAST)])) for number in range(100)]
+    store.close()
+    assert [future.result(0).sequences.tolist() for future in futures] == [[number + 1] for number in range(100)]
+    assert counts[-1] == 100
+
+
 def test_closing_interrupts_a_reader_and_waits_for_it(store):
     begun, outcome = threading.Event(), []
 
@@ -111,6 +120,7 @@ def test_closing_interrupts_a_reader_and_waits_for_it(store):
     reader.start()
     assert begun.wait(TIMEOUT_SECONDS)
     store.close()
+    assert not store._connections._leased
     reader.join(TIMEOUT_SECONDS)
     assert outcome == ["collection shoes is closed: it was deleted, or the server is stopping"]
 

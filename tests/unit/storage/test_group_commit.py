@@ -71,6 +71,7 @@ def recorder(tmp_path):
     recorder = Recorder(tmp_path / "numbers.sqlite")
     yield recorder
     recorder.writer.close()
+    recorder.connection.close()
 
 
 def add(number):
@@ -160,7 +161,7 @@ def test_when_sqlite_undoes_a_whole_transaction_all_of_it_fail(recorder):
     first, undoing, last = (recorder.writer.submit(run) for run in (add(1), undo, add(2)))
     go_on.set()
     for future in (first, undoing, last):
-        with pytest.raises(StorageFailed, match="nothing was written"):
+        with pytest.raises(StorageFailed, match="nothing was written: UNIQUE"):
             result(future)
     assert recorder.stored() == []
     assert result(recorder.writer.submit(add(2))) == "added 2"
@@ -213,6 +214,7 @@ def test_upkeep_that_fails_is_put_off(tmp_path, caplog):
     recorder = Recorder(tmp_path / "numbers.sqlite", Failing())
     assert [result(recorder.writer.submit(add(number))) for number in (1, 2)] == ["added 1", "added 2"]
     recorder.writer.close()
+    recorder.connection.close()
     assert "shoes: its file could not be tidied" in caplog.text
     assert recorder.stored() == [1, 2]
 
