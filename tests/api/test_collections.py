@@ -6,29 +6,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.neighbors import NearestCentroid
 
-from api.wire import b64, embed, error, vectors
+from api.wire import DIMENSION, axis, b64, embed, error, search, upsert, vectors
 from tolerances import FLOAT32_VALUES
-
-DIMENSION = 1280
-PHOTOS = ["coffee.png", "rocket.jpg", "chelsea.png", "page.png"]
-
-
-def upsert(api: httpx.Client, path: str, *items: dict) -> dict:
-    response = api.post(f"{path}/items", json={"items": list(items)})
-    assert response.status_code == httpx.codes.OK, response.text
-    return response.json()
-
-
-def search(api: httpx.Client, path: str, **query: object) -> list[dict]:
-    response = api.post(f"{path}/search", json=query)
-    assert response.status_code == httpx.codes.OK, response.text
-    return response.json()["results"]
-
-
-def axis(position: int, scale: float = 1.0) -> list[float]:
-    vector = [0.0] * DIMENSION
-    vector[position] = scale
-    return vector
 
 
 def test_a_collection_is_created_found_listed_and_deleted(api: httpx.Client) -> None:
@@ -49,49 +28,6 @@ def test_a_collection_keeps_its_encoder(api: httpx.Client, collection) -> None:
     response = api.put(path, json={"encoder": "efficientnet-lite0"})
     assert response.status_code == 409
     assert error(response)["code"] == "fingerprint_mismatch"
-
-
-def test_search_ranks_by_cosine(api: httpx.Client, collection) -> None:
-    path = collection("efficientnet-lite0")
-    rows = np.random.default_rng(7).normal(size=(30, DIMENSION))
-    upsert(api, path, *({"id": str(n), "vector": row.tolist()} for n, row in enumerate(rows)))
-    query = rows[3] + rows[4]
-    cosines = rows @ query / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
-    expected = np.argsort(-cosines)[:10]
-    hits = search(api, path, vector=query.tolist(), limit=10)
-    assert [hit["id"] for hit in hits] == [str(n) for n in expected]
-    np.testing.assert_allclose([hit["score"] for hit in hits], cosines[expected], atol=FLOAT32_VALUES)
-
-
-def test_search_by_text_and_by_image(api: httpx.Client, collection, photo) -> None:
-    path = collection("simila-lite")
-    upsert(api, path, *({"id": name, "image": b64(photo(name)), "payload": {"file": name}} for name in PHOTOS))
-    [by_text] = search(api, path, text="a cat", limit=1)
-    assert (by_text["id"], by_text["label"], by_text["payload"]) == ("chelsea.png", None, {"file": "chelsea.png"})
-    text, image = vectors(embed(api, "simila-lite", ["a cat", {"image": b64(photo("chelsea.png"))}]))
-    assert by_text["score"] == pytest.approx(float(text @ image), abs=FLOAT32_VALUES)
-    assert search(api, path, image=b64(photo("rocket.jpg")), limit=1)[0]["id"] == "rocket.jpg"
-
-
-def test_search_by_id_leaves_the_item_out(api: httpx.Client, collection) -> None:
-    path = collection("efficientnet-lite0")
-    upsert(api, path, *({"id": name, "vector": axis(n)} for n, name in enumerate(["a", "b", "c"])))
-    assert [hit["id"] for hit in search(api, path, id="b")] == ["a", "c"]
-    response = api.post(f"{path}/search", json={"id": "nope"})
-    assert (response.status_code, error(response)["code"]) == (404, "item_not_found")
-
-
-def test_the_threshold_is_a_least_cosine(api: httpx.Client, collection) -> None:
-    path = collection("efficientnet-lite0")
-    upsert(api, path, {"id": "same", "vector": axis(0)}, {"id": "other", "vector": axis(1)})
-    assert [hit["id"] for hit in search(api, path, vector=axis(0), score_threshold=0.5)] == ["same"]
-    assert [hit["id"] for hit in search(api, path, vector=axis(0), score_threshold=0.0)] == ["same", "other"]
-
-
-def test_the_length_of_a_given_vector_does_not_matter(api: httpx.Client, collection) -> None:
-    path = collection("efficientnet-lite0")
-    upsert(api, path, {"id": "long", "vector": axis(0, 1e30)}, {"id": "short", "vector": axis(0, 1e-30)})
-    assert [hit["score"] for hit in search(api, path, vector=axis(0, 5))] == [1.0, 1.0]
 
 
 def test_an_upsert_replaces(api: httpx.Client, collection) -> None:
@@ -231,25 +167,6 @@ def test_too_many_items_name_the_limit(api: httpx.Client, collection) -> None:
     response = api.post(f"{path}/items", json={"items": [{"id": str(n), "vector": [1]} for n in range(65)]})
     assert response.status_code == 413
     assert "65 items are more than the limit of 64 (SIMILA_LIMITS__MAX_ITEMS)" in error(response)["message"]
-
-
-@pytest.mark.parametrize(
-    ("query", "status", "param", "words"),
-    [
-        ({}, 400, None, "exactly one of text, image, vector, id, queries, positive; got none"),
-        ({"text": "a", "id": "b"}, 400, None, "got text, id"),
-        ({"vector": [1.0]}, 400, "query", "has 1 dimensions"),
-        ({"vector": axis(0), "limit": 0}, 400, "limit", "greater than or equal to 1"),
-        ({"vector": axis(0), "limit": 1001}, 413, "limit", "SIMILA_LIMITS__MAX_SEARCH_RESULTS"),
-        ({"vector": axis(0), "score_threshold": "high"}, 400, "score_threshold", "valid number"),
-        ({"text": "a dress"}, 422, "query", "embeds images, not texts"),
-        ({"image": b64(b"nonsense")}, 400, "query", "not an image"),
-    ],
-)
-def test_bad_searches(api: httpx.Client, collection, query: dict, status: int, param: str | None, words: str) -> None:
-    response = api.post(f"{collection('efficientnet-lite0')}/search", json=query)
-    assert (response.status_code, error(response)["param"]) == (status, param)
-    assert words in error(response)["message"]
 
 
 def test_a_collection_without_labels_cannot_classify(api: httpx.Client, collection) -> None:

@@ -7,6 +7,9 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+DIMENSION = 1280
+"""Of the vectors of efficientnet-lite0."""
+
 
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
@@ -29,3 +32,21 @@ def error(response: httpx.Response) -> dict[str, Any]:
     assert set(body["error"]) == {"message", "type", "param", "code"}
     detail: dict[str, Any] = body["error"]
     return detail
+
+
+def upsert(api: httpx.Client, path: str, *items: dict) -> dict:
+    response = api.post(f"{path}/items", json={"items": list(items)})
+    assert response.status_code == httpx.codes.OK, response.text
+    return response.json()
+
+
+def search(api: httpx.Client, path: str, **query: object) -> list[dict]:
+    response = api.post(f"{path}/search", json=query)
+    assert response.status_code == httpx.codes.OK, response.text
+    return response.json()["results"]
+
+
+def axis(position: int, scale: float = 1.0) -> list[float]:
+    vector = [0.0] * DIMENSION
+    vector[position] = scale
+    return vector
