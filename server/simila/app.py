@@ -18,8 +18,10 @@ from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, ModelPool
 from simila.index.catalogue import Catalogue
+from simila.services.backups import BackupService
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.exports import ExportService
 from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
 from simila.services.migration import MigrationService
@@ -68,6 +70,7 @@ def create_app(settings: Settings) -> ASGIApp:
     return create_api(
         lifespan,
         max_body_bytes=settings.limits.max_body_bytes,
+        max_backup_bytes=settings.limits.max_backup_bytes,
         request_timeout_seconds=settings.request_timeout_seconds,
         hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,
     )
@@ -110,6 +113,8 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
             CollectionLimits(items, page=limits.max_search_results),
         ),
         ingestion=IngestionService(catalogue, vector_items),
+        backups=BackupService(catalogue),
+        exports=ExportService(catalogue),
         migration=MigrationService(pool, catalogue),
         search=SearchService(
             pool,

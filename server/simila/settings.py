@@ -24,6 +24,7 @@ class LimitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_body_bytes: int = Field(default=64 * 2**20, gt=0, description="Largest request body.")
+    max_backup_bytes: int = Field(default=64 * 2**30, gt=0, description="Largest backup to restore.")
     max_inputs: int = Field(default=2048, gt=0, description="Most inputs in one embedding or classification request.")
     max_items: int = Field(default=2048, gt=0, description="Most items in one upsert.")
     max_vector_items: int = Field(default=32_768, gt=0, description="Most items in one upsert as an Arrow stream.")

@@ -11,11 +11,22 @@ from simila import __version__
 from simila.api.deadlines import Deadline
 from simila.api.direct_route import DirectRoutes
 from simila.api.errors import register_error_handlers
-from simila.api.middleware import BodyLimit, KnownHosts
+from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
 from simila.api.request_metrics import RequestMetrics
-from simila.api.routes import classification, collections, embeddings, health, items, metrics, migration, models, search
+from simila.api.routes import (
+    backups,
+    classification,
+    collections,
+    embeddings,
+    health,
+    items,
+    metrics,
+    migration,
+    models,
+    search,
+)
 
-ROUTES = (embeddings, classification, search, migration, collections, items, models, health, metrics)
+ROUTES = (embeddings, classification, search, migration, backups, collections, items, models, health, metrics)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -24,6 +35,7 @@ def create_api(
     lifespan: Lifespan,
     *,
     max_body_bytes: int,
+    max_backup_bytes: int,
     request_timeout_seconds: float,
     hosts: Collection[str] | None = None,
 ) -> ASGIApp:
@@ -42,7 +54,9 @@ def create_api(
         static_url="/docs-assets",
     )
     register_error_handlers(api)
-    app: ASGIApp = BodyLimit(DirectRoutes(api), max_bytes=max_body_bytes)
+    body = LargestBody(max_body_bytes, "SIMILA_LIMITS__MAX_BODY_BYTES")
+    backup = LargestBody(max_backup_bytes, "SIMILA_LIMITS__MAX_BACKUP_BYTES")
+    app: ASGIApp = BodyLimit(DirectRoutes(api), lambda scope: backup if backups.is_restore(scope) else body)
     app = Deadline(app, default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)

@@ -7,8 +7,10 @@ from fastapi import Depends, Header, Request
 
 from simila.api.schemas.inputs import InputReader
 from simila.engine.model_pool import ModelPool
+from simila.services.backups import BackupService
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.exports import ExportService
 from simila.services.ingestion import IngestionService
 from simila.services.migration import MigrationService
 from simila.services.nearest_mean import NearestMeanService
@@ -27,6 +29,8 @@ class Services:
     zero_shot: ZeroShotService
     collections: CollectionService
     ingestion: IngestionService
+    backups: BackupService
+    exports: ExportService
     migration: MigrationService
     search: SearchService
     nearest_mean: NearestMeanService

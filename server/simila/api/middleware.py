@@ -1,7 +1,8 @@
 """Guards that stand before any route."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -35,61 +36,71 @@ class KnownHosts:
         await self._app(scope, receive, send)
 
 
+@dataclass(frozen=True)
+class LargestBody:
+    """How large the body of a request may be, and the setting that moves it."""
+
+    max_bytes: int
+    setting: str
+
+    @property
+    def refusal(self) -> str:
+        return f"the body is larger than the limit of {self.max_bytes} bytes ({self.setting})"
+
+
 class BodyLimit:
-    """Refuse a request body over `max_bytes` with 413, declared or not, without keeping it in memory.
+    """Refuse a larger request body than `largest` says with 413, declared or not, without keeping it in memory.
 
     What a client has begun to send is read and dropped, up to as much again as the limit: a connection that is closed
     over unread data is reset, and the client would never see the answer.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, largest: Callable[[Scope], LargestBody]) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        largest = self._largest(scope)
         headers = Headers(scope=scope)
         declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_bytes:
+        if declared.isdecimal() and int(declared) > largest.max_bytes:
             if "expect" not in headers:
-                await self._drop_body(receive)
-            await self._refuse(send)
+                await _drop_body(receive, 2 * largest.max_bytes)
+            await _refuse(send, largest.refusal)
             return
-        await self._app(scope, self._counting(receive), send)
+        await self._app(scope, _counting(receive, largest), send)
 
-    def _counting(self, receive: Receive) -> Receive:
-        received_bytes = 0
 
-        async def counted() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_bytes:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._sentence)
-            return message
+def _counting(receive: Receive, largest: LargestBody) -> Receive:
+    received_bytes = 0
 
-        return counted
+    async def counted() -> Message:
+        nonlocal received_bytes
+        message = await receive()
+        received_bytes += len(message.get("body", b""))
+        if received_bytes > largest.max_bytes:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, largest.refusal)
+        return message
 
-    async def _drop_body(self, receive: Receive) -> None:
-        dropped_bytes = 0
-        while dropped_bytes <= 2 * self._max_bytes:
-            message = await receive()
-            dropped_bytes += len(message.get("body", b""))
-            if not message.get("more_body", False):
-                return
+    return counted
 
-    async def _refuse(self, send: Send) -> None:
-        detail = ErrorDetail(
-            message=self._sentence, type="invalid_request_error", param=None, code="request_entity_too_large"
-        )
-        body = ErrorBody(error=detail).model_dump_json().encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        status = int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
-        await send({"type": "http.response.body", "body": body})
 
-    @property
-    def _sentence(self) -> str:
-        return f"the body is larger than the limit of {self._max_bytes} bytes (SIMILA_LIMITS__MAX_BODY_BYTES)"
+async def _drop_body(receive: Receive, most_bytes: int) -> None:
+    dropped_bytes = 0
+    while dropped_bytes <= most_bytes:
+        message = await receive()
+        dropped_bytes += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
+
+
+async def _refuse(send: Send, sentence: str) -> None:
+    detail = ErrorDetail(message=sentence, type="invalid_request_error", param=None, code="request_entity_too_large")
+    body = ErrorBody(error=detail).model_dump_json().encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    status = int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})

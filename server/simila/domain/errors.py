@@ -6,6 +6,7 @@ SimilaError
 │   ├── InvalidVector
 │   ├── DuplicateId
 │   ├── InvalidLabels
+│   ├── InvalidBackup
 │   └── UnknownHost
 ├── LimitExceeded              over a byte, pixel or item limit
 ├── CannotServe                well-formed, but this encoder or collection has no answer
@@ -70,6 +71,10 @@ class InvalidLabels(InvalidInput):
     code = "invalid_labels"
 
 
+class InvalidBackup(InvalidInput):
+    code = "invalid_backup"
+
+
 class UnknownHost(InvalidInput):
     code = "unknown_host"
 
@@ -123,7 +128,13 @@ class NotReady(SimilaError):
 
 
 class CollectionUnavailable(NotReady):
+    """`cause` is what is wrong with the file, without its name and without advice."""
+
     code = "collection_unavailable"
+
+    def __init__(self, message: str, *, cause: str | None = None, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.cause = cause or message
 
 
 class Overloaded(SimilaError):

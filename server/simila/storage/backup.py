@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from simila.domain.errors import StorageFailed
+from simila.domain.errors import CollectionUnavailable, InvalidBackup, StorageFailed
 from simila.storage.collection_file import CollectionSpec, check_pages, checked_spec
 from simila.storage.connections import connect_reader, connect_writer, reading, unavailable
 from simila.storage.durable_folders import sync_folder
@@ -77,6 +76,7 @@ def check_backup(path: Path) -> BackupContents:
 
     """
     with reading(path), closing(connect_reader(path)) as connection:
+        _check_passive(path, connection)
         spec = checked_spec(path, connection)
         check_pages(path, connection)
         recorded = connection.execute("SELECT items, sha256 FROM backup").fetchone()
@@ -89,12 +89,13 @@ def check_backup(path: Path) -> BackupContents:
 
 
 def restore_backup(backup: Path, path: Path, name: str) -> CollectionSpec:
-    """Make the file of a collection from a backup, under a name and with a store id of its own.
+    """Make the file of a collection out of a backup on the same disk, under a name and with a store id of its own.
 
-    The copy is what is checked, so nothing is believed that did not arrive. Nothing is left at `path` on an error.
+    The backup is moved, not copied: it may be as large as what is left of the disk. It is gone afterwards, and on an
+    error nothing is left at `path` either.
 
     Raises:
-        CollectionUnavailable: naming what is wrong with the backup.
+        InvalidBackup: naming what is wrong with the backup.
         StorageFailed: there is a file at `path`, or it cannot be written.
 
     """
@@ -103,8 +104,9 @@ def restore_backup(backup: Path, path: Path, name: str) -> CollectionSpec:
     except OSError as error:
         raise StorageFailed(f"collection {name} cannot be restored: {error}") from error
     with _writing(path, path):
-        shutil.copyfile(backup, path)
-        contents = check_backup(path)
+        backup.replace(path)
+        path.chmod(0o600)
+        contents = _checked_arrival(path)
         spec = replace(contents.spec, name=name, store_id=secrets.token_hex(16))
         with closing(connect_writer(path)) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -113,6 +115,20 @@ def restore_backup(backup: Path, path: Path, name: str) -> CollectionSpec:
             connection.execute("COMMIT")
         _sync(path)
     return spec
+
+
+def _checked_arrival(path: Path) -> BackupContents:
+    try:
+        return check_backup(path)
+    except CollectionUnavailable as error:
+        raise InvalidBackup(f"the file cannot be restored: {error.cause}") from error
+
+
+def _check_passive(path: Path, connection: sqlite3.Connection) -> None:
+    """A stranger's triggers and views would run in this process."""
+    (active,) = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')").fetchone()
+    if active:
+        raise unavailable(path, "it holds triggers or views, which no backup of Simila's does")
 
 
 @contextmanager

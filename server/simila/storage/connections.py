@@ -3,8 +3,9 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol, Self
 
 from simila.domain.errors import CollectionUnavailable, UnknownCollection
 
@@ -39,6 +40,16 @@ def connect_writer(path: Path, *, page_bytes: int | None = None) -> sqlite3.Conn
     return connection
 
 
+class Leases(Protocol):
+    """What gives connections to read with."""
+
+    def lease(self) -> AbstractContextManager[sqlite3.Connection]: ...
+
+    def check_open(self) -> None:
+        """Raise `UnknownCollection` after `close`."""
+        ...
+
+
 class ReadConnections:
     """Read-only connections, as many as there are readers at once.
 
@@ -66,6 +77,10 @@ class ReadConnections:
             raise (closed(self._name) if self._closed else unavailable(self._path, str(error))) from error
         finally:
             self._give_back(connection)
+
+    def check_open(self) -> None:
+        if self._closed:
+            raise closed(self._name)
 
     def close(self) -> None:
         """Interrupt all readers, wait until they have left, and close."""
@@ -96,6 +111,30 @@ class ReadConnections:
             self._condition.notify_all()
 
 
+class PinnedConnection:
+    """One leased connection in one transaction: every read within the block sees what the first one saw."""
+
+    def __init__(self, connection: sqlite3.Connection, origin: Leases) -> None:
+        self._connection = connection
+        self._origin = origin
+
+    def __enter__(self) -> Self:
+        self._connection.execute("BEGIN")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def lease(self) -> Iterator[sqlite3.Connection]:
+        self.check_open()
+        yield self._connection
+
+    def check_open(self) -> None:
+        self._origin.check_open()
+
+
 def connect_reader(path: Path) -> sqlite3.Connection:
     """Open a file to read it.
 
@@ -121,7 +160,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def unavailable(path: Path, cause: str) -> CollectionUnavailable:
     """The error of a file that cannot be trusted. Callers of the API read it: it tells no path of this machine."""
-    return CollectionUnavailable(f"{place(path)} cannot be read: {cause}; {_REMEDY}")
+    return CollectionUnavailable(f"{place(path)} cannot be read: {cause}; {_REMEDY}", cause=cause)
 
 
 def place(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ import orjson
 from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32, Int64
 from simila.storage.collection_file import CollectionSpec
-from simila.storage.connections import ReadConnections, unavailable
+from simila.storage.connections import Leases, PinnedConnection, unavailable
 from simila.storage.item_rows import ItemChunk, ItemRow, Source, checksum, integers, unpacked_row, unpacked_rows
 from simila.storage.where import Where
 
@@ -45,10 +46,20 @@ class ItemReader:
 
     """
 
-    def __init__(self, path: Path, spec: CollectionSpec, connections: ReadConnections) -> None:
+    def __init__(self, path: Path, spec: CollectionSpec, connections: Leases) -> None:
         self._path = path
+        self._spec = spec
         self._codec = spec.codec
         self._connections = connections
+
+    @contextmanager
+    def snapshot(self) -> Iterator["ItemReader"]:
+        """A reader for one thread to which nothing changes, whatever is written meanwhile.
+
+        The log cannot be folded into the file until the block ends, and `close` waits for its current read.
+        """
+        with self._connections.lease() as connection, PinnedConnection(connection, self._connections) as pinned:
+            yield ItemReader(self._path, self._spec, pinned)
 
     def get(self, item_id: str) -> StoredItem | None:
         """Return an item with its vector; None if there is no such item."""

@@ -144,6 +144,17 @@ def test_fixed_lists_of_no_values_are_refused():
         read_items(stream(id=["a", "b"], vector=vector), LIMITS)
 
 
+@pytest.mark.parametrize(
+    ("parts", "missing"), [((1,), "schema"), ((0, 0), "record batch"), ((), "schema")], ids=["batch", "schemas", "none"]
+)
+def test_messages_out_of_place_are_refused(parts, missing):
+    content = stream(**GOOD)
+    schema_bytes = 8 + int.from_bytes(content[4:8], "little")  # marker, length, metadata
+    messages = content[:schema_bytes], content[schema_bytes:]
+    with pytest.raises(InvalidInput, match=rf"^the body is no Arrow IPC stream of items: a {missing} is missing$"):
+        read_items(b"".join(messages[part] for part in parts), LIMITS)
+
+
 def test_every_truncation_is_an_error_or_the_whole():
     content = stream(**GOOD)
     whole = read_items(content, LIMITS)

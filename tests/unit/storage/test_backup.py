@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from simila.domain.errors import CollectionUnavailable, StorageFailed
+from simila.domain.errors import CollectionUnavailable, InvalidBackup, StorageFailed
 from simila.domain.results import Item
 from simila.storage.backup import check_backup, restore_backup
 from simila.storage.collection_file import CollectionSpec
@@ -118,7 +118,7 @@ def test_a_changed_backup_is_refused_with_the_cause_and_leaves_nothing(backup, t
     sql(backup, statement)
     with pytest.raises(CollectionUnavailable, match=cause):
         check_backup(backup)
-    with pytest.raises(CollectionUnavailable, match=cause):
+    with pytest.raises(InvalidBackup, match=cause):
         restore_backup(backup, tmp_path / "restored.sqlite", "boots")
     assert not (tmp_path / "restored.sqlite").exists()
 
