@@ -59,8 +59,8 @@ class Catalogue:
     """The collections under `root`, one folder each.
 
     A collection that cannot be opened is listed with the reason, logged, and hinders no other; it can be dropped. After
-    a crash a collection is whole or not there at all. Bodies are built, and pages checked, by one thread in the
-    background; a collection whose pages turn out to be damaged becomes unavailable. `memory_bytes` is what the body of
+    a crash a collection is whole or not there at all. Bodies are built, and stores checked, by one thread in the
+    background; a collection whose store turns out to be damaged becomes unavailable. `memory_bytes` is what the body of
     one collection may take; for `synthetic_queries` see `Collection.open`. Thread-safe; every method but `get` blocks.
 
     Raises:
@@ -327,12 +327,12 @@ class Catalogue:
             )
             logger.error("collection %s is unavailable: %s", folder.name, reason)
             return Unavailable(reason)
-        self._background.submit(self._check_pages, collection)
+        self._background.submit(self._check, collection)
         return collection
 
-    def _check_pages(self, collection: Collection) -> None:
+    def _check(self, collection: Collection) -> None:
         try:
-            collection.check_pages()
+            collection.check()
         except CollectionUnavailable as error:
             logger.error("collection %s is unavailable: %s", collection.spec.name, error)
             with self._lock:

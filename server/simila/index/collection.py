@@ -33,6 +33,7 @@ logger = logging.getLogger("simila.index")
 
 ITEMS_FILE = "items.sqlite"
 _CHUNK_ROWS = 8192
+_CHECKED_ROWS = 512
 _RECENT_QUERIES = 256
 
 R = TypeVar("R")
@@ -183,14 +184,18 @@ class Collection:
         """
         return self._store.backup_to(path)
 
-    def check_pages(self) -> None:
-        """Read every page of the store.
+    def check(self) -> None:
+        """Read every page of the store, then every item: a filter reads payloads without their checksums.
 
         Raises:
             CollectionUnavailable: one is damaged.
 
         """
         self._store.check_pages()
+        after = 0
+        while rows := self.reader.page(after, _CHECKED_ROWS):
+            self.reader.vectors(np.array([row.sequence for row in rows], dtype=np.int64))
+            after = rows[-1].sequence
 
     @property
     def measured(self) -> Measured | None:

@@ -2,12 +2,14 @@
 
 import logging
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from memory_vectors import unit_vectors
 from simila.domain.errors import (
     CollectionUnavailable,
     Conflict,
@@ -20,6 +22,9 @@ from simila.domain.errors import (
 from simila.domain.results import Hit, Item
 from simila.index.catalogue import Available, Catalogue, Unavailable
 from simila.index.collection import Collection
+from simila.storage.collection_file import CollectionSpec
+from simila.storage.item_writes import Upsert
+from small_collections import ids, lower_flat_values, nearest
 
 EAST, NORTH, _ = np.eye(3, dtype=np.float32)
 MINILM = {"encoder": "all-minilm-l6-v2", "fingerprint": "ab" * 32, "dimension": 3}
@@ -42,14 +47,23 @@ def filled(root, *names):
     """Collections of one item each, closed again."""
     catalogue = Catalogue(root)
     for name in names:
-        collection, _ = catalogue.create(name, **MINILM)
-        collection.upsert([Item("a", EAST, name, {"text": "x" * 3000})])
+        collection, _ = catalogue.create(CollectionSpec.new(name, **MINILM))
+        upsert(collection, Item("a", EAST, name, {"text": "x" * 3000}))
     catalogue.close()
+
+
+def upsert(collection, *items):
+    return collection.write(Upsert(items)).result()
+
+
+def items_file(root, name):
+    (file,) = (root / name).glob("generation-*/items.sqlite")
+    return file
 
 
 def test_a_collection_is_made_and_found(catalogue):
     before = datetime.now(UTC) - timedelta(seconds=1)
-    collection, created = catalogue.create("shoes", **MINILM)
+    collection, created = catalogue.create(CollectionSpec.new("shoes", **MINILM))
     assert created
     assert catalogue.get("shoes") is collection
     spec = collection.spec
@@ -59,32 +73,32 @@ def test_a_collection_is_made_and_found(catalogue):
 
 
 def test_the_same_encoder_gets_the_same_collection(catalogue):
-    first, _ = catalogue.create("shoes", **MINILM)
-    again, created = catalogue.create("shoes", **MINILM)
+    first, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
+    again, created = catalogue.create(CollectionSpec.new("shoes", **MINILM))
     assert again is first
     assert not created
 
 
 def test_another_encoder_is_a_conflict(catalogue):
-    catalogue.create("shoes", **MINILM)
+    catalogue.create(CollectionSpec.new("shoes", **MINILM))
     with pytest.raises(
         FingerprintMismatch, match=r"shoes holds vectors of encoder all-minilm-l6-v2 .*simila-lite"
     ) as caught:
-        catalogue.create("shoes", **LITE)
+        catalogue.create(CollectionSpec.new("shoes", **LITE))
     assert isinstance(caught.value, Conflict)
     assert catalogue.get("shoes").spec.encoder == "all-minilm-l6-v2"
 
 
 @pytest.mark.parametrize("name", ["a", "9", "A-b_c", "a" * 64])
 def test_a_name_by_the_rule_is_taken(catalogue, root, name):
-    catalogue.create(name, **MINILM)
-    assert (root / name / "items.sqlite").is_file()
+    catalogue.create(CollectionSpec.new(name, **MINILM))
+    assert items_file(root, name).is_file()
 
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", ".a", "a.b", "a/b", "..", "a\n", "a b", "é", "a" * 65])
 def test_a_name_against_the_rule_is_refused(catalogue, root, name):
     with pytest.raises(InvalidInput, match="1 to 64 characters"):
-        catalogue.create(name, **MINILM)
+        catalogue.create(CollectionSpec.new(name, **MINILM))
     assert list(root.iterdir()) == []
 
 
@@ -100,14 +114,17 @@ def test_a_restart_keeps_everything(root):
     filled(root, "bags", "shoes")
     catalogue = Catalogue(root)
     assert list(catalogue.states()) == ["bags", "shoes"]
-    assert catalogue.get("shoes").search(EAST, 1) == [Hit("a", 1.0, "shoes", {"text": "x" * 3000})]
+    assert nearest(catalogue.get("shoes"), EAST, 1) == [Hit("a", 1.0, "shoes", {"text": "x" * 3000}, 1)]
     catalogue.close()
 
 
 def test_folders_are_private(catalogue, root):
-    catalogue.create("shoes", **MINILM)
-    modes = [stat.S_IMODE(path.stat().st_mode) for path in (root, root / "shoes", root / "shoes" / "items.sqlite")]
-    assert modes == [0o700, 0o700, 0o600]
+    catalogue.create(CollectionSpec.new("shoes", **MINILM))
+    modes = [
+        stat.S_IMODE(path.stat().st_mode)
+        for path in (root, root / "shoes", items_file(root, "shoes").parent, items_file(root, "shoes"))
+    ]
+    assert modes == [0o700, 0o700, 0o700, 0o600]
 
 
 def empty(file):
@@ -135,22 +152,22 @@ def remove(file):
 @pytest.mark.parametrize("damage", [empty, truncate, overwrite, replace_by_text, remove])
 def test_a_damaged_collection_hinders_no_other(root, caplog, damage):
     filled(root, "bags", "hats", "shoes")
-    damage(root / "hats" / "items.sqlite")
+    damage(items_file(root, "hats"))
     with caplog.at_level(logging.ERROR, "simila.index"):
         catalogue = Catalogue(root)
     assert [record.getMessage() for record in caplog.records] == ["collection hats is unavailable"]
     for name in ("bags", "shoes"):
-        assert catalogue.get(name).search(EAST, 1)[0].label == name
-    with pytest.raises(CollectionUnavailable, match=r"hats/items\.sqlite cannot be read: .*; restore it"):
+        assert nearest(catalogue.get(name), EAST, 1)[0].label == name
+    with pytest.raises(CollectionUnavailable, match=r"items\.sqlite cannot be read: .*; restore it"):
         catalogue.get("hats")
     with pytest.raises(CollectionUnavailable):
-        catalogue.create("hats", **MINILM)
+        catalogue.create(CollectionSpec.new("hats", **MINILM))
     states = catalogue.states()
     assert list(states) == ["bags", "hats", "shoes"]
     assert isinstance(states["hats"], Unavailable)
-    assert "hats/items.sqlite cannot be read" in states["hats"].reason
+    assert "items.sqlite cannot be read" in states["hats"].reason
     catalogue.drop("hats")
-    _, created = catalogue.create("hats", **LITE)
+    _, created = catalogue.create(CollectionSpec.new("hats", **LITE))
     assert created
     catalogue.close()
 
@@ -159,10 +176,10 @@ def test_a_failure_of_another_kind_hinders_no_other(root, monkeypatch):
     filled(root, "bags", "hats")
     opened = Collection.open
 
-    def fail_once(path):
-        if path.parent.name == "bags":
+    def fail_once(folder, **options):
+        if folder.parent.name == "bags":
             raise MemoryError
-        return opened(path)
+        return opened(folder, **options)
 
     monkeypatch.setattr(Collection, "open", fail_once)
     catalogue = Catalogue(root)
@@ -172,8 +189,8 @@ def test_a_failure_of_another_kind_hinders_no_other(root, monkeypatch):
 
 
 def test_states_give_spec_and_statistics(catalogue):
-    collection, _ = catalogue.create("shoes", **MINILM)
-    collection.upsert([Item("a", EAST, "heel"), Item("b", NORTH)])
+    collection, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
+    upsert(collection, Item("a", EAST, "heel"), Item("b", NORTH))
     state = catalogue.states()["shoes"]
     assert state.spec == collection.spec
     assert (state.statistics.items, state.statistics.labels) == (2, {"heel": 1})
@@ -199,15 +216,15 @@ def test_what_is_no_collection_is_left_alone(root):
 
 
 def test_a_dropped_collection_is_gone_at_once(catalogue, root):
-    collection, _ = catalogue.create("shoes", **MINILM)
-    collection.upsert([Item("a", EAST)])
+    collection, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
+    upsert(collection, Item("a", EAST))
     catalogue.drop("shoes")
     assert list(root.iterdir()) == []
     with pytest.raises(UnknownCollection):
         catalogue.get("shoes")
     with pytest.raises(UnknownCollection):
-        collection.search(EAST, 1)
-    assert catalogue.create("shoes", **LITE)[0].statistics().items == 0
+        nearest(collection, EAST, 1)
+    assert catalogue.create(CollectionSpec.new("shoes", **LITE))[0].statistics().items == 0
 
 
 def test_the_next_start_ends_a_drop_that_was_cut_short(root, monkeypatch):
@@ -230,10 +247,10 @@ def test_a_creation_that_fails_leaves_nothing(catalogue, root, monkeypatch):
 
     monkeypatch.setattr("simila.index.catalogue.rename_folder", fail)
     with pytest.raises(StorageFailed, match=r"shoes cannot be created: .*No space left"):
-        catalogue.create("shoes", **MINILM)
+        catalogue.create(CollectionSpec.new("shoes", **MINILM))
     assert list(root.iterdir()) == []
     monkeypatch.undo()
-    assert catalogue.create("shoes", **MINILM)[1]
+    assert catalogue.create(CollectionSpec.new("shoes", **MINILM))[1]
 
 
 def test_a_drop_that_fails_is_reported_and_undone_by_the_next_start(root, monkeypatch):
@@ -249,19 +266,19 @@ def test_a_drop_that_fails_is_reported_and_undone_by_the_next_start(root, monkey
         catalogue.get("shoes")
     catalogue.close()
     catalogue = Catalogue(root)
-    assert catalogue.get("shoes").get("a").item.label == "shoes"
+    assert catalogue.get("shoes").reader.get("a").item.label == "shoes"
     catalogue.close()
 
 
 def test_of_many_creations_at_once_one_makes_it(catalogue):
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: catalogue.create("shoes", **MINILM), range(32)))
+        results = list(pool.map(lambda _: catalogue.create(CollectionSpec.new("shoes", **MINILM)), range(32)))
     assert sum(created for _, created in results) == 1
     assert len({id(collection) for collection, _ in results}) == 1
 
 
 def test_a_collection_is_found_while_another_is_made(catalogue):
-    collection, _ = catalogue.create("shoes", **MINILM)
+    collection, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
     with catalogue._lock:
         assert catalogue.get("shoes") is collection
 
@@ -270,8 +287,8 @@ def test_creations_and_drops_at_once_leave_a_sound_folder(catalogue, root):
     def churn(number):
         for _ in range(10):
             try:
-                collection, _ = catalogue.create(f"c{number % 2}", **MINILM)
-                collection.upsert([Item("a", EAST)])
+                collection, _ = catalogue.create(CollectionSpec.new(f"c{number % 2}", **MINILM))
+                upsert(collection, Item("a", EAST))
                 catalogue.states()
                 catalogue.drop(f"c{number % 2}")
             except UnknownCollection:  # another thread dropped it first
@@ -289,3 +306,72 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "collections").write_text("")
     with pytest.raises(DataFolderError, match="collections cannot be used"):
         Catalogue(tmp_path / "collections")
+
+
+def flip_a_bit_of(file, text):
+    """Damage what SQLite's own checks do not see."""
+    content = bytearray(file.read_bytes())
+    content[content.index(text)] ^= 1
+    file.write_bytes(content)
+
+
+def test_rows_that_are_damaged_are_found_in_the_background(root, caplog):
+    filled(root, "bags", "hats")
+    flip_a_bit_of(items_file(root, "hats"), b"x" * 3000)
+    catalogue = Catalogue(root)
+    catalogue._background.submit(lambda: None).result()  # the checks are done by then
+    with pytest.raises(CollectionUnavailable, match=r"item 'a' \(sequence 1\) fails its checksum"):
+        catalogue.get("hats")
+    assert "collection hats is unavailable" in caplog.text
+    assert isinstance(catalogue.states()["bags"], Available)
+    assert "fails its checksum" in catalogue.states()["hats"].reason
+    catalogue.close()
+
+
+def test_a_body_is_built_in_the_background_and_found_by_the_next_start(root, monkeypatch):
+    lower_flat_values(monkeypatch, 300)
+    catalogue = Catalogue(root)
+    collection, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
+    upsert(collection, *(Item(str(number), vector) for number, vector in enumerate(unit_vectors(0, 400, 3))))
+    catalogue._background.submit(lambda: None).result()
+    assert collection.statistics().index.kind == "hnsw-sq8"
+    catalogue.close()
+    catalogue = Catalogue(root)
+    statistics = catalogue.get("shoes").statistics()
+    assert (statistics.index.kind, statistics.items) == ("hnsw-sq8", 400)
+    catalogue.close()
+
+
+@pytest.mark.parametrize("damage", [remove, empty, replace_by_text])
+def test_a_collection_that_does_not_name_its_generation_is_unavailable_and_kept(root, damage):
+    filled(root, "bags", "hats")
+    pointer = root / "hats" / "current"
+    named = pointer.read_text()
+    damage(pointer)
+    catalogue = Catalogue(root)
+    with pytest.raises(CollectionUnavailable):
+        catalogue.get("hats")
+    assert nearest(catalogue.get("bags"), EAST, 1)[0].label == "bags"
+    catalogue.close()
+    pointer.write_text(named)
+    catalogue = Catalogue(root)
+    assert nearest(catalogue.get("hats"), EAST, 1)[0].label == "hats"
+    catalogue.close()
+
+
+@pytest.mark.parametrize("jump_days", [-3650, 3650])
+def test_nothing_depends_on_the_clock(root, monkeypatch, jump_days):
+    filled(root, "shoes")
+    now, monotonic = time.time, time.monotonic
+    monkeypatch.setattr("time.time", lambda: now() + 86_400 * jump_days)
+    monkeypatch.setattr("time.monotonic", lambda: monotonic() + 86_400 * jump_days)
+    catalogue = Catalogue(root)
+    collection = catalogue.get("shoes")
+    assert upsert(collection, Item("b", NORTH)).sequences.tolist() == [2]
+    assert ids(nearest(collection, NORTH, 5)) == ["b", "a"]
+    assert catalogue.create(CollectionSpec.new("hats", **MINILM))[1]
+    catalogue.close()
+    monkeypatch.undo()
+    catalogue = Catalogue(root)
+    assert ids(nearest(catalogue.get("shoes"), EAST, 5)) == ["a", "b"]
+    catalogue.close()

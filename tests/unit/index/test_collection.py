@@ -267,7 +267,7 @@ def test_a_closed_collection_answers_no_more(folder):
         lambda: nearest(collection, EAST, 1),
         lambda: nearest(collection, EAST, 1, where=compile_filter({})),
         collection.statistics,
-        collection.check_pages,
+        collection.check,
     ):
         with pytest.raises(UnknownCollection, match="shoes is closed"):
             use()
