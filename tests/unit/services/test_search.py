@@ -315,3 +315,18 @@ def test_a_malformed_part_is_named(service, search, message, param):
     with pytest.raises(InvalidInput) as refused:
         find(service, search)
     assert (refused.value.message, refused.value.param) == (message, param)
+
+
+def two_sided(levels):
+    if not levels:
+        return {"a.b.c.d.e.f.g.h": {"$nin": [1, "x", None]}, "x": {"$ne": 2.5}}
+    return {"$and": [two_sided(levels - 1)], "$or": [two_sided(levels - 1)]}
+
+
+@pytest.mark.usefixtures("colours")
+def test_what_pages_and_groups_add_to_the_deepest_filter_fits_the_parser_of_sqlite(service):
+    deepest = two_sided(6)
+    for _ in range(5):
+        deepest = {"x": {"$ne": 1}, "$or": [{"u": 0}, deepest]}
+    assert [len(page) for page in pages(service, by(TextInput("q"), limit=3, filter=deepest))] == [3, 1]
+    assert grouped(service, limit=3, filter=deepest, group_by="$label") == []
