@@ -54,6 +54,19 @@ def test_all_items_follows_the_pages_to_the_last():
         assert [item.id for item in client.all_items("cats", page_items=2)] == ["i1", "i2", "i3"]
 
 
+def test_a_search_follows_its_pages_to_the_last():
+    def answer(request):
+        body = json.loads(request.content)
+        assert (body["text"], body["limit"], body["filter"]) == ("a", 2, {"n": 1})
+        first = "after" not in body
+        rows = [{"id": n, "score": 0.5, "label": None, "payload": None} for n in ("12" if first else "3")]
+        return httpx.Response(200, json={"results": rows, "next": "cursor" if first else None})
+
+    with client_of(answer) as client:
+        pages = client.search_pages("cats", "a", page_hits=2, filter={"n": 1})
+        assert [[hit.id for hit in page] for page in pages] == [["1", "2"], ["3"]]
+
+
 def test_no_server_says_where_and_what_to_do():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -104,7 +117,7 @@ def test_all_names_every_public_word():
     }
 
     # Aliases carry no module of their own.
-    assert sorted(public | {"Content", "Input"}) == sorted(simila_client.__all__)
+    assert sorted(public | {"Content", "Filter", "Input", "Query"}) == sorted(simila_client.__all__)
     assert all(hasattr(simila_client, name) for name in simila_client.__all__)
 
 

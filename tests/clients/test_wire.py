@@ -11,10 +11,13 @@ from simila_client import (
     Certificate,
     Classification,
     Collection,
+    Group,
     Hit,
+    HitPage,
     Item,
     Model,
     Prediction,
+    StoredId,
     StoredItem,
     UnexpectedAnswer,
     errors,
@@ -31,6 +34,9 @@ COLLECTION = {
     "error": None,
     "items": 3,
     "labels": {"cat": 3},
+    "disk_bytes": 4096,
+    "payload_indexes": ("price",),
+    "index": {"kind": "flat", "head_rows": 3},
 }
 
 
@@ -154,6 +160,7 @@ def test_a_collection_name_never_becomes_a_path(name):
         (lambda: wire.classify(["a"], model="m", labels=["x"], templates="a {}"), "templates"),
         (lambda: wire.classify_by_example("cats", "hello"), "inputs"),
         (lambda: wire.upsert("cats", "hello"), "items"),
+        (lambda: wire.delete_items("cats", ids="hello"), "ids"),
     ],
 )
 def test_a_single_text_is_no_list_of_letters(call, argument):
@@ -181,12 +188,45 @@ def test_item_pages():
 
 def test_search_by_vector_and_by_stored_item():
     by_vector = wire.search("cats", (0.0, 1.0), limit=3, score_threshold=0.0)
-    by_item = wire.search_like("cats", "a/b", limit=3)
+    by_item = wire.search("cats", StoredId("a/b"), limit=3)
 
     assert by_vector.json == {"vector": [0.0, 1.0], "limit": 3, "score_threshold": 0.0}
     assert by_item.json == {"id": "a/b", "limit": 3}
     answer = {"results": [{"id": "a", "score": 0.9, "label": "cat", "payload": None}]}
     assert read(by_vector, answer) == (Hit("a", 0.9, "cat", None),)
+
+
+def test_search_carries_a_filter_and_reads_pages_and_groups():
+    hit = {"id": "a", "score": 0.9, "label": "cat", "payload": None}
+    page = wire.search_page("cats", "a", filter={"n": {"$lt": 3}}, exact=True, after="xyz")
+    groups = wire.search_groups("cats", "a", group_by="shop", group_size=2)
+
+    assert page.json == {"text": "a", "filter": {"n": {"$lt": 3}}, "exact": True, "after": "xyz"}
+    assert read(page, {"results": [hit], "next": "abc"}) == HitPage((Hit("a", 0.9, "cat", None),), "abc")
+    assert groups.json == {"text": "a", "group_by": "shop", "group_size": 2}
+    answer = {"groups": [{"value": 7, "results": [hit]}], "next": None}
+    assert read(groups, answer) == (Group(7, (Hit("a", 0.9, "cat", None),)),)
+
+
+def test_items_are_counted_and_deleted_by_filter():
+    counted = wire.count("cats", {"a": 1})
+    deleted = wire.delete_items("cats", ids=["a", "b"])
+
+    assert (counted.method, counted.path, counted.json) == ("POST", "/v1/collections/cats/count", {"filter": {"a": 1}})
+    assert read(counted, {"count": 4}) == 4
+    assert (deleted.path, deleted.json) == ("/v1/collections/cats/items/delete", {"ids": ["a", "b"]})
+    assert read(deleted, {"deleted": 2}) == 2
+    assert wire.delete_items("cats", filter={}).json == {"filter": {}}
+    assert wire.delete_items("cats", everything=True).json == {"all": True}
+
+
+def test_a_payload_key_is_a_path_with_its_slashes():
+    declared, dropped = wire.create_payload_index("cats", "a.b/c d"), wire.delete_payload_index("cats", "..")
+
+    assert (declared.method, declared.path) == ("PUT", "/v1/collections/cats/indexes/a.b/c%20d")
+    assert (dropped.method, dropped.path) == ("DELETE", "/v1/collections/cats/indexes/%2E%2E")
+    with pytest.raises(ValueError, match="'' is not a payload key"):
+        wire.create_payload_index("cats", "")
 
 
 def test_models_with_and_without_certificates():

@@ -14,11 +14,15 @@ from simila_client.results import (
     Collection,
     Content,
     Embeddings,
+    Filter,
+    Group,
     Hit,
     Input,
     Item,
     ItemPage,
     Model,
+    Query,
+    StoredId,
     StoredItem,
     Upserted,
 )
@@ -142,16 +146,83 @@ class Simila:
         self._send(wire.delete_item(name, item_id))
 
     def search(
-        self, name: str, query: Content, *, limit: int | None = None, score_threshold: float | None = None
+        self,
+        name: str,
+        query: Query,
+        *,
+        limit: int | None = None,
+        score_threshold: float | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+        exact: bool | None = None,
     ) -> tuple[Hit, ...]:
-        """The items most like a text, an image or a vector, best first, with cosines of `score_threshold` or more."""
-        return self._send(wire.search(name, query, limit=limit, score_threshold=score_threshold))
+        """The items most like a text, an image, a vector or a stored item, best first.
+
+        They have cosines of `score_threshold` or more and match `filter`: as many as `limit` if there are so many.
+        `exact` compares with every vector.
+        """
+        options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
+        return self._send(wire.search(name, query, **options))
 
     def search_like(
         self, name: str, item_id: str, *, limit: int | None = None, score_threshold: float | None = None
     ) -> tuple[Hit, ...]:
         """The items most like a stored one."""
-        return self._send(wire.search_like(name, item_id, limit=limit, score_threshold=score_threshold))
+        return self.search(name, StoredId(item_id), limit=limit, score_threshold=score_threshold)
+
+    def search_pages(
+        self,
+        name: str,
+        query: Query,
+        *,
+        page_hits: int | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+    ) -> Iterator[tuple[Hit, ...]]:
+        """Page after page of a search, fetched as they are asked for; items written meanwhile are on none."""
+        options = {"limit": page_hits, "filter": filter}
+        page = self._send(wire.search_page(name, query, **options))
+        yield page.hits
+        while page.next is not None:
+            page = self._send(wire.search_page(name, query, **options, after=page.next))
+            yield page.hits
+
+    def search_groups(
+        self,
+        name: str,
+        query: Query,
+        *,
+        group_by: str,
+        group_size: int | None = None,
+        limit: int | None = None,
+        score_threshold: float | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+        exact: bool | None = None,
+    ) -> tuple[Group, ...]:
+        """The `limit` nearest groups of items with the same value at a payload key, dotted, or the same `$label`."""
+        options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
+        return self._send(wire.search_groups(name, query, group_by=group_by, group_size=group_size, **options))
+
+    def count(self, name: str, filter: Filter | None = None) -> int:  # noqa: A002 - the wire's name
+        """How many items match; without a filter, how many there are."""
+        return self._send(wire.count(name, filter))
+
+    def delete_items(
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+        everything: bool = False,
+    ) -> int:
+        """Delete the items of some ids, those that match, or every one, and say how many there were."""
+        return self._send(wire.delete_items(name, ids=ids, filter=filter, everything=everything))
+
+    def create_payload_index(self, name: str, key: str) -> None:
+        """Make filters on a payload key quick."""
+        self._send(wire.create_payload_index(name, key))
+
+    def delete_payload_index(self, name: str, key: str) -> None:
+        """Keep that index no longer."""
+        self._send(wire.delete_payload_index(name, key))
 
     def classify_by_example(
         self, name: str, inputs: Sequence[Content], *, top_k: int | None = None

@@ -12,8 +12,22 @@ Float32 = NDArray[np.float32]
 Input = str | bytes
 """What an encoder reads: a `str` is a text, `bytes` are an encoded image (JPEG, PNG, …)."""
 
+Filter = Mapping[str, Any]
+"""Conditions on payloads, `$id` and `$label`, in MongoDB's language: `{"price": {"$lt": 10}}`."""
+
 Content = Input | Sequence[float] | NDArray[np.floating[Any]]
 """A text, an image, or a vector of the collection's encoder, `[d]`."""
+
+
+@dataclass(frozen=True)
+class StoredId:
+    """A query by the item that is stored under this id; the item itself is not found."""
+
+    id: str
+
+
+Query = Content | StoredId
+"""What a search is by."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +107,27 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Group:
+    """The nearest items that have the same value at the key that is grouped by, the nearest first."""
+
+    value: str | float | bool
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
+class HitPage:
+    """One page of a search. `next` is the `after` of the page that follows; None behind the last one."""
+
+    hits: tuple[Hit, ...]
+    next: str | None
+
+
+@dataclass(frozen=True)
 class Collection:
     """A collection's description; one that the server cannot read has the state `unavailable`, an `error`, and no more.
 
-    `labels` counts the items of each label.
+    `labels` counts the items of each label; `index` is how the collection is searched, with the recall it was measured
+    to have.
     """
 
     name: str
@@ -108,6 +139,9 @@ class Collection:
     created_at: str | None
     items: int | None
     labels: Mapping[str, int] | None
+    disk_bytes: int | None = None
+    payload_indexes: tuple[str, ...] = ()
+    index: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,17 @@ from simila_client.results import (
     Collection,
     Content,
     Embeddings,
+    Filter,
+    Group,
     Hit,
+    HitPage,
     Input,
     Item,
     ItemPage,
     Model,
     Prediction,
+    Query,
+    StoredId,
     StoredItem,
     Upserted,
 )
@@ -151,18 +156,39 @@ def delete_item(name: str, item_id: str) -> Request[None]:
     return Request("DELETE", _path(name, "items", _item_path(item_id)), _nothing)
 
 
-def search(
-    name: str, query: Content, *, limit: int | None = None, score_threshold: float | None = None
-) -> Request[tuple[Hit, ...]]:
-    body = _given(_content(query), limit=limit, score_threshold=score_threshold)
-    return Request("POST", _path(name, "search"), _hits, body)
+def search(name: str, query: Query, **options: Json) -> Request[tuple[Hit, ...]]:
+    return Request("POST", _path(name, "search"), _hits, _search(query, options))
 
 
-def search_like(
-    name: str, item_id: str, *, limit: int | None = None, score_threshold: float | None = None
-) -> Request[tuple[Hit, ...]]:
-    body = _given({"id": item_id}, limit=limit, score_threshold=score_threshold)
-    return Request("POST", _path(name, "search"), _hits, body)
+def search_page(name: str, query: Query, **options: Json) -> Request[HitPage]:
+    return Request("POST", _path(name, "search"), _hit_page, _search(query, options))
+
+
+def search_groups(name: str, query: Query, **options: Json) -> Request[tuple[Group, ...]]:
+    return Request("POST", _path(name, "search"), _groups, _search(query, options))
+
+
+def count(name: str, filter: Filter | None = None) -> Request[int]:  # noqa: A002 - the wire's name
+    return Request("POST", _path(name, "count"), lambda body: int(body["count"]), _given({}, filter=filter))
+
+
+def delete_items(
+    name: str,
+    *,
+    ids: Sequence[str] | None = None,
+    filter: Filter | None = None,  # noqa: A002 - the wire's name
+    everything: bool = False,
+) -> Request[int]:
+    body = _given({}, ids=None if ids is None else _list("ids", ids), filter=filter, all=everything or None)
+    return Request("POST", _path(name, "items", "delete"), lambda answer: int(answer["deleted"]), body)
+
+
+def create_payload_index(name: str, key: str) -> Request[None]:
+    return Request("PUT", _path(name, "indexes", _segments(key, "a payload key")), _nothing)
+
+
+def delete_payload_index(name: str, key: str) -> Request[None]:
+    return Request("DELETE", _path(name, "indexes", _segments(key, "a payload key")), _nothing)
 
 
 def classify_by_example(
@@ -179,9 +205,13 @@ def _path(collection_name: str, *parts: str) -> str:
 
 
 def _item_path(item_id: str) -> str:
-    if not item_id:
-        raise InvalidArgument("'' is no id of an item")
-    return "/".join(_segment(segment) for segment in item_id.split("/"))
+    return _segments(item_id, "an id of an item")
+
+
+def _segments(text: str, what: str) -> str:
+    if not text:
+        raise InvalidArgument(f"'' is not {what}")
+    return "/".join(_segment(segment) for segment in text.split("/"))
 
 
 def _segment(text: str) -> str:
@@ -211,6 +241,11 @@ def _content(content: Content) -> dict[str, Json]:
     if isinstance(content, bytes):
         return {"image": base64.b64encode(content).decode("ascii")}
     return {"vector": np.asarray(content, dtype=np.float64).tolist()}
+
+
+def _search(query: Query, options: Mapping[str, Json]) -> dict[str, Json]:
+    by = {"id": query.id} if isinstance(query, StoredId) else _content(query)
+    return _given(by, **options)
 
 
 def _item(one: Item) -> dict[str, Json]:
@@ -272,6 +307,9 @@ def _collection(body: Json) -> Collection:
         created_at=body["created_at"],
         items=body["items"],
         labels=body["labels"],
+        disk_bytes=body.get("disk_bytes"),
+        payload_indexes=tuple(body.get("payload_indexes") or ()),
+        index=body.get("index"),
     )
 
 
@@ -289,3 +327,11 @@ def _item_page(body: Json) -> ItemPage:
 
 def _hits(body: Json) -> tuple[Hit, ...]:
     return tuple(Hit(one["id"], one["score"], one["label"], one["payload"]) for one in body["results"])
+
+
+def _hit_page(body: Json) -> HitPage:
+    return HitPage(hits=_hits(body), next=body["next"])
+
+
+def _groups(body: Json) -> tuple[Group, ...]:
+    return tuple(Group(one["value"], _hits(one)) for one in body["groups"])

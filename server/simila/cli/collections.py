@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import FAILED, WrongUsage, print_error
+from simila.cli.filters import FilterOption, read_filter
 from simila.cli.folder_import import IMAGE_SUFFIXES, FolderImport, ImageFile, ImportReport, find_images
 from simila_client import Collection, NotFound, Simila
 
@@ -73,6 +74,48 @@ def delete(
             typer.confirm(f"Delete {name} ({amount})?", abort=True)
         client.delete_collection(name)
     tables.show(f"deleted {name} ({amount})")
+
+
+@app.command()
+def count(name: NameArgument, conditions: FilterOption = None, url: UrlOption = None) -> None:
+    """Count the items that match a filter, or all."""
+    with connect(url) as client:
+        tables.show(str(client.count(name, read_filter(conditions))))
+
+
+@app.command("delete-items")
+def delete_items(
+    name: NameArgument,
+    conditions: FilterOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every item.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: UrlOption = None,
+) -> None:
+    """Delete the items that match a filter, or all."""
+    if (conditions is None) != everything:
+        raise WrongUsage("give exactly one of --filter and --all")
+    matching = read_filter(conditions)
+    with connect(url) as client:
+        if not yes:
+            typer.confirm(f"Delete {client.count(name, matching)} items of {name}?", abort=True)
+        deleted = client.delete_items(name, filter=matching, everything=everything)
+    tables.show(f"deleted {deleted} items")
+
+
+@app.command()
+def index(
+    name: NameArgument,
+    key: Annotated[str, typer.Argument(help="A key of the payloads, with dots for nested ones.")],
+    drop: Annotated[bool, typer.Option("--drop", help="Keep that index no longer.")] = False,
+    url: UrlOption = None,
+) -> None:
+    """Make filters on a payload key quick."""
+    with connect(url) as client:
+        if drop:
+            client.delete_payload_index(name, key)
+        else:
+            client.create_payload_index(name, key)
+    tables.show(f"{name}: {key} is {'no longer ' if drop else ''}indexed")
 
 
 @app.command("import")
@@ -158,7 +201,9 @@ def _show_one(collection: Collection) -> None:
     table = tables.table(tables.column("", style=tables.MUTED), tables.column(""), show_header=False)
     facts = asdict(collection)
     labels = facts.pop("labels") or {}
-    for name, fact in facts.items():
+    indexed = ", ".join(facts.pop("payload_indexes"))
+    searched = {f"index {name}": fact for name, fact in (facts.pop("index") or {}).items()}
+    for name, fact in {**facts, "payload_indexes": indexed or None, **searched}.items():
         if fact is not None:
             table.add_row(name.replace("_", " "), str(fact))
     for position, (label, items) in enumerate(sorted(labels.items())):

@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +11,14 @@ import typer
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
+from simila.cli.filters import FilterOption, read_filter
 from simila.cli.inputs import read_image
-from simila_client import Hit
+from simila_client import Hit, Query, StoredId
 
 PAYLOAD_CHARACTERS = 40
 OTHER_COLUMNS = 60
+
+Value = str | float | bool
 
 
 def search(
@@ -24,36 +26,60 @@ def search(
     text: Annotated[str | None, typer.Option(help="Find what this text describes.")] = None,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="Find what looks like this image.")] = None,
     item_id: Annotated[str | None, typer.Option("--id", help="Find what is like this stored item.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most results.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, help="Most results, or groups.")] = 10,
     threshold: Annotated[float | None, typer.Option(help="Least cosine of a result.")] = None,
+    conditions: FilterOption = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with every vector.")] = False,
+    group_by: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Group by this payload key, dotted, or by $label.")
+    ] = None,
+    group_size: Annotated[int, typer.Option(min=1, help="Most results of a group.")] = 1,
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
     """Find the most similar items of a collection."""
     if threshold is not None and not math.isfinite(threshold):
         raise WrongUsage(f"--threshold is a cosine, a number from -1 to 1; {threshold} is none")
+    query = _query(text, image, item_id)
+    options: dict[str, Any] = {
+        "limit": limit,
+        "score_threshold": threshold,
+        "filter": read_filter(conditions),
+        "exact": exact or None,
+    }
+    rows: list[tuple[Value | None, Hit]]
+    found: dict[str, Any]
     with connect(url) as client:
-        match text, image, item_id:
-            case str(words), None, None:
-                find = partial(client.search, name, words)
-            case None, Path() as path, None:
-                find = partial(client.search, name, read_image(path))
-            case None, None, str(stored_id):
-                find = partial(client.search_like, name, stored_id)
-            case _:
-                raise WrongUsage("give exactly one of --text, --image and --id")
-        hits = find(limit=limit, score_threshold=threshold)
+        if group_by is None:
+            hits = client.search(name, query, **options)
+            rows, found = [(None, hit) for hit in hits], {"results": hits}
+        else:
+            groups = client.search_groups(name, query, group_by=group_by, group_size=group_size, **options)
+            rows, found = [(group.value, hit) for group in groups for hit in group.hits], {"groups": groups}
     if as_json:
-        tables.show_json({"results": hits})
+        tables.show_json(found)
     else:
-        _show(hits)
+        _show(rows)
 
 
-def _show(hits: tuple[Hit, ...]) -> None:
-    if not hits:
+def _query(text: str | None, image: Path | None, item_id: str | None) -> Query:
+    match text, image, item_id:
+        case str(words), None, None:
+            return words
+        case None, Path() as path, None:
+            return read_image(path)
+        case None, None, str(stored_id):
+            return StoredId(stored_id)
+    raise WrongUsage("give exactly one of --text, --image and --id")
+
+
+def _show(rows: Sequence[tuple[Value | None, Hit]]) -> None:
+    if not rows:
         tables.show("nothing found", style=tables.MUTED)
         return
+    is_grouped = rows[0][0] is not None
     table = tables.table(
+        *([tables.column("group", style=tables.ACCENT)] if is_grouped else []),
         tables.column("rank", justify="right"),
         tables.column("score", justify="right"),
         tables.column("id"),
@@ -61,11 +87,16 @@ def _show(hits: tuple[Hit, ...]) -> None:
         tables.column("payload", style=tables.MUTED),
     )
     characters = min(PAYLOAD_CHARACTERS, max(1, tables.console().width - OTHER_COLUMNS))
-    for rank, hit in enumerate(hits, start=1):
-        table.add_row(str(rank), f"{hit.score:.4f}", hit.id, hit.label or "", _short(hit.payload, characters))
+    for rank, (group, hit) in enumerate(rows, start=1):
+        cells = (str(rank), f"{hit.score:.4f}", hit.id, hit.label or "", _short(hit.payload, characters))
+        table.add_row(*([_json(group)] if is_grouped else []), *cells)
     tables.show(table)
 
 
 def _short(payload: Mapping[str, Any] | None, characters: int) -> str:
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")) if payload else ""
+    text = _json(payload) if payload else ""
     return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -53,13 +53,25 @@ class FakeServer:
                 return httpx.Response(204)
             case ["GET", "items"]:
                 return self.page(name, params)
-            case ["POST", "items"]:
-                return self.upsert(name, body["items"])
-            case ["POST", "search"]:
-                return self.search(name, body)
-            case ["POST", "classify"]:
-                return classified(body, sorted(self.labels(name)))
+            case ["PUT" | "DELETE", "indexes", _]:
+                return httpx.Response(204)
+            case ["POST", *action]:
+                return self.acted(name, action, body)
         raise AssertionError(f"nobody answers {method} {name} {rest}")
+
+    def acted(self, name, action, body):
+        match action:
+            case ["items"]:
+                return self.upsert(name, body["items"])
+            case ["items", "delete"]:
+                return self.delete_items(name, body)
+            case ["count"]:
+                return httpx.Response(200, json={"count": len(self.matching(name, body))})
+            case ["search"]:
+                return self.search(name, body)
+            case ["classify"]:
+                return classified(body, sorted(self.labels(name)))
+        raise AssertionError(f"nobody answers POST {name} {action}")
 
     def embed(self, body):
         if body["model"] != "m":
@@ -112,12 +124,27 @@ class FakeServer:
             self.collections[name]["items"][item["id"]] = kept | {"sequence": self.sequence}
         return httpx.Response(200, json={"upserted": len(items), "sequence": self.sequence})
 
+    def matching(self, name, body):
+        """The ids that a filter of the form {"$label": ...} admits."""
+        items = self.collections[name]["items"]
+        wanted = (body.get("filter") or {}).get("$label")
+        return [item_id for item_id, item in items.items() if wanted in (None, item.get("label"))]
+
+    def delete_items(self, name, body):
+        ids = self.matching(name, body)
+        for item_id in ids:
+            del self.collections[name]["items"][item_id]
+        return httpx.Response(200, json={"deleted": len(ids)})
+
     def search(self, name, body):
         items = list(self.collections[name]["items"].values())[: body["limit"]]
         hits = [
             {"id": item["id"], "score": 0.9 - 0.125 * rank, "label": item["label"], "payload": item["payload"]}
             for rank, item in enumerate(items)
         ]
+        if "group_by" in body:
+            groups = [{"value": hit["label"], "results": [hit]} for hit in hits if hit["label"]]
+            return httpx.Response(200, json={"groups": groups, "next": None})
         least = body.get("score_threshold", -1)
         found = {"results": [hit for hit in hits if hit["score"] >= least]}
         return httpx.Response(200, content=json.dumps(found))  # not httpx's own JSON, which has no lone surrogates

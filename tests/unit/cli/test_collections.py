@@ -48,7 +48,56 @@ def test_delete_asks_first(server, run):
     assert server.collections == {}
 
 
-@pytest.mark.parametrize("command", ["show", "delete"])
+@pytest.fixture
+def pets(server):
+    items = {name: {"label": label} for name, label in (("a", "cat"), ("b", "dog"), ("c", "cat"))}
+    server.collections["pets"] = {"encoder": "m", "items": items}
+    return items
+
+
+@pytest.mark.usefixtures("pets")
+def test_items_are_counted(server, run):
+    assert run("collections", "count", "pets").stdout == "3\n"
+    assert run("collections", "count", "pets", "--filter", '{"$label": "cat"}').stdout == "2\n"
+    assert [body for _, _, body in server.requests] == [{}, {"filter": {"$label": "cat"}}]
+
+
+def test_items_are_deleted_by_filter_or_all_and_not_unasked(pets, run):
+    asked = run("collections", "delete-items", "pets", "--filter", '{"$label": "cat"}', stdin="n\n")
+    assert (asked.exit_code, list(pets)) == (1, ["a", "b", "c"])
+    assert "Delete 2 items of pets?" in asked.stdout
+    assert run("collections", "delete-items", "pets", "--filter", '{"$label": "cat"}', "--yes").stdout == (
+        "deleted 2 items\n"
+    )
+    assert list(pets) == ["b"]
+    assert run("collections", "delete-items", "pets", "--all", "--yes").stdout == "deleted 1 items\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give exactly one of --filter and --all"),
+        (["--all", "--filter", "{}"], "give exactly one of --filter and --all"),
+        (["--filter", "{"], "--filter is not JSON: Expecting property name"),
+        (["--filter", "[1]"], "--filter is no JSON object"),
+    ],
+)
+def test_what_is_to_be_deleted_is_said_plainly(pets, run, arguments, message):
+    result = run("collections", "delete-items", "pets", "--yes", *arguments)
+
+    assert (result.exit_code, len(pets)) == (2, 3)
+    assert result.stderr.startswith(f"error: {message}")
+
+
+@pytest.mark.usefixtures("pets")
+def test_a_payload_key_is_indexed_and_no_longer(server, run):
+    assert run("collections", "index", "pets", "a.b/c").stdout == "pets: a.b/c is indexed\n"
+    assert run("collections", "index", "pets", "a.b/c", "--drop").stdout == "pets: a.b/c is no longer indexed\n"
+    path = "/v1/collections/pets/indexes/a.b/c"
+    assert [(method, route) for method, route, _ in server.requests] == [("PUT", path), ("DELETE", path)]
+
+
+@pytest.mark.parametrize("command", ["show", "delete", "count"])
 def test_an_unknown_collection_is_one_line(run, command):
     result = run("collections", command, "nowhere")
 

@@ -50,6 +50,34 @@ def test_search_by_image_and_by_stored_item(photos, run, tmp_path):
     assert bodies == [{"image": "Y2F0", "limit": 10, "score_threshold": 0.8}, {"id": "b.jpg", "limit": 10}]
 
 
+def test_a_search_may_be_filtered_and_exact(photos, run):
+    run("search", "photos", "--text", "a", "--filter", '{"price": {"$lt": 10}}', "--exact")
+
+    ((_, _, body),) = photos.requests
+    assert body == {"text": "a", "limit": 10, "filter": {"price": {"$lt": 10}}, "exact": True}
+
+
+def test_groups_are_a_table_with_their_values(photos, run):
+    table = run("search", "photos", "--text", "a", "--group-by", "$label", "--group-size", "3").stdout
+    as_json = run("search", "photos", "--text", "a", "--group-by", "$label", "--json").stdout
+
+    header, row = (line.split() for line in table.splitlines())
+    assert header == ["group", "rank", "score", "id", "label", "payload"]
+    assert row[:5] == ['"Food"', "1", "0.9000", "Food/[b]x.jpg", "Food"]
+    assert photos.requests[0][2] == {"text": "a", "limit": 10, "group_by": "$label", "group_size": 3}
+    (group,) = json.loads(as_json)["groups"]
+    assert (group["value"], [hit["id"] for hit in group["hits"]]) == ("Food", ["Food/[b]x.jpg"])
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_filter_that_is_none_is_refused(photos, run, text):
+    result = run("search", "photos", "--text", "a", "--filter", text)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: --filter is no")
+    assert photos.requests == []
+
+
 @pytest.mark.usefixtures("photos")
 def test_nothing_found_says_so(run):
     result = run("search", "photos", "--text", "a", "--threshold", "0.99")
