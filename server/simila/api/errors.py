@@ -113,7 +113,7 @@ def _simila_error(error: errors.SimilaError) -> JSONResponse:
 
 def _validation_error(error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
-    if first["type"] == "json_invalid":
+    if first["type"] == "json_invalid" and first["loc"][0] == "body":
         message = f"the body is not valid JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
         return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_json")
     if first["loc"] == ("body",) and first["type"] in NOT_AN_OBJECT:

@@ -3,16 +3,18 @@
 import os
 import secrets
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from simila.domain.errors import CollectionUnavailable, StorageFailed
 from simila.storage.connections import connect_writer, place, reading, unavailable
 from simila.storage.vector_codec import VectorCodec
 
 SCHEMA_VERSION = 2
+VectorType = Literal["float32", "float16"]
 
 # `items` is apart from `vectors`, so that a filter that reads every item reads no vector.
 _SCHEMA = f"""
@@ -75,7 +77,7 @@ class CollectionSpec:
     encoder: str
     fingerprint: str
     dimension: int
-    vector_dtype: Literal["float32", "float16"]
+    vector_dtype: VectorType
     store_inputs: bool
     recall_target: float
     created_at: str
@@ -88,7 +90,7 @@ class CollectionSpec:
         encoder: str,
         fingerprint: str,
         dimension: int,
-        vector_dtype: Literal["float32", "float16"] = "float32",
+        vector_dtype: VectorType = "float32",
         store_inputs: bool = False,
         recall_target: float = 0.95,
     ) -> Self:
@@ -167,7 +169,16 @@ def checked_spec(path: Path, connection: sqlite3.Connection) -> CollectionSpec:
     if row is None:
         raise unavailable(path, "it does not say which encoder its vectors are of")
     values = dict(zip(names.split(", "), row, strict=True))
+    if not _is_sound(values):
+        raise unavailable(path, "what it says of itself makes no sense")
     return CollectionSpec(**values | {"store_inputs": bool(values["store_inputs"])})
+
+
+def _is_sound(values: Mapping[str, Any]) -> bool:
+    """Whether the row is one that Simila wrote: a flipped bit in the schema takes the table's own checks away."""
+    types = {"dimension": int, "store_inputs": int, "recall_target": float}
+    typed = all(isinstance(value, types.get(name, str)) for name, value in values.items())
+    return typed and values["dimension"] > 0 and values["vector_dtype"] in get_args(VectorType)
 
 
 def check_pages(path: Path, connection: sqlite3.Connection) -> None:
