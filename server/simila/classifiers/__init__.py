@@ -1,1 +1,1 @@
-"""Class prototypes and decision rules: vectors to predictions, in numpy and nothing else."""
+"""Class prototypes and decision rules: vectors to predictions, in numpy (and scikit-learn where a module says so)."""

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from simila.classifiers.activations import Activation
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.classifiers.screening import scores_exact_at_the_top
+from simila.classifiers.top_k import top_k_columns
 from simila.domain.errors import InvalidInput
 from simila.domain.results import Prediction
-from simila.domain.vectors import Float32, Float64, Int64
+from simila.domain.vectors import Float32, Float64
 
 _SCORES_AT_A_TIME = 2**22
 
@@ -37,20 +38,13 @@ def ranked(
 
     Not by probability: a sigmoid is exactly 1 above logits of 37, where scores still tell classes apart.
     """
-    order = top_classes(scores, top_k)
+    order = top_k_columns(scores, top_k)
     best_probabilities = np.take_along_axis(probabilities, order, axis=1).tolist()
     best_cosines = np.take_along_axis(cosines, order, axis=1).tolist()
     return [
         [Prediction(labels[position], *both) for position, *both in zip(*row, strict=True)]
         for row in zip(order.tolist(), best_probabilities, best_cosines, strict=True)
     ]
-
-
-def top_classes(scores: Float64, top_k: int | None) -> Int64:
-    """Positions `int64 [n, k]` of the `top_k` (or all) best of each row of `float64 [n, c]`, equal ones in order."""
-    if top_k is None or top_k >= scores.shape[1]:
-        return np.argsort(-scores, axis=1, kind="stable")
-    return np.array([_top_of_row(row, top_k) for row in scores], dtype=np.int64).reshape(-1, top_k)
 
 
 def above_thresholds(probabilities: Float64, thresholds: Float64) -> NDArray[np.bool_]:
@@ -66,10 +60,3 @@ def above_thresholds(probabilities: Float64, thresholds: Float64) -> NDArray[np.
     if np.isnan(thresholds).any():
         raise InvalidInput("a threshold is no number", param="thresholds")
     return probabilities >= thresholds
-
-
-def _top_of_row(scores: Float64, top_k: int) -> Int64:
-    # Partition finds the boundary only: which of several equal scores it puts above it is arbitrary.
-    boundary = np.partition(scores, -top_k)[-top_k]
-    able = np.flatnonzero(scores >= boundary)
-    return able[np.argsort(-scores[able], kind="stable")[:top_k]]

@@ -42,7 +42,8 @@ class LinearScorer:
     @cached_property
     def lengths(self) -> Float64:
         """The Euclidean length `float64 [c]` of each class's weights."""
-        return np.sqrt(np.einsum("cd,cd->c", self.weights, self.weights, dtype=np.float64))
+        lengths: Float64 = np.sqrt(np.einsum("cd,cd->c", self.weights, self.weights, dtype=np.float64))
+        return lengths
 
     @cached_property
     def float32_weights(self) -> Float32:

@@ -7,7 +7,7 @@ import numpy as np
 
 from simila.classifiers.labels import check_labels, class_positions
 from simila.domain.errors import InvalidInput, InvalidVector
-from simila.domain.vectors import Float32, Float64, given_vector, unit_rows
+from simila.domain.vectors import Float32, Float64, Int64, given_vector, unit_rows
 
 PLACEHOLDER = "{}"
 
@@ -39,11 +39,18 @@ def prompt_prototype(prompt_vectors: Float32) -> Float32:
 def class_means(vectors: Float32, labels: Sequence[str]) -> Prototypes:
     """Average the vectors `float32 [n, d]` of each class, in float64; classes in alphabetical order."""
     classes, positions = class_positions(labels)
-    by_class = np.argsort(positions, kind="stable")
     counts = np.bincount(positions, minlength=len(classes))
-    starts = np.cumsum(counts) - counts
-    sums = np.add.reduceat(vectors[by_class], starts, axis=0, dtype=np.float64)
-    return Prototypes(classes, sums / counts[:, np.newaxis])
+    return Prototypes(classes, class_totals(vectors, positions, len(classes)) / counts[:, np.newaxis])
+
+
+def class_totals(vectors: Float32 | Float64, item_classes: Int64, classes: int) -> Float64:
+    """The sum `float64 [c, d]` of the vectors `[n, d]` of each class `int64 [n]`; 0 where a class has none."""
+    totals = np.zeros((classes, vectors.shape[1]))
+    by_class = np.argsort(item_classes, kind="stable")
+    present, starts = np.unique(item_classes[by_class], return_index=True)
+    if present.size:
+        totals[present] = np.add.reduceat(vectors[by_class], starts, axis=0, dtype=np.float64)
+    return totals
 
 
 def given_prototypes(labels: Sequence[str], vectors: Sequence[Sequence[float]], dimension: int) -> Prototypes:

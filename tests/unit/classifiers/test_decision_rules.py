@@ -1,13 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import special
 
 from memory_vectors import unit_vectors
 from simila.classifiers import decision_rules, screening
 from simila.classifiers.activations import Activation
-from simila.classifiers.decision_rules import above_thresholds, predict, ranked, top_classes
+from simila.classifiers.decision_rules import above_thresholds, predict, ranked
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_scorer, nearest_mean_scorer
 from simila.classifiers.prototypes import Prototypes
 from simila.domain.errors import InvalidInput
@@ -80,16 +78,6 @@ def test_ranked_keeps_labels_probabilities_and_cosines_together():
         [Prediction("north", 0.7, 0.6), Prediction("up", 0.2, 0.3), Prediction("east", 0.1, -0.1)],
         [Prediction("east", 0.5, 0.9), Prediction("up", 0.3, 0.4), Prediction("north", 0.2, 0.1)],
     ]
-
-
-@given(
-    rows=st.lists(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0]), min_size=6, max_size=6), max_size=5),
-    top_k=st.sampled_from([1, 2, 5, 6, 9, None]),
-)
-def test_top_classes_are_a_stable_sorts(rows, top_k):
-    scores = np.array(rows).reshape(-1, 6)
-    expected = [sorted(range(6), key=lambda position: -row[position])[:top_k] for row in rows]
-    assert top_classes(scores, top_k).tolist() == expected
 
 
 def test_each_label_has_its_own_threshold():

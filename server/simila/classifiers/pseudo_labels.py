@@ -1,0 +1,70 @@
+"""Prototypes that learn from unlabelled items what the classifier itself says of them (Menghini et al. 2023)."""
+
+import numpy as np
+
+from simila.classifiers.activations import Activation
+from simila.classifiers.linear_scorer import cosine_scorer
+from simila.classifiers.prototypes import Prototypes
+from simila.domain.errors import InvalidInput, NoExamples, quoted
+from simila.domain.vectors import SMALLEST_NORM, Float32, Float64, Int64
+
+ROUNDS = 5
+SHARE_OF_ITEMS = 0.5
+
+
+def refined_by_pseudo_labels(
+    prototypes: Prototypes,
+    vectors: Float32,
+    activation: Activation,
+    *,
+    share: float = SHARE_OF_ITEMS,
+    rounds: int = ROUNDS,
+) -> Prototypes:
+    """Move unit prototypes `[c, d]` to the items `float32 [n, d], unit length` that are most surely theirs.
+
+    In each round every class takes the same number of items, those of its highest probability, and becomes the
+    direction of its prototype as given plus that of their mean. The number grows from round to round until `share` of
+    the items is taken: few and sure ones first. Equal numbers keep one class from taking all. The result is
+    `float64 [c, d], unit length`.
+
+    Raises:
+        NoExamples: there are no items.
+        InvalidInput: `share` is not within 0 and 1, excluding 0, or `rounds` is less than 1.
+
+    """
+    if not len(vectors):
+        raise NoExamples("prototypes are refined by unlabelled items, and there are none")
+    if not 0 < share <= 1 or rounds < 1:
+        raise InvalidInput(f"share is {share} and rounds {rounds}; there must be 0 < share <= 1 and rounds >= 1")
+    anchors = prototypes.vectors.astype(np.float64)
+    current = prototypes
+    for round_number in range(1, rounds + 1):
+        items_a_class = int(np.ceil(share * len(vectors) * round_number / rounds / len(anchors)))
+        probabilities = activation(cosine_scorer(current).scores(vectors))
+        surest = _surest(probabilities, items_a_class)
+        moved = _directions(anchors + _directions(vectors[surest].mean(axis=1, dtype=np.float64)))
+        current = Prototypes(prototypes.labels, moved)
+    return current
+
+
+def weighted_means(labels: tuple[str, ...], vectors: Float32, weights: Float64) -> Prototypes:
+    """Means `float64 [c, d]` of `float32 [n, d]`, in which item i counts `weights float64 [n, c]` to each class.
+
+    Raises:
+        NoExamples: all weights of a class are 0.
+
+    """
+    totals = weights.sum(axis=0)
+    if not (totals > 0).all():
+        raise NoExamples(f"class {quoted(labels[int(totals.argmin())])} has no items that count")
+    return Prototypes(labels, weights.T @ vectors.astype(np.float64) / totals[:, np.newaxis])
+
+
+def _surest(probabilities: Float64, items_a_class: int) -> Int64:
+    """Rows `int64 [c, items_a_class]` of the highest probability of each class."""
+    return np.argsort(-probabilities, axis=0, kind="stable")[:items_a_class].T
+
+
+def _directions(rows: Float64) -> Float64:
+    directions: Float64 = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST_NORM)
+    return directions

@@ -1,0 +1,46 @@
+"""Linear probe in closed form: regularised least squares on one-hot classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from simila.classifiers.labels import check_examples, check_labels
+from simila.classifiers.linear_scorer import LinearScorer
+from simila.classifiers.prototypes import class_totals
+from simila.domain.errors import InvalidInput
+from simila.domain.vectors import Float32, Int64
+
+PENALTY = 1.0
+_ROWS_AT_A_TIME = 8192
+
+
+def ridge_probe(
+    vectors: Float32, item_classes: Int64, labels: Sequence[str], *, penalty: float = PENALTY
+) -> LinearScorer:
+    """Fit weights and an unpenalised intercept to `float32 [n, d]` with classes `int64 [n]` among `labels`.
+
+    Minimises |XW + b - Y|^2 + penalty |W|^2 (Hoerl and Kennard 1970); scores are estimates of the one-hot Y. Rows are
+    taken as float64 a few at a time: memory is that of a d x d matrix.
+
+    Raises:
+        InvalidLabels: see `check_labels`.
+        NoExamples: a class has no items.
+        InvalidInput: the penalty is not above 0.
+
+    """
+    check_labels(labels)
+    check_examples(item_classes, labels)
+    if not penalty > 0:
+        raise InvalidInput(f"the penalty is {penalty}; it must be above 0", param="penalty")
+    dimension = vectors.shape[1]
+    vector_mean = vectors.mean(axis=0, dtype=np.float64)
+    class_shares = np.bincount(item_classes, minlength=len(labels)) / len(vectors)
+    gram, products = np.zeros((dimension, dimension)), np.zeros((len(labels), dimension))
+    for start in range(0, len(vectors), _ROWS_AT_A_TIME):
+        centred = vectors[start : start + _ROWS_AT_A_TIME] - vector_mean
+        gram += centred.T @ centred
+        products += class_totals(centred, item_classes[start : start + _ROWS_AT_A_TIME], len(labels))
+    # Centred vectors sum to nothing, so centring the classes too would change no product.
+    gram[np.diag_indices(dimension)] += penalty
+    weights = np.linalg.solve(gram, products.T).T
+    return LinearScorer(tuple(labels), weights, class_shares - weights @ vector_mean)
