@@ -1,6 +1,7 @@
 import asyncio
 import sqlite3
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,15 +14,16 @@ from simila.services.backups import BackupService
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_writes import UpsertArrays
 
-SPEC = CollectionSpec.new("shoes", encoder="e", fingerprint="f1", dimension=4)
-VECTORS = unit_vectors(1, 200, 4)
+SPEC = CollectionSpec.new("shoes", encoder="e", fingerprint="f1", dimension=256)
+VECTORS = unit_vectors(1, 100, 256)
 
 
 @pytest.fixture
 def catalogue(tmp_path):
     catalogue = Catalogue(tmp_path)
     collection, _ = catalogue.create(SPEC)
-    collection.write(UpsertArrays([f"i{n}" for n in range(100)], VECTORS[:100])).result()
+    ids, payloads = [f"i{n}" for n in range(100)], [f'{{"n":{n}}}' for n in range(100)]
+    collection.write(UpsertArrays(ids, VECTORS, ["heel"] * 100, payloads)).result()
     yield catalogue
     catalogue.close()
 
@@ -52,7 +54,7 @@ def test_a_backup_comes_back_under_another_name_with_the_same_fingerprint(servic
     assert not restore(service, "boots", made(service))
     boots = catalogue.get("boots")
     assert (boots.spec.name, boots.spec.fingerprint, boots.reader.count()) == ("boots", "f1", 100)
-    np.testing.assert_array_equal(boots.reader.vectors(np.arange(1, 101))[1], VECTORS[:100])
+    np.testing.assert_array_equal(boots.reader.vectors(np.arange(1, 101))[1], VECTORS)
     assert names(tmp_path) == ["boots", "shoes"]
     catalogue.close()
     assert Catalogue(tmp_path).get("boots").reader.count() == 100
@@ -89,21 +91,30 @@ def test_no_byte_is_taken_for_a_collection_that_may_not_be_replaced(service):
         asyncio.run(service.restore("shoes", parts(), replace=False))
 
 
-def test_every_flipped_byte_is_found(service, catalogue, tmp_path):
-    good = made(service)
-    unnoticed = []
-    for position in range(0, len(good), 499):
-        damaged = bytearray(good)
-        damaged[position] ^= 0x10
+def flipped(content, position):
+    damaged = bytearray(content)
+    damaged[position] ^= 0x10
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("part", [VECTORS[7].tobytes()[:32], b"i42", b"heel", b'{"n":7}', b"f1"])
+def test_a_flipped_bit_in_what_is_stored_is_found(service, part):
+    content = made(service)
+    with pytest.raises(InvalidBackup, match=r"^the file cannot be restored: "):
+        restore(service, "boots", flipped(content, content.index(part)))
+
+
+def test_a_flipped_bit_anywhere_is_found_or_in_free_space(service, catalogue, tmp_path):
+    content = made(service)
+    for position in range(0, len(content), 1499):
         try:
-            restore(service, "shoes", bytes(damaged), replace=True)
+            restore(service, "shoes", flipped(content, position), replace=True)
         except InvalidBackup:
             continue
-        unnoticed.append(position)
-        stored = catalogue.get("shoes").reader
-        np.testing.assert_array_equal(stored.vectors(np.arange(1, 101))[1], VECTORS[:100])
-        assert [row.id for row in stored.page(0, 200)] == [f"i{n}" for n in range(100)]
-    assert len(unnoticed) < len(good) / 499 / 2, "free space alone may change"
+        shoes = catalogue.get("shoes")
+        np.testing.assert_array_equal(shoes.reader.vectors(np.arange(1, 101))[1], VECTORS)
+        assert [row.id for row in shoes.reader.page(0, 200)] == [f"i{n}" for n in range(100)]
+        assert replace(shoes.spec, store_id="") == replace(SPEC, store_id="")
     assert names(tmp_path) == ["shoes"]
 
 
