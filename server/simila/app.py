@@ -16,6 +16,7 @@ from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
+from simila.engine.cores import usable_cores
 from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, ModelPool
 from simila.index.catalogue import Catalogue
 from simila.services.backups import BackupService
@@ -29,6 +30,7 @@ from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchLimits, SearchService
+from simila.services.search_queue import SearchQueue
 from simila.services.text_queries import TextQueries
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import LimitSettings, Settings
@@ -62,6 +64,7 @@ def create_app(settings: Settings) -> ASGIApp:
         loading.cancel()
         with suppress(asyncio.CancelledError):
             await loading
+        services.search.close()
         await services.migration.close()
         pool.close()
         # Not in the loop: a search or a build may wait for the loop.
@@ -119,6 +122,7 @@ def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Serv
         search=SearchService(
             pool,
             catalogue,
+            SearchQueue(workers=usable_cores(), most_wait_seconds=settings.engine.max_queue_seconds),
             SearchLimits(limits.max_search_results, limits.max_searches, limits.max_paged_results),
         ),
         nearest_mean=NearestMeanService(pool, catalogue, most_predictions=limits.max_predictions),

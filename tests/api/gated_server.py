@@ -31,6 +31,7 @@ from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchLimits, SearchService
+from simila.services.search_queue import SearchQueue
 from simila.services.zero_shot import ZeroShotService
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
@@ -107,7 +108,9 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
             collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), page=100)),
             ingestion=IngestionService(catalogue, ItemLimits(10, 100, 1000)),
             migration=MigrationService(pool, catalogue),
-            search=SearchService(pool, catalogue, SearchLimits(100, 10, 1000)),
+            search=SearchService(
+                pool, catalogue, SearchQueue(workers=1, most_wait_seconds=60.0), SearchLimits(100, 10, 1000)
+            ),
             nearest_mean=NearestMeanService(pool, catalogue, most_predictions=100),
             readiness=ReadinessService(pool),
         )

@@ -112,7 +112,7 @@ class Body:
 
 
 def _searched(index: faiss.Index, queries: Float32, count: int, parameters: faiss.SearchParameters) -> Int64:
-    use_search_threads(len(queries))
+    use_search_threads()
     positions: Int64
     _, positions = index.search(queries, count, params=parameters)
     return positions

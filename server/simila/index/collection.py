@@ -52,11 +52,15 @@ class SearchQuery:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The hits of each query, the nearest first, of equals the oldest; and how they were found."""
+    """The hits of each query, the nearest first, of equals the oldest; and how they were found.
+
+    Everything up to the sequence `newest` could be found, and perhaps what came while it was searched.
+    """
 
     hits: Sequence[Sequence[Hit]]
     account: SearchAccount
     filter_account: FilterAccount | None
+    newest: int
 
 
 class Collection:
@@ -84,6 +88,7 @@ class Collection:
         self.folder = folder
         self._store = store
         self._view = View.empty(self.spec.dimension)
+        self._newest = 0
         self._is_stale = False
         self._publishing = threading.Lock()
         self._filtered = FilteredSearch(store.reader, view=lambda: self._view, catch_up=self._catch_up)
@@ -163,6 +168,7 @@ class Collection:
 
         """
         self._check(query.vectors)
+        newest = self._newest
         excluded = self._sequences_of(query.excluded_ids)
         if not len(excluded):
             self._recent_queries.extend(query.vectors[:_RECENT_QUERIES])
@@ -171,7 +177,7 @@ class Collection:
             wanted = np.unique(neighbours.sequences[neighbours.sequences >= 0])
             rows = self.reader.by_sequence(wanted)
             if len(rows) == len(wanted):
-                return SearchResult(_hits(neighbours, rows), account, filter_account)
+                return SearchResult(_hits(neighbours, rows), account, filter_account, newest)
             excluded = np.union1d(excluded, [sequence for sequence in wanted.tolist() if sequence not in rows])
             self._catch_up()  # what replaced them is durable, and may not be in the view yet
 
@@ -267,6 +273,9 @@ class Collection:
                 for change in changes:
                     view = view.with_changes(change.sequences, change.vectors, change.removed)
                 self._view = view
+                self._newest = max(
+                    [self._newest, *(int(each.sequences[-1]) for each in changes if len(each.sequences))]
+                )
             except Exception as error:  # noqa: BLE001  whatever it was, the store is the truth
                 self._is_stale = True
                 logger.warning("collection %s is read again from its store (%r)", self.spec.name, error)
@@ -289,7 +298,7 @@ class Collection:
             view = View.of_body(body, self.reader.sequences())
         for chunk in self.reader.scan(int(body.sequences[-1]) if body else 0, _CHUNK_ROWS):
             view = view.with_changes(chunk.sequences, chunk.vectors)
-        self._view, self._is_stale = view, False
+        self._view, self._newest, self._is_stale = view, self.reader.last_sequence(), False
 
     def _usable_body(self, stored: Int64) -> Body | None:
         try:

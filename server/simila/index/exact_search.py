@@ -26,7 +26,7 @@ def nearest(queries: Float32, k: int, vectors: Float32, sequences: Int64, mask: 
     found = Neighbours.none(len(queries), min(k, len(vectors)))
     if not found.scores.size:
         return found
-    use_search_threads(len(queries))
+    use_search_threads()
     faiss.knn_inner_product(
         faiss.swig_ptr(queries),
         faiss.swig_ptr(vectors),

@@ -9,9 +9,9 @@ _CORES: int = faiss.omp_get_max_threads()
 faiss.cvar.distance_compute_blas_threshold = 4096
 
 
-def use_search_threads(queries: int) -> None:
-    """Give this thread's searches one core for a single query, which two make slower, and all cores for a batch."""
-    faiss.omp_set_num_threads(1 if queries == 1 else _CORES)
+def use_search_threads() -> None:
+    """Give this thread's searches one core: as many threads search as there are cores."""
+    faiss.omp_set_num_threads(1)
 
 
 def use_build_threads() -> None:

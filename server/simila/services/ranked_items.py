@@ -1,6 +1,5 @@
 """The items of a collection in the order of their likeness to a query, as many as one asks for."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from simila.index.collection import Collection, SearchQuery
 from simila.index.filtered_search import FilterAccount
 from simila.index.view import SearchAccount
 from simila.services.query_vectors import QueryVector
+from simila.services.search_queue import SearchQueue
 from simila.storage.where import Where
 
 
@@ -29,6 +29,7 @@ class RankedItems:
     def __init__(
         self,
         collection: Collection,
+        queue: SearchQueue,
         query: QueryVector,
         *,
         where: Where | None = None,
@@ -36,6 +37,7 @@ class RankedItems:
         least_score: float | None = None,
     ) -> None:
         self._collection = collection
+        self._queue = queue
         self._query = query
         self._where = where
         self._exact = exact
@@ -52,7 +54,7 @@ class RankedItems:
             exact=self._exact,
         )
         began = time.perf_counter()
-        result = await asyncio.to_thread(self._collection.search, query)
+        result = await self._queue.search(self._collection, query)
         seconds = time.perf_counter() - began
         before = self.use or IndexUse(result.account, None, 0, 0.0)
         self.use = IndexUse(result.account, result.filter_account, before.searches + 1, before.seconds + seconds)

@@ -14,7 +14,8 @@ from simila.services.embedding import OnError, name_failures
 from simila.services.grouping import GroupKey
 from simila.services.paging import Cursor
 from simila.services.query_vectors import QueryVectors, digest_of
-from simila.services.search_results import Found, find_all
+from simila.services.search_queue import SearchQueue
+from simila.services.search_results import Found, find
 from simila.services.search_terms import Search, UnderstoodSearch
 from simila.services.source_vectors import SourceVectors
 from simila.storage.where import Where
@@ -32,9 +33,10 @@ class SearchLimits:
 class SearchService:
     """Searches collections by texts, images, vectors, stored items, and by several of them together."""
 
-    def __init__(self, pool: ModelPool, catalogue: Catalogue, limits: SearchLimits) -> None:
+    def __init__(self, pool: ModelPool, catalogue: Catalogue, queue: SearchQueue, limits: SearchLimits) -> None:
         self._query_vectors = QueryVectors(SourceVectors(pool))
         self._catalogue = catalogue
+        self._queue = queue
         self._limits = limits
 
     async def search(self, name: str, search: Search) -> Found:
@@ -47,8 +49,7 @@ class SearchService:
 
         """
         collection = self._catalogue.get(name)
-        (found,) = await find_all(collection, [await self._understood(collection, search)])
-        return found
+        return await find(collection, await self._understood(collection, search), self._queue)
 
     async def search_all(
         self, name: str, searches: Sequence[Search | SimilaError], on_error: OnError
@@ -71,8 +72,14 @@ class SearchService:
         failures = {position: each for position, each in enumerate(understood) if isinstance(each, SimilaError)}
         if failures and (on_error == "fail" or len(failures) == len(searches)):
             raise name_failures(failures, [f"searches[{position}]" for position in range(len(searches))])
-        found = iter(await find_all(collection, [each for each in understood if isinstance(each, UnderstoodSearch)]))
-        return [each if isinstance(each, SimilaError) else next(found) for each in understood]
+        return await asyncio.gather(*(self._found(collection, each) for each in understood))
+
+    async def _found(self, collection: Collection, search: UnderstoodSearch | SimilaError) -> Found | SimilaError:
+        return search if isinstance(search, SimilaError) else await find(collection, search, self._queue)
+
+    def close(self) -> None:
+        """Finish the searches that run, and cancel those that wait."""
+        self._queue.close()
 
     async def _understood_or_error(
         self, collection: Collection, search: Search | SimilaError

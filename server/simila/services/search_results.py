@@ -15,6 +15,7 @@ from simila.services.diversity import diverse
 from simila.services.grouping import Group, nearest_groups
 from simila.services.paging import Cursor, page_after
 from simila.services.ranked_items import IndexUse, RankedItems, near_enough
+from simila.services.search_queue import SearchQueue
 from simila.services.search_terms import UnderstoodSearch
 
 _CANDIDATES_PER_RESULT = 4
@@ -35,47 +36,27 @@ class Found:
     vectors: Mapping[int, Float32] = field(default_factory=dict)
 
 
-async def find_all(collection: Collection, searches: Sequence[UnderstoodSearch]) -> list[Found]:
-    """Find what each is after, side by side; plain searches that share their options are one call of the index."""
-    together: dict[object, list[int]] = {}
-    for position, search in enumerate(searches):
-        together.setdefault(search.index_options() if search.is_plain else position, []).append(position)
-    parts = await asyncio.gather(
-        *(_find(collection, [searches[position] for position in positions]) for positions in together.values())
-    )
-    found = {
-        position: each
-        for positions, part in zip(together.values(), parts, strict=True)
-        for position, each in zip(positions, part, strict=True)
-    }
-    return [found[position] for position in range(len(searches))]
+async def find(collection: Collection, search: UnderstoodSearch, queue: SearchQueue) -> Found:
+    """Find what a search is after."""
+    return await (_plain if search.is_plain else _composed)(collection, search, queue)
 
 
-async def _find(collection: Collection, searches: Sequence[UnderstoodSearch]) -> list[Found]:
-    if searches[0].is_plain:
-        return await asyncio.to_thread(_plain, collection, searches)
-    return [await _composed(collection, search) for search in searches]
-
-
-def _plain(collection: Collection, searches: Sequence[UnderstoodSearch]) -> list[Found]:
-    limit, where, stored_ids, exact = searches[0].index_options()
-    vectors = np.stack([search.query.vector for search in searches])
+async def _plain(collection: Collection, search: UnderstoodSearch, queue: SearchQueue) -> Found:
+    """One look into the index."""
+    terms = search.terms
+    query = SearchQuery(search.query.vector[None], terms.limit, search.where, search.query.stored_ids, terms.exact)
     began = time.perf_counter()
-    result = collection.search(SearchQuery(vectors, limit, where, stored_ids, exact))
+    result = await queue.search(collection, query)
     use = IndexUse(result.account, result.filter_account, 1, time.perf_counter() - began)
-    newest = collection.reader.last_sequence()
-    found = []
-    for search, all_hits in zip(searches, result.hits, strict=True):
-        hits = near_enough(all_hits, search.terms.score_threshold)
-        cursor = Cursor.after_first(search.digest, newest, hits).encode() if len(hits) == limit else None
-        vectors_of = _vectors(collection, hits) if search.terms.with_vectors else {}
-        found.append(Found(hits, use, collection.measured, next=cursor, vectors=vectors_of))
-    return found
+    hits = near_enough(result.hits[0], terms.score_threshold)
+    following = Cursor.after_first(search.digest, result.newest, hits).encode() if len(hits) == terms.limit else None
+    vectors = await asyncio.to_thread(_vectors, collection, hits) if terms.with_vectors else {}
+    return Found(hits, use, collection.measured, next=following, vectors=vectors)
 
 
-async def _composed(collection: Collection, search: UnderstoodSearch) -> Found:
+async def _composed(collection: Collection, search: UnderstoodSearch, queue: SearchQueue) -> Found:
     """A later page, groups, or diverse results: more than one look into the index."""
-    terms, items = search.terms, search.items(collection)
+    terms, items = search.terms, search.items(collection, queue)
     groups, following = None, None
     hits: Sequence[Hit]
     if search.group_key:

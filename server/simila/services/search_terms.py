@@ -10,6 +10,7 @@ from simila.services.grouping import GroupKey
 from simila.services.paging import Cursor
 from simila.services.query_vectors import QueryVector, WeightedExample
 from simila.services.ranked_items import RankedItems
+from simila.services.search_queue import SearchQueue
 from simila.storage.where import Where
 
 
@@ -47,12 +48,8 @@ class UnderstoodSearch:
         """Whether one call of the index answers it."""
         return not (self.cursor or self.group_key or self.terms.diversity)
 
-    def index_options(self) -> tuple[int, Where | None, tuple[str, ...], bool]:
-        """Plain searches that share them can be one call of the index."""
-        return self.terms.limit, self.where, self.query.stored_ids, self.terms.exact
-
-    def items(self, collection: Collection) -> RankedItems:
+    def items(self, collection: Collection, queue: SearchQueue) -> RankedItems:
         terms = self.terms
         return RankedItems(
-            collection, self.query, where=self.where, exact=terms.exact, least_score=terms.score_threshold
+            collection, queue, self.query, where=self.where, exact=terms.exact, least_score=terms.score_threshold
         )

@@ -10,6 +10,7 @@ from simila.services.diversity import Diversity
 from simila.services.item_checks import NewItem
 from simila.services.query_vectors import StoredId, WeightedExample
 from simila.services.search import SearchLimits, SearchService
+from simila.services.search_queue import SearchQueue
 from simila.services.search_terms import Search
 from unit.services.word_encoders import DIMENSION, direction
 
@@ -18,7 +19,10 @@ WORDS = ["red", "green", "blue", "cyan"]
 
 @pytest.fixture
 def service(pool, catalogue, collections):  # noqa: ARG001 - the collection is to be there
-    return SearchService(pool, catalogue, SearchLimits(results=200, searches=3, paged_results=400))
+    queue = SearchQueue(workers=2, most_wait_seconds=60.0)
+    service = SearchService(pool, catalogue, queue, SearchLimits(results=200, searches=3, paged_results=400))
+    yield service
+    service.close()
 
 
 @pytest.fixture
@@ -123,7 +127,8 @@ def test_pages_stay_as_they_are_while_items_come_and_go(service, collections):
     def write():
         n = next(written)
         near = [NewItem(f"new{n}-{copy}", TextInput("q")) for copy in range(9)]
-        asyncio.run(collections.upsert("colours", near))
+        far = NewItem(f"far{n}", VectorInput((-direction("q")).tolist()))
+        asyncio.run(collections.upsert("colours", [*near, far]))
         asyncio.run(collections.delete_item("colours", order[-1 - n]))
 
     found = list(pages(service, by(TextInput("q"), limit=10), write))
