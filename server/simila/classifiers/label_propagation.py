@@ -66,14 +66,23 @@ def similarity_graph(neighbours: Neighbours) -> SimilarityGraph:
     return SimilarityGraph(starts, columns, weights / np.sqrt(degrees[rows] * degrees[columns]))
 
 
+def zero_shot_seeds(probabilities: Float64) -> Float64:
+    """Seeds `float64 [n, c]` of a zero-shot classifier's probabilities `float64 [n, c]` (Fu et al. 2015).
+
+    Each class's mean is taken off: what all items share would gather at those with many neighbours, and there the class
+    that is likeliest everywhere would win.
+    """
+    seeds: Float64 = probabilities - probabilities.mean(axis=0)
+    return seeds
+
+
 def propagated_labels(
     graph: SimilarityGraph, seeds: Float64, *, spread: float = SPREAD, most_iterations: int = MOST_ITERATIONS
 ) -> PropagatedLabels:
     """Spread `seeds float64 [n, c]` over the graph: F = spread S F + (1 - spread) seeds, until it stays.
 
-    Seeds are one-hot for labelled items and 0 for others (Zhou et al. 2004), or a zero-shot classifier's probabilities
-    (transductive zero-shot, Fu et al. 2015). `converged` if the last step changed no score by more than 1e-8 of the
-    largest seed.
+    Seeds are one-hot for labelled items and 0 for others, or `zero_shot_seeds`. `converged` if the last step changed no
+    score by more than 1e-8 of the largest seed.
 
     Raises:
         InvalidInput: `spread` is not within 0 and 1, excluding 1, or there are not as many seeds as items.

@@ -5,8 +5,8 @@ import numpy as np
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.domain.vectors import Float32, Float64, Int64
 
-# Below, float64 throughout takes less than choosing whom to look at twice.
-FEWEST_WEIGHTS_TO_SCREEN = 2**20
+# Below, scoring all in float64 takes no longer than choosing whom to look at twice.
+FEWEST_WEIGHTS_TO_SCREEN = 2**18
 # A wanted share of classes above which most would be looked at twice.
 LARGEST_SHARE_TO_SCREEN = 1 / 8
 

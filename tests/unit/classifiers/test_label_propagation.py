@@ -6,7 +6,7 @@ from sklearn.semi_supervised import LabelSpreading
 
 from memory_vectors import clustered_vectors, unit_vectors
 from simila.classifiers import label_propagation
-from simila.classifiers.label_propagation import propagated_labels, similarity_graph
+from simila.classifiers.label_propagation import propagated_labels, similarity_graph, zero_shot_seeds
 from simila.classifiers.nearest_neighbours import Neighbours, find_neighbours
 from simila.domain.errors import InvalidInput
 
@@ -60,6 +60,16 @@ def test_labels_reach_along_a_crowd_what_is_nearer_to_another_seed():
     seeds[0, 0] = seeds[-1, 1] = 1
     assert angles[24] - angles[0] > angles[-1] - angles[24]
     assert propagated_labels(graph_of(vectors, 2), seeds, spread=0.99).scores[24].argmax() == 0
+
+
+def test_a_class_that_is_likely_everywhere_does_not_win_by_its_neighbours():
+    vectors = clustered_vectors(3, 120, 8, clusters=2)
+    first = vectors @ (vectors[0] - vectors[1]) > 0
+    probabilities = np.where(first[:, np.newaxis], [0.9, 0.1], [0.7, 0.3])
+    graph = graph_of(vectors, 5)
+    assert np.ptp(propagated_labels(graph, probabilities).scores.argmax(axis=1)) == 0
+    scores = propagated_labels(graph, zero_shot_seeds(probabilities), spread=0.3).scores
+    assert np.mean((scores[:, 0] > scores[:, 1]) == first) > 0.9
 
 
 def test_an_item_without_like_ones_keeps_its_seed():

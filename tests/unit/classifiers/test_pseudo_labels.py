@@ -20,14 +20,16 @@ def crowds(seed, sizes, dimension=12, spread=0.8):
 
 def test_a_refinement_is_a_loops():
     start, items = unit_vectors(5, 3, 12), crowds(0, [10, 20, 30])[1]
-    refined = refined_by_pseudo_labels(Prototypes(tuple("abc"), start), items, SHARP, share=0.5, rounds=4)
+    refined = refined_by_pseudo_labels(
+        Prototypes(tuple("abc"), start), items, SHARP, share=0.5, item_weight=0.7, rounds=4
+    )
     current = anchors = start.astype(np.float64)
     for number in (3, 5, 8, 10):  # of half of 60, by quarters, a third for each class, rounded up
         probabilities = softmax(20 * items.astype(np.float64) @ current.T)
         rows = []
         for position in range(3):
             mean = items[np.argsort(-probabilities[:, position])[:number]].astype(np.float64).mean(axis=0)
-            row = anchors[position] + mean / np.linalg.norm(mean)
+            row = anchors[position] + 0.7 * mean / np.linalg.norm(mean)
             rows.append(row / np.linalg.norm(row))
         current = np.array(rows)
     np.testing.assert_allclose(refined.vectors, current, atol=FLOAT64_VALUES)
@@ -47,9 +49,10 @@ def test_prototypes_that_are_a_little_off_classify_better_afterwards():
     ("items", "options", "error", "message"),
     [
         (0, {}, NoExamples, "prototypes are refined by unlabelled items, and there are none"),
-        (5, {"share": 0}, InvalidInput, "there must be 0 < share <= 1 and rounds >= 1"),
-        (5, {"share": 1.5}, InvalidInput, "there must be 0 < share <= 1 and rounds >= 1"),
-        (5, {"rounds": 0}, InvalidInput, "there must be 0 < share <= 1 and rounds >= 1"),
+        (5, {"share": 0}, InvalidInput, "there must be 0 < share <= 1, item_weight >= 0 and rounds >= 1"),
+        (5, {"share": 1.5}, InvalidInput, "there must be 0 < share <= 1, item_weight >= 0 and rounds >= 1"),
+        (5, {"item_weight": -1}, InvalidInput, "there must be 0 < share <= 1, item_weight >= 0 and rounds >= 1"),
+        (5, {"rounds": 0}, InvalidInput, "there must be 0 < share <= 1, item_weight >= 0 and rounds >= 1"),
     ],
 )
 def test_what_cannot_refine_is_refused(items, options, error, message):

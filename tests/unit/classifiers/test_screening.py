@@ -13,7 +13,6 @@ from simila.classifiers.linear_scorer import LinearScorer
 from simila.classifiers.screening import scores_exact_at_the_top
 from simila.domain.vectors import unit_rows
 
-
 CLIP_TEXT = Path(__file__).parents[4] / "shared" / "data" / "clip-text" / "lvis_v1_clip_a+cname.npy"
 
 
@@ -101,7 +100,7 @@ def test_all_is_float64s_where_most_would_be_looked_at_twice(top_k):
 def test_with_clips_own_text_vectors_the_best_of_1203_labels_is_numpys_in_float64():
     labels = unit_rows(np.load(CLIP_TEXT).astype(np.float32))
     random = np.random.default_rng(0)
-    between = unit_rows((labels[random.permutation(1203)] + labels + 1e-4 * unit_vectors(0, 1203, 512)))
+    between = unit_rows(labels[random.permutation(1203)] + labels + 1e-4 * unit_vectors(0, 1203, 512))
     for vectors in (labels, between, unit_vectors(1, 1000, 512)):
         expected = (vectors.astype(np.float64) @ labels.T.astype(np.float64)).argmax(axis=1)
         assert scores_exact_at_the_top(scorer_of(labels), vectors, 1).argmax(axis=1).tolist() == expected.tolist()
