@@ -23,6 +23,7 @@ STORED, OUTSIDE = "stored", "outside"
 _STORED_QUERIES = 512
 _TIMED_QUERIES = 64
 _SEED = 5
+_NONE: Int64 = np.empty(0, np.int64)
 # Cosines of one row from two kernels differ by less.
 _ROUNDING = 1e-5
 
@@ -33,14 +34,19 @@ class _HeldOut:
 
     queries: Float32  # [q, d], unit length
     own: Int64  # [q], the row that the query was taken from; -1 for none
+    neighbours: Int64  # [q, 10], the true ones
     tenth_cosines: Float32  # [q], of the last true neighbour
 
-    def recalls(self, found: Neighbours) -> Float32:
-        """Of each query, `float32 [q]`: the share of the true neighbours, or rows as near, that were found."""
+    def recalls(self, found: Neighbours, gone: Int64) -> Float32:
+        """Of each query, `float32 [q]`: the share of the true neighbours, or rows as near, that were found.
+
+        Those among `int64 [n]`, which were deleted since, are not looked for.
+        """
         others = np.where(found.sequences == self.own[:, np.newaxis], np.float32(-np.inf), found.scores)
         near = (others >= self.tenth_cosines[:, np.newaxis] - _ROUNDING).sum(axis=1)
-        recalls: Float32 = np.minimum(near / np.float32(MEASURED_DEPTH), np.float32(1))
-        return recalls
+        left = MEASURED_DEPTH - np.isin(self.neighbours, gone).sum(axis=1)
+        recalls: Float32 = np.minimum((near / np.maximum(left, 1)).astype(np.float32), np.float32(1))
+        return np.where(left, recalls, np.float32(1))
 
 
 @dataclass(frozen=True)
@@ -105,18 +111,20 @@ def _held_out(body: Body, stored: StoredVectors, outside_queries: Float32) -> di
     everything = RowMask.all_of(len(body.sequences))
     truth, _ = exact_on(body, queries, MEASURED_DEPTH + 1, stored, everything)
     others = np.where(truth.sequences == own[:, np.newaxis], np.float32(-np.inf), truth.scores)
-    tenth_cosines = -np.sort(-others, axis=1)[:, MEASURED_DEPTH - 1]
+    nearest = Neighbours.best([Neighbours(others, truth.sequences)], MEASURED_DEPTH)
+    tenth_cosines = nearest.scores[:, -1]
     split = len(vectors)
-    groups = {STORED: _HeldOut(queries[:split], own[:split], tenth_cosines[:split])}
+    groups = {STORED: _HeldOut(queries[:split], own[:split], nearest.sequences[:split], tenth_cosines[:split])}
     if len(outside_queries):
-        groups[OUTSIDE] = _HeldOut(queries[split:], own[split:], tenth_cosines[split:])
+        groups[OUTSIDE] = _HeldOut(queries[split:], own[split:], nearest.sequences[split:], tenth_cosines[split:])
     return groups
 
 
 def _recall(body: Body, stored: StoredVectors, held_out: _HeldOut) -> _Recall:
     everything = RowMask.all_of(len(body.sequences))
-    found, _ = search_body(body, held_out.queries, MEASURED_DEPTH + 1, stored, everything)
-    recalls = held_out.recalls(found)
+    found, search = search_body(body, held_out.queries, MEASURED_DEPTH + 1, stored, everything)
+    true = np.unique(held_out.neighbours[held_out.neighbours >= 0]) if search.lacking else _NONE
+    recalls = held_out.recalls(found, np.setdiff1d(true, stored.vectors(true)[0], assume_unique=True))
     return _Recall(float(recalls.mean()), float(recalls.std() / math.sqrt(len(recalls))))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from memory_vectors import clustered_vectors, unit_vectors
 from simila.domain.results import Item
-from simila.index import body_upkeep
+from simila.index import body_upkeep, tuning
 from simila.index.collection import Collection, SearchQuery
 from simila.index.filters import compile_filter
 from simila.storage.collection_file import CollectionSpec
@@ -150,6 +150,21 @@ def test_what_is_written_while_a_body_is_built_is_found_before_and_after(grown, 
     assert (index.kind, index.head_rows, index.deleted_rows) == ("hnsw-sq8", 200, 100)
     grown.check()
     assert grown.restarted().index == index
+
+
+def test_writes_during_the_tuning_are_no_reason_to_refuse_a_body(grown, monkeypatch):
+    """The true neighbours that a recall is measured by are deleted before the body is searched for them."""
+    held_out = tuning._held_out
+
+    def held_out_then_rewritten(*arguments):
+        groups = held_out(*arguments)
+        grown.upsert(range(ROWS // 2), seed=7)
+        return groups
+
+    monkeypatch.setattr(tuning, "_held_out", held_out_then_rewritten)
+    grown.executor.waiting.popleft()()
+    assert (grown.index.kind, grown.index.problem) == ("hnsw-sq8", None)
+    grown.check()
 
 
 def test_a_head_that_has_become_slow_joins_the_body(grown):
