@@ -57,7 +57,7 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
-        app.state.services = services = _services(settings, pool, catalogue)
+        app.state.services = services = compose_services(settings, pool, catalogue)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
         yield
@@ -91,7 +91,8 @@ def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[Enc
     return asyncio.run(load())
 
 
-def _services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Services:
+def compose_services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Services:
+    """Everything that routes call, on these encoders and collections."""
     limits = settings.limits
     embedding = EmbeddingService(pool)
     items = ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes)

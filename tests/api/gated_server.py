@@ -13,8 +13,7 @@ import numpy as np
 import uvicorn
 
 from simila.api.application import create_api
-from simila.api.dependencies import Services
-from simila.api.schemas.inputs import InputReader
+from simila.app import compose_services
 from simila.domain.errors import Overloaded
 from simila.domain.inputs import Embedded, Timings
 from simila.domain.manifest import Modality
@@ -22,17 +21,7 @@ from simila.engine.encoder import Encoder
 from simila.engine.micro_batcher import MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
 from simila.index.catalogue import Catalogue
-from simila.services.collections import CollectionLimits, CollectionService
-from simila.services.embedding import EmbeddingService
-from simila.services.ingestion import IngestionService
-from simila.services.item_checks import ItemLimits
-from simila.services.migration import MigrationService
-from simila.services.nearest_mean import NearestMeanService
-from simila.services.prompt_checks import PromptLimits
-from simila.services.readiness import ReadinessService
-from simila.services.search import SearchLimits, SearchService
-from simila.services.search_queue import SearchQueue
-from simila.services.zero_shot import ZeroShotService
+from simila.settings import LimitSettings, Settings
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
 PATIENCE_SECONDS = 10
@@ -97,23 +86,11 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
     pool = pool_of(folder / "models", Encoder(manifest, {Modality.TEXT: tower}))
     catalogue = Catalogue(folder / "collections")
 
+    settings = Settings(data_dir=folder, limits=LimitSettings(max_body_bytes=1_000_000))
+
     @asynccontextmanager
     async def lifespan(app):
-        embedding = EmbeddingService(pool)
-        app.state.services = Services(
-            reader=InputReader(max_inputs=64, max_image_bytes=1000, max_text_characters=1000),
-            pool=pool,
-            embedding=embedding,
-            zero_shot=ZeroShotService(pool, embedding, cached_labels=10, limits=PromptLimits(10, 100, 1000, 100)),
-            collections=CollectionService(pool, catalogue, CollectionLimits(ItemLimits(10, 100, 1000), page=100)),
-            ingestion=IngestionService(catalogue, ItemLimits(10, 100, 1000)),
-            migration=MigrationService(pool, catalogue),
-            search=SearchService(
-                pool, catalogue, SearchQueue(workers=1, most_wait_seconds=60.0), SearchLimits(100, 10, 1000)
-            ),
-            nearest_mean=NearestMeanService(pool, catalogue, most_predictions=100),
-            readiness=ReadinessService(pool),
-        )
+        app.state.services = compose_services(settings, pool, catalogue)
         yield
 
     app = create_api(
