@@ -53,10 +53,18 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
         "/v1/classify",
         "/v1/collections",
         "/v1/collections/{name}",
+        "/v1/collections/{name}/backup",
         "/v1/collections/{name}/classify",
+        "/v1/collections/{name}/count",
+        "/v1/collections/{name}/export",
+        "/v1/collections/{name}/indexes/{key}",
         "/v1/collections/{name}/items",
+        "/v1/collections/{name}/items/delete",
+        "/v1/collections/{name}/items/scroll",
         "/v1/collections/{name}/items/{id}",
+        "/v1/collections/{name}/migrate",
         "/v1/collections/{name}/search",
+        "/v1/collections/{name}/search/batch",
         "/v1/embeddings",
         "/v1/models",
         "/v1/models/{model}",
@@ -68,7 +76,7 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
             if path.startswith("/v1/"):
                 assert operation["responses"]["400"]["content"]["application/json"]["schema"] == error_body
                 headers = {entry["name"] for entry in operation["parameters"] if entry["in"] == "header"}
-                assert headers == {"x-request-timeout"}
+                assert "x-request-timeout" in headers
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
