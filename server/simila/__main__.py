@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simila import __version__
-from simila.cli import collections, models
+from simila.cli import collection_files, collections, models
 from simila.cli.classify import classify
+from simila.cli.collection_import import import_items
 from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
 from simila.cli.model_trials import Trial
@@ -95,6 +96,10 @@ app.add_typer(models.app, name="models")
 app.command()(embed)
 app.command()(classify)
 app.command()(search)
+collections.app.command("import")(import_items)
+collections.app.command()(collection_files.export)
+collections.app.command()(collection_files.backup)
+collections.app.command()(collection_files.restore)
 app.add_typer(collections.app, name="collections")
 
 

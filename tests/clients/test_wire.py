@@ -23,6 +23,7 @@ from simila_client import (
     errors,
     wire,
 )
+from simila_client.request import parse_response
 
 COLLECTION = {
     "name": "cats",
@@ -41,7 +42,7 @@ COLLECTION = {
 
 
 def read(request, body, status=200, headers=None):
-    return wire.parse_response(request, status, headers or {}, json.dumps(body).encode())
+    return parse_response(request, status, headers or {}, json.dumps(body).encode())
 
 
 def base64_floats(*values):
@@ -266,7 +267,7 @@ def test_a_collection_that_cannot_be_read_says_why():
 
 
 def test_no_content_is_none():
-    assert wire.parse_response(wire.delete_item("cats", "a"), 204, {}, b"") is None
+    assert parse_response(wire.delete_item("cats", "a"), 204, {}, b"") is None
 
 
 @pytest.mark.parametrize(
@@ -308,10 +309,10 @@ def test_a_retry_after_that_is_a_date_is_left_out():
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"object": "list"}', b'{"data": [{}]}', b'{"data": 3}'])
 def test_another_service_at_the_address_is_named_as_such(body):
     with pytest.raises(UnexpectedAnswer, match="GET /v1/models is not in Simila's format"):
-        wire.parse_response(wire.models(), 200, {}, body)
+        parse_response(wire.models(), 200, {}, body)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"detail": "Not Found"}', b'{"error": "no"}', b'{"error": {}}'])
 def test_another_services_error_is_named_as_such(body):
     with pytest.raises(UnexpectedAnswer, match="GET /v1/models was answered with status 404"):
-        wire.parse_response(wire.models(), 404, {}, body)
+        parse_response(wire.models(), 404, {}, body)

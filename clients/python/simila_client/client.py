@@ -1,14 +1,15 @@
 """The blocking client: `wire` over httpx."""
 
-from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
 from simila_client import wire
-from simila_client.errors import ConnectionFailed, InvalidArgument, TimedOut
 from simila_client.results import (
     Classification,
     Collection,
@@ -26,8 +27,7 @@ from simila_client.results import (
     StoredItem,
     Upserted,
 )
-
-T = TypeVar("T")
+from simila_client.transport import OnBytes, Transport, ignore
 
 
 class Simila:
@@ -52,20 +52,7 @@ class Simila:
             InvalidArgument: `base_url` is no http or https address, or the environment's proxy cannot be used.
 
         """
-        try:
-            url = httpx.URL(base_url)
-        except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise InvalidArgument(f"{base_url!r} is no address of a server: {error}") from error
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise InvalidArgument(f"{base_url!r} is no address of a server; write it as http://127.0.0.1:8000")
-        self._timeout_seconds = timeout_seconds
-        try:
-            self._http = httpx.Client(
-                base_url=url, timeout=timeout_seconds, transport=transport, trust_env=not _is_this_machine(url.host)
-            )
-        except (httpx.InvalidURL, ValueError, ImportError) as error:
-            message = f"the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used: {error}"
-            raise InvalidArgument(message) from error
+        self._transport = Transport(base_url, timeout_seconds=timeout_seconds, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -77,11 +64,11 @@ class Simila:
 
     def close(self) -> None:
         """Give back the sockets."""
-        self._http.close()
+        self._transport.close()
 
     def models(self) -> tuple[Model, ...]:
         """The encoders that the server knows, with their parity certificates."""
-        return self._send(wire.models())
+        return self._transport.send(wire.models())
 
     def embed(
         self, inputs: Sequence[Input], *, model: str, dimensions: int | None = None, truncate: bool | None = None
@@ -91,7 +78,7 @@ class Simila:
         `dimensions` keeps the leading ones, unit length again. With `truncate` false, a text past the encoder's
         context length is refused; otherwise it is cut, and flagged.
         """
-        return self._send(wire.embed(inputs, model=model, dimensions=dimensions, truncate=truncate))
+        return self._transport.send(wire.embed(inputs, model=model, dimensions=dimensions, truncate=truncate))
 
     def classify(
         self,
@@ -103,31 +90,31 @@ class Simila:
         top_k: int | None = None,
     ) -> tuple[Classification, ...]:
         """Zero-shot classification: which of `labels` each input is, the labels put into `templates` at `{}`."""
-        return self._send(wire.classify(inputs, model=model, labels=labels, templates=templates, top_k=top_k))
+        return self._transport.send(wire.classify(inputs, model=model, labels=labels, templates=templates, top_k=top_k))
 
     def create_collection(self, name: str, encoder: str) -> Collection:
         """Create a collection, or return the one that is there with the same encoder."""
-        return self._send(wire.create_collection(name, encoder))
+        return self._transport.send(wire.create_collection(name, encoder))
 
     def collections(self) -> tuple[Collection, ...]:
         """All collections."""
-        return self._send(wire.collections())
+        return self._transport.send(wire.collections())
 
     def collection(self, name: str) -> Collection:
         """One collection."""
-        return self._send(wire.collection(name))
+        return self._transport.send(wire.collection(name))
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection with all its items."""
-        self._send(wire.delete_collection(name))
+        self._transport.send(wire.delete_collection(name))
 
     def upsert(self, name: str, items: Sequence[Item]) -> Upserted:
         """Store items, all or none; when this returns they are durable and can be found."""
-        return self._send(wire.upsert(name, items))
+        return self._transport.send(wire.upsert(name, items))
 
     def items(self, name: str, *, after: int | None = None, limit: int | None = None) -> ItemPage:
         """One page of the stored items, those with a sequence above `after`."""
-        return self._send(wire.items(name, after=after, limit=limit))
+        return self._transport.send(wire.items(name, after=after, limit=limit))
 
     def all_items(self, name: str, *, page_items: int | None = None) -> Iterator[StoredItem]:
         """Every stored item by ascending sequence, fetched page by page."""
@@ -139,11 +126,11 @@ class Simila:
 
     def item(self, name: str, item_id: str) -> StoredItem:
         """One stored item."""
-        return self._send(wire.item(name, item_id))
+        return self._transport.send(wire.item(name, item_id))
 
     def delete_item(self, name: str, item_id: str) -> None:
         """Take an item out of search and out of its label's class mean."""
-        self._send(wire.delete_item(name, item_id))
+        self._transport.send(wire.delete_item(name, item_id))
 
     def search(
         self,
@@ -161,7 +148,7 @@ class Simila:
         `exact` compares with every vector.
         """
         options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
-        return self._send(wire.search(name, query, **options))
+        return self._transport.send(wire.search(name, query, **options))
 
     def search_like(
         self, name: str, item_id: str, *, limit: int | None = None, score_threshold: float | None = None
@@ -179,10 +166,10 @@ class Simila:
     ) -> Iterator[tuple[Hit, ...]]:
         """Page after page of a search, fetched as they are asked for; items written meanwhile are on none."""
         options = {"limit": page_hits, "filter": filter}
-        page = self._send(wire.search_page(name, query, **options))
+        page = self._transport.send(wire.search_page(name, query, **options))
         yield page.hits
         while page.next is not None:
-            page = self._send(wire.search_page(name, query, **options, after=page.next))
+            page = self._transport.send(wire.search_page(name, query, **options, after=page.next))
             yield page.hits
 
     def search_groups(
@@ -199,11 +186,13 @@ class Simila:
     ) -> tuple[Group, ...]:
         """The `limit` nearest groups of items with the same value at a payload key, dotted, or the same `$label`."""
         options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
-        return self._send(wire.search_groups(name, query, group_by=group_by, group_size=group_size, **options))
+        return self._transport.send(
+            wire.search_groups(name, query, group_by=group_by, group_size=group_size, **options)
+        )
 
     def count(self, name: str, filter: Filter | None = None) -> int:  # noqa: A002 - the wire's name
         """How many items match; without a filter, how many there are."""
-        return self._send(wire.count(name, filter))
+        return self._transport.send(wire.count(name, filter))
 
     def delete_items(
         self,
@@ -214,45 +203,58 @@ class Simila:
         everything: bool = False,
     ) -> int:
         """Delete the items of some ids, those that match, or every one, and say how many there were."""
-        return self._send(wire.delete_items(name, ids=ids, filter=filter, everything=everything))
+        return self._transport.send(wire.delete_items(name, ids=ids, filter=filter, everything=everything))
 
     def create_payload_index(self, name: str, key: str) -> None:
         """Make filters on a payload key quick."""
-        self._send(wire.create_payload_index(name, key))
+        self._transport.send(wire.create_payload_index(name, key))
 
     def delete_payload_index(self, name: str, key: str) -> None:
         """Keep that index no longer."""
-        self._send(wire.delete_payload_index(name, key))
+        self._transport.send(wire.delete_payload_index(name, key))
 
     def classify_by_example(
         self, name: str, inputs: Sequence[Content], *, top_k: int | None = None
     ) -> tuple[Classification, ...]:
         """Nearest-mean classification: which of the collection's labels each input is."""
-        return self._send(wire.classify_by_example(name, inputs, top_k=top_k))
+        return self._transport.send(wire.classify_by_example(name, inputs, top_k=top_k))
 
-    def _send(self, request: wire.Request[T]) -> T:
-        body = request.body()
-        headers = {"content-type": "application/json"} if body else None
-        try:
-            answer = self._http.request(request.method, request.path, content=body, headers=headers)
-        except httpx.InvalidURL as error:
-            raise InvalidArgument(f"{request.path[:100]!r} is no path of a URL: {error}") from error
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            message = f"no server answers at {self._http.base_url}; start one with: simila serve"
-            raise ConnectionFailed(message) from error
-        except httpx.TimeoutException as error:
-            message = f"{request.method} {request.path} was not answered within {self._timeout_seconds:g} s"
-            raise TimedOut(message) from error
-        except httpx.RequestError as error:
-            raise ConnectionFailed(f"the connection to {self._http.base_url} broke: {error}") from error
-        return wire.parse_response(request, answer.status_code, answer.headers, answer.content)
+    def upsert_vectors(
+        self,
+        name: str,
+        ids: Sequence[str],
+        vectors: NDArray[np.floating[Any]],
+        *,
+        labels: Sequence[str | None] | None = None,
+        payloads: Sequence[Mapping[str, Any] | str | None] | None = None,
+        fingerprint: str | None = None,
+    ) -> Upserted:
+        """Store many items whose vectors are there already, `[n, d]` of any length, all or none; the fastest way in.
 
+        A payload that is a `str` is JSON already. With the `fingerprint` of the encoder that computed the vectors, the
+        server refuses them (`Conflict`) if the collection holds another's.
+        """
+        # pyarrow takes a quarter of a second to import, and only those who send vectors need it.
+        from simila_client.arrow import items_stream  # noqa: PLC0415
 
-def _is_this_machine(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        # RFC 6761, section 6.3: names below localhost are loopback too.
-        return host.rstrip(".").rpartition(".")[2] == "localhost"
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_unspecified)
+        stream = items_stream(ids, vectors, labels, payloads)
+        return self._transport.send(wire.upsert_vectors(name, stream, fingerprint=fingerprint))
+
+    def back_up(self, name: str, path: Path, *, on_bytes: OnBytes = ignore) -> None:
+        """Write a collection, as it is at one moment, to one file; one that is there is replaced at the end."""
+        self._transport.download(wire.back_up(name), path, on_bytes)
+
+    def restore(self, name: str, path: Path, *, replace: bool = False, on_bytes: OnBytes = ignore) -> Collection:
+        """Make a collection out of a backup, checked whole; one of this name is replaced only with `replace`."""
+        return self._transport.upload(wire.restore(name, replace=replace), path, on_bytes)
+
+    def export(
+        self,
+        name: str,
+        path: Path,
+        *,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+        on_bytes: OnBytes = ignore,
+    ) -> None:
+        """Write the items that match, with vectors, to a Parquet file; one that is there is replaced at the end."""
+        self._transport.download(wire.export(name, filter), path, on_bytes)

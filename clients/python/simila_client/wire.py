@@ -1,19 +1,20 @@
 """The wire format without I/O: calls become requests, answers become results or errors.
 
-A shell, whether it blocks or awaits, sends `Request.method`, `.path` and `.body()` and hands the answer to
-`parse_response`; nothing else is written twice. What each call means is documented at the shell's method of its name.
+A shell, whether it blocks or awaits, sends `Request.method`, `.path`, `.all_headers()` and `.body()` and hands the
+answer to `parse_response`; nothing else is written twice. What each call means is documented at the shell's method of
+its name.
 """
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import numpy as np
 
-from simila_client.errors import ApiError, InvalidArgument, UnexpectedAnswer, error_type
+from simila_client.errors import InvalidArgument
+from simila_client.request import Json, Request
 from simila_client.results import (
     Certificate,
     Classification,
@@ -36,64 +37,8 @@ from simila_client.results import (
 )
 
 T = TypeVar("T")
-Json = Any
 
-
-@dataclass(frozen=True)
-class Request(Generic[T]):
-    """One call: what to send, and how to read the body of a successful answer."""
-
-    method: str
-    path: str
-    parse: Callable[[Json], T]
-    json: Json = None
-
-    def body(self) -> bytes | None:
-        """The JSON to send in UTF-8, None where there is none.
-
-        Raises:
-            InvalidArgument: something in it has no form in JSON.
-
-        """
-        if self.json is None:
-            return None
-        try:
-            return json.dumps(self.json, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            message = f"{self.method} {self.path} cannot be sent, because its body cannot be written as JSON: {error}"
-            raise InvalidArgument(message) from error
-
-
-def parse_response(request: Request[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
-    """Read an answer. `headers` are looked up in lower case.
-
-    Raises:
-        ApiError: the server refused the request.
-        UnexpectedAnswer: the answer is not in Simila's format.
-
-    """
-    if not 200 <= status < 300:
-        raise _api_error(request, status, headers, body)
-    try:
-        return request.parse(json.loads(body) if body else None)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        message = f"the answer to {request.method} {request.path} is not in Simila's format: {error!r}"
-        raise UnexpectedAnswer(message) from error
-
-
-def _api_error(
-    request: Request[Any], status: int, headers: Mapping[str, str], body: bytes
-) -> ApiError | UnexpectedAnswer:
-    try:
-        error = json.loads(body)["error"]
-        message, code, param = error["message"], error.get("code"), error.get("param")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return UnexpectedAnswer(f"{request.method} {request.path} was answered with status {status}, not by Simila")
-    seconds = headers.get("retry-after", "")
-    # RFC 9110 allows a date here too; Simila sends seconds, and a proxy's date is not worth a parser.
-    retry_after_seconds = float(seconds) if seconds.isdecimal() else None
-    kind = error_type(status)
-    return kind(message, status=status, code=code, param=param, retry_after_seconds=retry_after_seconds)
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
 
 
 def embed(
@@ -141,6 +86,26 @@ def delete_collection(name: str) -> Request[None]:
 def upsert(name: str, items: Sequence[Item]) -> Request[Upserted]:
     body = {"items": [_item(item) for item in _list("items", items)]}
     return Request("POST", _path(name, "items"), _upserted, body)
+
+
+def upsert_vectors(name: str, stream: bytes, *, fingerprint: str | None = None) -> Request[Upserted]:
+    headers = {"content-type": ARROW_STREAM, **({"x-simila-fingerprint": fingerprint} if fingerprint else {})}
+    return Request("POST", _path(name, "items"), _upserted, content=stream, headers=headers)
+
+
+def back_up(name: str) -> Request[None]:
+    return Request("GET", _path(name, "backup"), _nothing)
+
+
+def restore(name: str, *, replace: bool = False) -> Request[Collection]:
+    """Without the backup: whoever sends this puts the file below it."""
+    path = _path(name, "backup") + ("?replace=true" if replace else "")
+    return Request("PUT", path, _collection, headers={"content-type": "application/vnd.sqlite3"})
+
+
+def export(name: str, filter: Filter | None = None) -> Request[None]:  # noqa: A002 - the wire's name
+    query = {} if filter is None else {"filter": json.dumps(filter, ensure_ascii=False)}
+    return Request("GET", f"{_path(name, 'export')}?{urlencode({'format': 'parquet', **query})}", _nothing)
 
 
 def items(name: str, *, after: int | None = None, limit: int | None = None) -> Request[ItemPage]:

@@ -1,19 +1,15 @@
 """`simila collections`: create, look at, fill and delete collections."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
-from simila.cli.errors import FAILED, WrongUsage, print_error
+from simila.cli.errors import WrongUsage
 from simila.cli.filters import FilterOption, read_filter
-from simila.cli.folder_import import IMAGE_SUFFIXES, FolderImport, ImageFile, ImportReport, find_images
-from simila_client import Collection, NotFound, Simila
+from simila_client import Collection
 
 app = typer.Typer(help="Create, list, fill and delete collections.", no_args_is_help=True)
 
@@ -116,69 +112,6 @@ def index(
         else:
             client.create_payload_index(name, key)
     tables.show(f"{name}: {key} is {'no longer ' if drop else ''}indexed")
-
-
-@app.command("import")
-def import_folder(
-    name: NameArgument,
-    folder: Annotated[Path, typer.Argument(help="A folder of images; folders in it are walked too.")],
-    encoder: Annotated[
-        str | None, typer.Option(metavar="ENCODER", help="Create the collection with this encoder if it is missing.")
-    ] = None,
-    labels_from_folders: Annotated[
-        bool, typer.Option("--labels-from-folders", help="Label each image with the first folder on its way.")
-    ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 16,
-    url: UrlOption = None,
-) -> None:
-    """Store a folder's images; run it again to go on where it was cut, or to take in what changed."""
-    if not folder.is_dir():
-        raise WrongUsage(f"{folder} is no folder")
-    images = find_images(folder, labels_from_folders=labels_from_folders)
-    if not images:
-        raise WrongUsage(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
-    with connect(url) as client:
-        _require_collection(client, name, encoder)
-        report = _import_with_progress(client, name, images, batch_size)
-    _show_report(name, report)
-    if report.refused:
-        raise typer.Exit(FAILED)
-
-
-def _require_collection(client: Simila, name: str, encoder: str | None) -> None:
-    if encoder:
-        client.create_collection(name, encoder)
-        return
-    try:
-        client.collection(name)
-    except NotFound as error:
-        raise WrongUsage(f"{error.message}; --encoder NAME creates it") from error
-
-
-def _import_with_progress(client: Simila, name: str, images: list[ImageFile], batch_size: int) -> ImportReport:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(complete_style=tables.ACCENT, finished_style=tables.ACCENT),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", style=tables.MUTED),
-        TimeRemainingColumn(),
-    )
-    # Batches come seconds apart on a laptop: a longer window than rich's 30 s keeps rate and time left steady.
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=120) as progress:
-        task = progress.add_task(f"import {name}", total=len(images), rate="")
-
-        def advance() -> None:
-            progress.advance(task)
-            speed = progress.tasks[task].finished_speed or progress.tasks[task].speed
-            progress.update(task, rate=f"{speed:.1f} images/s" if speed else "")
-
-        return FolderImport(client, name, batch_items=batch_size, on_image=advance).run(images)
-
-
-def _show_report(name: str, report: ImportReport) -> None:
-    tables.show(f"{name}: {report.stored} stored, {report.unchanged} unchanged, {len(report.refused)} refused")
-    for refused in report.refused:
-        print_error(f"{refused.id}: {refused.reason}")
 
 
 def _show_all(collections: tuple[Collection, ...]) -> None:

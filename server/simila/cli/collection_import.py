@@ -1,0 +1,164 @@
+"""`simila collections import`: a folder of images, or files of vectors, into a collection."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from simila.cli import tables
+from simila.cli.collections import NameArgument
+from simila.cli.connection import UrlOption, connect
+from simila.cli.errors import FAILED, WrongUsage, print_error, print_warning
+from simila.cli.folder_import import IMAGE_SUFFIXES, FolderImport, ImageFile, ImportReport, find_images
+from simila.cli.vector_files import VectorFile, VectorRows, open_json_lines
+from simila_client import ApiError, NotFound, Simila
+
+PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
+JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+FAISS_SUFFIXES = frozenset({".faiss", ".index"})
+
+SourcesArgument = Annotated[
+    list[Path],
+    typer.Argument(help="A folder of images, or files of vectors: Parquet, JSON Lines, FAISS indexes."),
+]
+
+
+def import_items(
+    name: NameArgument,
+    sources: SourcesArgument,
+    encoder: Annotated[
+        str | None, typer.Option(metavar="ENCODER", help="Create the collection with this encoder if it is missing.")
+    ] = None,
+    labels_from_folders: Annotated[
+        bool, typer.Option("--labels-from-folders", help="Label each image with the first folder on its way.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 16,
+    vectors: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The vectors (.npy, [n, d]) of the lines of a JSON Lines file.")
+    ] = None,
+    ids: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The ids (.npy, or one a line) of a FAISS index's vectors.")
+    ] = None,
+    url: UrlOption = None,
+) -> None:
+    """Store a folder's images, or the vectors of files; what is stored already under an id is replaced.
+
+    Import a folder again to go on where it was cut, or to take in what changed.
+    """
+    if len(sources) > 1 and (vectors or ids):
+        raise WrongUsage("--vectors and --ids belong to one file; import one at a time")
+    if len(sources) == 1 and not sources[0].is_file():
+        _import_folder(name, sources[0], encoder, batch_size, url, labels_from_folders=labels_from_folders)
+        return
+    files = [_opened(path, vectors, ids) for path in sources]
+    with connect(url) as client:
+        _require_collection(client, name, encoder)
+        stored = sum(_import_file(client, name, file) for file in files)
+    tables.show(f"{name}: {stored} stored")
+
+
+def _import_folder(
+    name: str, folder: Path, encoder: str | None, batch_size: int, url: str | None, *, labels_from_folders: bool
+) -> None:
+    if not folder.is_dir():
+        raise WrongUsage(f"{folder} is no folder")
+    images = find_images(folder, labels_from_folders=labels_from_folders)
+    if not images:
+        raise WrongUsage(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
+    with connect(url) as client:
+        _require_collection(client, name, encoder)
+        report = _import_images(client, name, images, batch_size)
+    _show_report(name, report)
+    if report.refused:
+        raise typer.Exit(FAILED)
+
+
+def _opened(path: Path, vectors: Path | None, ids: Path | None) -> VectorFile:
+    suffix = path.suffix.lower()
+    if vectors and suffix not in JSON_LINES_SUFFIXES:
+        raise WrongUsage(f"--vectors belongs to a JSON Lines file, and {path} is none")
+    if ids and suffix not in FAISS_SUFFIXES:
+        raise WrongUsage(f"--ids belongs to a FAISS index, and {path} is none")
+    if suffix in JSON_LINES_SUFFIXES:
+        return open_json_lines(path, vectors)
+    # pyarrow and FAISS take long to import, and only those who import such files need them.
+    if suffix in PARQUET_SUFFIXES:
+        from simila.cli.parquet_files import open_parquet  # noqa: PLC0415
+
+        return open_parquet(path)
+    if suffix in FAISS_SUFFIXES:
+        from simila.cli.faiss_files import open_faiss  # noqa: PLC0415
+
+        return open_faiss(path, ids)
+    known = " ".join(sorted(PARQUET_SUFFIXES | JSON_LINES_SUFFIXES | FAISS_SUFFIXES))
+    raise WrongUsage(f"{path} is no file of vectors that can be imported ({known})")
+
+
+def _require_collection(client: Simila, name: str, encoder: str | None) -> None:
+    if encoder:
+        client.create_collection(name, encoder)
+        return
+    try:
+        client.collection(name)
+    except NotFound as error:
+        raise WrongUsage(f"{error.message}; --encoder NAME creates it") from error
+
+
+def _import_file(client: Simila, name: str, file: VectorFile) -> int:
+    for warning in file.warnings:
+        print_warning(f"{file.name}: {warning}")
+    stored = 0
+    with _progress() as progress:
+        task = progress.add_task(f"import {file.name}", total=file.rows, rate="")
+        for rows in file.batches:
+            _send(client, name, file, rows)
+            stored += len(rows.ids)
+            _advance(progress, task, len(rows.ids), "vectors")
+    return stored
+
+
+def _send(client: Simila, name: str, file: VectorFile, rows: VectorRows) -> None:
+    try:
+        client.upsert_vectors(
+            name, rows.ids, rows.vectors, labels=rows.labels, payloads=rows.payloads, fingerprint=file.fingerprint
+        )
+    except ApiError:
+        print_error(f"{file.name}: items[0] of what follows is row {rows.start}; rows before it are stored")
+        raise
+
+
+def _import_images(client: Simila, name: str, images: Sequence[ImageFile], batch_size: int) -> ImportReport:
+    with _progress() as progress:
+        task = progress.add_task(f"import {name}", total=len(images), rate="")
+
+        def advance() -> None:
+            _advance(progress, task, 1, "images")
+
+        return FolderImport(client, name, batch_items=batch_size, on_image=advance).run(images)
+
+
+def _progress() -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(complete_style=tables.ACCENT, finished_style=tables.ACCENT),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", style=tables.MUTED),
+        TimeRemainingColumn(),
+    )
+    # Batches come seconds apart on a laptop: a longer window than rich's 30 s keeps rate and time left steady.
+    return Progress(*columns, console=Console(stderr=True), speed_estimate_period=120)
+
+
+def _advance(progress: Progress, task: TaskID, items: int, unit: str) -> None:
+    progress.advance(task, items)
+    speed = progress.tasks[task].finished_speed or progress.tasks[task].speed
+    progress.update(task, rate=f"{speed:.1f} {unit}/s" if speed else "")
+
+
+def _show_report(name: str, report: ImportReport) -> None:
+    tables.show(f"{name}: {report.stored} stored, {report.unchanged} unchanged, {len(report.refused)} refused")
+    for refused in report.refused:
+        print_error(f"{refused.id}: {refused.reason}")
