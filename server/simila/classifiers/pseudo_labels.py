@@ -26,9 +26,9 @@ def refined_by_pseudo_labels(
     """Move unit prototypes `[c, d]` to the items `float32 [n, d], unit length` that are most surely theirs.
 
     In each round every class takes the same number of items, those of its highest probability, and becomes the
-    direction of its prototype as given plus `item_weight` times the direction of their mean. The number grows from round
-    to round until `share` of the items is taken: few and sure ones first. Equal numbers keep one class from taking all.
-    The result is `float64 [c, d], unit length`.
+    direction of its prototype as given plus `item_weight` times the direction of their mean. The number grows from
+    round to round, few and sure ones first, until `share` of the items is taken. Equal numbers keep one class from
+    taking all. The result is `float64 [c, d], unit length`.
 
     Raises:
         NoExamples: there are no items.

@@ -21,11 +21,11 @@ def test_the_mean_is_the_one_of_float64(seed, rows):
     np.testing.assert_allclose(total.mean(), vectors.astype(np.float64).mean(axis=0), rtol=0, atol=FLOAT64_VALUES)
 
 
-def test_values_below_the_fixed_point_move_the_mean_less_than_the_tolerance():
-    vectors = np.full((1000, 3), 2.0**-41.5, dtype=np.float32)
-    np.testing.assert_allclose(
-        ClassSum.empty(3).added(vectors).mean(), vectors[0].astype(np.float64), rtol=0, atol=FLOAT64_VALUES
-    )
+@pytest.mark.parametrize("value", [0.99 * 2.0**-41, 0.99 * 2.0**-39, -1.01 * 2.0**-40, 1e-20])
+def test_values_finer_than_the_fixed_point_move_the_mean_by_half_a_unit_at_most(value):
+    vectors = np.full((1000, 3), value, dtype=np.float32)
+    expected = vectors[0].astype(np.float64)
+    np.testing.assert_allclose(ClassSum.empty(3).added(vectors).mean(), expected, rtol=0, atol=2.0**-41)
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 40))

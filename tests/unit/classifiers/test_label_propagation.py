@@ -73,7 +73,7 @@ def test_a_class_that_is_likely_everywhere_does_not_win_by_its_neighbours():
 
 
 def test_an_item_without_like_ones_keeps_its_seed():
-    alone = Neighbours(np.array([[1], [0], [-1]]), np.array([[0.9], [0.9], [-np.inf]]))
+    alone = Neighbours(np.array([[1, 2], [0, -1], [0, -1]]), np.array([[0.9, -0.2], [0.9, -np.inf], [-0.2, -np.inf]]))
     propagated = propagated_labels(similarity_graph(alone), np.array([[1.0], [0.0], [1.0]]), spread=0.5)
     np.testing.assert_allclose(propagated.scores[:, 0], [2 / 3, 1 / 3, 0.5], atol=1e-7)
 

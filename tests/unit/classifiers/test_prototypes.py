@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simila.classifiers.prototypes import class_means, given_prototypes, prompt_prototype, prompts
+from simila.classifiers.prototypes import class_means, class_totals, given_prototypes, prompt_prototype, prompts
 from simila.domain.errors import InvalidInput, InvalidLabels, InvalidVector
 from simila.domain.vectors import unit_rows
 from tolerances import FLOAT32_VALUES, FLOAT64_VALUES
@@ -60,6 +60,12 @@ def test_class_means_are_a_loops(labels, seed):
 def test_class_means_are_summed_in_float64():
     vectors = np.full((300_000, 1), 0.1, dtype=np.float32)
     assert class_means(vectors, ["x"] * 300_000).vectors[0, 0] == pytest.approx(np.float64(np.float32(0.1)), abs=1e-10)
+
+
+def test_totals_are_those_of_each_class_and_zero_where_a_class_has_none():
+    totals = class_totals(np.array([[1, 2], [3, 4], [5, 6]], dtype=np.float32), np.array([3, 1, 3]), 5)
+    assert totals.tolist() == [[0, 0], [3, 4], [0, 0], [6, 8], [0, 0]]
+    assert class_totals(np.empty((0, 2), dtype=np.float32), np.empty(0, dtype=np.int64), 2).tolist() == [[0, 0]] * 2
 
 
 def test_given_vectors_become_unit_prototypes_of_their_labels():
