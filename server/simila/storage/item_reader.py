@@ -112,7 +112,8 @@ class ItemReader:
             if not found:
                 return
             vectors = self._vectors(found, blobs, orjson.loads(checksums))
-            yield ItemChunk(np.array(found, dtype=np.int64), vectors, orjson.loads(labels))
+            chunk_sequences = self._ascending(np.array(found, dtype=np.int64), after_sequence)
+            yield ItemChunk(chunk_sequences, vectors, orjson.loads(labels))
             after_sequence = found[-1]
 
     def sequences(self) -> Int64:
@@ -123,7 +124,7 @@ class ItemReader:
         """The sequences of the items that match, `int64 [n]`, ascending; of more than `limit`, the oldest."""
         matching = f"SELECT items.sequence FROM items WHERE {where.sql} ORDER BY items.sequence LIMIT ?"  # noqa: S608
         query = f"SELECT group_concat(sequence) FROM ({matching})"  # noqa: S608 - values are bound, here and above
-        return integers(self._one(query, *where.parameters, -1 if limit is None else limit)[0])
+        return self._ascending(integers(self._one(query, *where.parameters, -1 if limit is None else limit)[0]), 0)
 
     def matching_among(self, sequences: Sequence[int] | Int64, where: Where) -> Int64:
         """Those of the given sequences whose items match, `int64 [n]`, in the order given."""
@@ -173,6 +174,12 @@ class ItemReader:
         found_json, blobs, checksums = self._one(query, _json(sequences))
         found: list[int] = orjson.loads(found_json)
         return np.array(found, dtype=np.int64), self._vectors(found, blobs, orjson.loads(checksums))
+
+    def _ascending(self, sequences: Int64, after: int) -> Int64:
+        """SQLite takes the rows of a table to be in order, as it put them; damaged ones are not."""
+        if (np.diff(sequences, prepend=after) <= 0).any():
+            raise unavailable(self._path, "its rows are not in order")
+        return sequences
 
     def _vectors(self, sequences: Sequence[int], content: bytes | None, checksums: Sequence[int]) -> Float32:
         content = content or b""
