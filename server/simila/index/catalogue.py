@@ -1,7 +1,6 @@
 """All collections of a data folder, by name."""
 
 import logging
-import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -14,13 +13,12 @@ from simila.domain.errors import (
     CollectionUnavailable,
     Conflict,
     DataFolderError,
-    FingerprintMismatch,
-    InvalidInput,
     StorageFailed,
     UnknownCollection,
 )
 from simila.domain.vectors import Float32
 from simila.index.collection import ITEMS_FILE, Collection
+from simila.index.collection_rules import check_name, check_same, is_name
 from simila.index.generations import (
     current_generation,
     make_current,
@@ -35,7 +33,6 @@ from simila.storage.collection_store import CollectionStore
 from simila.storage.durable_folders import make_folder, rename_folder
 
 logger = logging.getLogger("simila.index")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # A folder of this prefix is half made or half removed. No collection is named like it.
 _TRANSIENT = ".transient-"
 
@@ -93,7 +90,7 @@ class Catalogue:
             if folder.name.startswith(_TRANSIENT):
                 remove_tree(folder)
         self._entries: dict[str, Collection | Unavailable] = {
-            folder.name: self._opened(folder) for folder in folders if _NAME.fullmatch(folder.name) and folder.is_dir()
+            folder.name: self._opened(folder) for folder in folders if is_name(folder.name) and folder.is_dir()
         }
 
     def create(self, spec: CollectionSpec) -> tuple[Collection, bool]:
@@ -107,14 +104,14 @@ class Catalogue:
             StorageFailed: the disk refuses the write.
 
         """
-        _check_name(spec.name)
+        check_name(spec.name)
         with self._lock:
             if spec.name not in self._entries:
                 collection = self._made(spec)
                 self._entries[spec.name] = collection
                 return collection, True
             collection = self._available(spec.name)
-        _check_same(collection.spec, spec)
+        check_same(collection.spec, spec)
         return collection, False
 
     def new_generation(self, spec: CollectionSpec) -> Collection:
@@ -180,7 +177,7 @@ class Catalogue:
             InvalidInput: the name breaks the rule.
 
         """
-        _check_name(name)
+        check_name(name)
         exists = name in self._entries
         if exists and not replace:
             message = f"there is a collection {name}; to replace it, say replace=true, or give another name"
@@ -341,25 +338,3 @@ class Catalogue:
             collection.close()
         except UnknownCollection:  # closed meanwhile
             return
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        rule = "1 to 64 characters, each a letter A-Z or a-z, a digit, '-' or '_', the first a letter or a digit"
-        raise InvalidInput(f"a collection's name has {rule}", param="name")
-
-
-def _check_same(existing: CollectionSpec, wanted: CollectionSpec) -> None:
-    name = existing.name
-    if existing.fingerprint != wanted.fingerprint:
-        holds = (
-            f"collection {name} holds vectors of encoder {existing.encoder} (fingerprint {existing.fingerprint[:12]})"
-        )
-        other = (
-            f"those of {wanted.encoder} ({wanted.fingerprint[:12]}) need a collection of another name, or migrate it"
-        )
-        raise FingerprintMismatch(f"{holds}; {other}", param="encoder")
-    for option in ("vector_dtype", "store_inputs", "recall_target"):
-        is_, asked = getattr(existing, option), getattr(wanted, option)
-        if is_ != asked:
-            raise Conflict(f"collection {name} was made with {option} {is_}, not {asked}", param=option)
