@@ -182,13 +182,13 @@ def _is_sound(values: Mapping[str, Any]) -> bool:
 
 
 def check_pages(path: Path, connection: sqlite3.Connection) -> None:
-    """Read every page of the file, and check how they hang together.
+    """Read every page of the file, and check how they hang together, indexes and tables too.
 
     Raises:
         CollectionUnavailable: naming the first finding.
 
     """
-    (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    (finding,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if finding != "ok":
         raise unavailable(path, " ".join(finding.split()))
 
