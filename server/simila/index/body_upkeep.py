@@ -21,6 +21,9 @@ from simila.storage.collection_file import CollectionSpec
 
 logger = logging.getLogger("simila.index")
 _MOST_DELETED_SHARE = 0.2
+# A head that is this much of all is merged once it takes an eighth of the time that a flat collection may take.
+_MOST_HEAD_SHARE = 0.25
+_NOTICEABLE = 1 / 8
 # After a failure, or when no kind of body meets the recall target, so much must change before the next attempt.
 _CHANGE_BEFORE_RETRY = 1.5
 
@@ -80,7 +83,15 @@ class BodyUpkeep:
             if self._is_running or self._cancelled or not self._is_due(self._view()):
                 return
             self._is_running = True
-        self._executor.submit(self._run)
+        self._executor.submit(self._run, self._build)
+
+    def retune(self) -> None:
+        """Tune the body again, on the queries that have been asked by now. Never waits."""
+        with self._lock:
+            if self._is_running or self._cancelled or self._view().body is None:
+                return
+            self._is_running = True
+        self._executor.submit(self._run, self._tune)
 
     def cancel(self) -> None:
         """Build no more. What is being built is dropped at its next step; what is being saved is waited for."""
@@ -94,12 +105,13 @@ class BodyUpkeep:
         if failed is not None and failed / _CHANGE_BEFORE_RETRY <= rows <= failed * _CHANGE_BEFORE_RETRY:
             return False
         wasteful = view.body is not None and view.deleted_rows > _MOST_DELETED_SHARE * rows
-        slow = view.body is None or view.head_rows * self._spec.dimension > FLAT_VALUES
+        most_values = FLAT_VALUES * (_NOTICEABLE if view.head_rows > _MOST_HEAD_SHARE * rows else 1)
+        slow = view.body is None or view.head_rows * self._spec.dimension > most_values
         return wasteful or (slow and bool(suitable_recipes(rows, self._spec.dimension, self._memory_bytes)))
 
-    def _run(self) -> None:
+    def _run(self, task: Callable[[], None]) -> None:
         try:
-            self._build()
+            task()
         except (BuildCancelled, UnknownCollection):
             logger.info("collection %s: the index is not built any further", self._spec.name)
         except Exception as error:  # a collection without a new body serves exactly
@@ -131,6 +143,18 @@ class BodyUpkeep:
                 self._with_disk(partial(save_body, body, store_id=self._spec.store_id))
                 return
         self._fail(f"no index of these vectors meets the recall target of {self._spec.recall_target:g}")
+
+    def _tune(self) -> None:
+        body = self._view().body
+        assert body
+        watch = BuildWatch(is_cancelled=lambda: self._cancelled)
+        body = tuned(body, self._stored, self._outside_queries(), self._spec.recall_target, watch)
+        assert body.measured
+        logger.info("collection %s: tuned again: %s", self._spec.name, body.measured)
+        self._published(body)
+        if not body.measured.meets_target:
+            self.problem = f"recent queries miss the recall target of {self._spec.recall_target:g}; see recall_at_10"
+        self._with_disk(partial(save_body, body, store_id=self._spec.store_id))
 
     def _published(self, body: Body | None) -> None:
         self._publish(body)

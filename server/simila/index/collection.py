@@ -35,6 +35,7 @@ ITEMS_FILE = "items.sqlite"
 _CHUNK_ROWS = 8192
 _CHECKED_ROWS = 512
 _RECENT_QUERIES = 256
+_RARER = 16
 
 R = TypeVar("R")
 
@@ -93,6 +94,8 @@ class Collection:
         self._publishing = threading.Lock()
         self._filtered = FilteredSearch(store.reader, view=lambda: self._view, catch_up=self._catch_up)
         self._recent_queries: deque[Float32] = deque(maxlen=_RECENT_QUERIES)
+        self._queries_asked = 0
+        self._queries_until_tuning = _RECENT_QUERIES
         self._synthetic_queries = synthetic_queries
         self._upkeep = BodyUpkeep(
             folder,
@@ -171,7 +174,7 @@ class Collection:
         newest = self._newest
         excluded = self._sequences_of(query.excluded_ids)
         if not len(excluded):
-            self._recent_queries.extend(query.vectors[:_RECENT_QUERIES])
+            self._remember(query.vectors)
         while True:
             neighbours, account, filter_account = self._neighbours(query, excluded)
             wanted = np.unique(neighbours.sequences[neighbours.sequences >= 0])
@@ -324,6 +327,14 @@ class Collection:
     def _sequences_of(self, ids: Sequence[str]) -> Int64:
         found = [stored.sequence for stored in map(self.reader.get, ids) if stored]
         return np.array(sorted(found), dtype=np.int64)
+
+    def _remember(self, queries: Float32) -> None:
+        """Keep what is asked for, and have the body tuned on it once that is enough, and again ever more rarely."""
+        self._recent_queries.extend(queries[:_RECENT_QUERIES])
+        self._queries_asked += len(queries)
+        if self._queries_asked >= self._queries_until_tuning:
+            self._queries_until_tuning = self._queries_asked * _RARER
+            self._upkeep.retune()
 
     def _check(self, vectors: Float32) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.spec.dimension:

@@ -5,6 +5,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,6 +177,47 @@ def test_a_head_that_has_become_slow_joins_the_body(grown):
     grown.check()
     assert grown.executor.run() == 1
     assert grown.index.head_rows == 0
+    grown.check()
+
+
+def test_a_head_that_is_a_quarter_of_all_joins_the_body_before_it_is_slow(grown):
+    grown.executor.run()
+    grown.upsert(range(ROWS, ROWS + ROWS // 3))
+    few = grown.executor.run()
+    grown.upsert(range(ROWS + ROWS // 3, ROWS + ROWS // 3 + 20))
+    assert (few, grown.executor.run()) == (0, 1)
+    assert (grown.index.kind, grown.index.head_rows) == ("hnsw-sq8", 0)
+    grown.check()
+
+
+def test_a_body_is_tuned_again_for_what_is_asked(grown):
+    grown.executor.run()
+    assert set(grown.index.measured.recall_at_10) == {"stored"}
+    strange = unit_vectors(8, 256, DIMENSION)
+    grown.collection.search(SearchQuery(strange[:255], 10))
+    assert not grown.executor.waiting
+    grown.collection.search(SearchQuery(strange[255:], 10))
+    assert grown.executor.run() == 1
+    assert set(grown.index.measured.recall_at_10) == {"stored", "outside"}
+    assert min(grown.index.measured.recall_at_10.values()) >= RECALL_TARGET
+    tuned = grown.index.measured
+    grown.collection = grown.restarted().collection
+    assert grown.index.measured == tuned
+    grown.check()
+
+
+def test_a_body_that_cannot_find_what_is_asked_says_so(grown, monkeypatch):
+    grown.executor.run()
+    tuned = body_upkeep.tuned
+
+    def missing(*arguments):
+        body = tuned(*arguments)
+        return replace(body, measured=replace(body.measured, meets_target=False))
+
+    monkeypatch.setattr(body_upkeep, "tuned", missing)
+    grown.collection.search(SearchQuery(unit_vectors(8, 256, DIMENSION), 10))
+    grown.executor.run()
+    assert grown.index.problem == "recent queries miss the recall target of 0.95; see recall_at_10"
     grown.check()
 
 
