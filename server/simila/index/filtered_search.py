@@ -92,14 +92,11 @@ class FilteredSearch:
     def _matching(self, where: Where) -> tuple[View, Int64]:
         """A view, and the sequences of all its rows that match, ascending."""
         known = self._matches.get(where)
-        if known is None or len(known.sequences) > 2 * len(self._view()) + _MOST_NEWER_ROWS:
-            known = self._all_matching(where)
-        view = self._view()
-        newer = view.sequences(after=known.last_sequence)
-        if len(newer) > _MOST_NEWER_ROWS:
+        view = self._view()  # after what is known, or it might hold rows that were gone when the others were looked at
+        if known is None or known.is_overtaken(view):
             known = self._all_matching(where)
             view = self._view()
-            newer = view.sequences(after=known.last_sequence)
+        newer = view.sequences(after=known.last_sequence)
         if len(newer):
             came = np.setdiff1d(newer, self._rejected(newer, where), assume_unique=True)
             known = _Matches(int(newer[-1]), np.union1d(known.sequences, came))
@@ -125,6 +122,11 @@ class _Matches:
 
     last_sequence: int
     sequences: Int64  # [n], ascending
+
+    def is_overtaken(self, view: View) -> bool:
+        """Whether so much was written since that it is quicker to begin anew."""
+        many_gone = len(self.sequences) > 2 * len(view) + _MOST_NEWER_ROWS
+        return many_gone or len(view.sequences(after=self.last_sequence)) > _MOST_NEWER_ROWS
 
 
 def _without(found: Neighbours, sequences: Int64, k: int) -> Neighbours:
