@@ -127,6 +127,8 @@ def _is_scanned(body: Body, candidates: int, effort: int, mask: RowMask) -> bool
 
 def _survivors(positions: Int64, wanted: int, mask: RowMask) -> tuple[Int64, NDArray[np.bool_]]:
     """The first `wanted` of each row of `int64 [q, n]` that are in the mask, then -1; and whether they are so many."""
+    if mask.count == mask.rows:
+        return positions, positions[:, wanted - 1] >= 0
     held = mask.holds(positions)
     first = np.argsort(~held, axis=1, kind="stable")[:, :wanted]
     kept = np.where(np.take_along_axis(held, first, axis=1), np.take_along_axis(positions, first, axis=1), -1)
@@ -138,8 +140,9 @@ def _scored_again(
 ) -> tuple[Neighbours, Int64]:
     """The k best of the candidates `int64 [q, count]`, and the positions of those that the store lacks."""
     named = np.unique(positions[positions >= 0])
-    found, vectors = stored.vectors(body.sequences[named])
-    gone = named[~np.isin(body.sequences[named], found, assume_unique=True)]
+    named_sequences = body.sequences[named]
+    found, vectors = stored.vectors(named_sequences)
+    gone = named[:0] if len(found) == len(named) else named[~np.isin(named_sequences, found, assume_unique=True)]
     if not len(found):
         return Neighbours.none(len(queries), k), gone
     sequences = np.where(positions < 0, -1, body.sequences[positions])

@@ -13,6 +13,7 @@ from simila.engine.admission import Admission
 from simila.index.collection import Collection, SearchQuery, SearchResult
 
 MOST_SEARCHES_AT_ONCE = 64
+PATIENCE_SECONDS = 0.005
 
 
 @dataclass(eq=False)
@@ -28,17 +29,20 @@ class _Waiting:
 
 
 class SearchQueue:
-    """Runs searches in `workers` threads, each of which takes its share of what waits.
+    """Runs searches in a thread, and in up to `workers` threads while calls last longer than `PATIENCE_SECONDS`.
 
     One search alone is run at once. Of those that wait, the oldest is taken with those that ask for the same but by
-    another vector: a batch goes through the index, and out of the store, with less work than one by one. What would
-    wait for more than `most_wait_seconds` is refused. For one event loop.
+    another vector: a batch goes through the index, and out of the store, with less work than one by one. Short calls
+    are mostly Python, of which a second thread only gets in the way; behind a long one nobody should have to wait. What
+    would wait for more than `most_wait_seconds` is refused. For one event loop.
     """
 
     def __init__(self, *, workers: int, most_wait_seconds: float) -> None:
         self._workers = workers
         self._waiting: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._patience: asyncio.TimerHandle | None = None
+        self._taken_at = 0.0
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="search")
         self._admission = Admission(most_wait_seconds=most_wait_seconds, fair_share=1, workers=workers)
 
@@ -53,10 +57,10 @@ class SearchQueue:
         with self._admission.admit(1):
             waiting = _Waiting(collection, query, asyncio.get_running_loop().create_future())
             self._waiting.append(waiting)
-            if len(self._running) < self._workers:
-                worker = asyncio.create_task(self._work())
-                self._running.add(worker)
-                worker.add_done_callback(self._running.discard)
+            if not self._running:
+                self._start_worker()
+            elif self._patience is None:
+                self._patience = waiting.future.get_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
             return await waiting.future
 
     def close(self) -> None:
@@ -64,6 +68,21 @@ class SearchQueue:
         for waiting in self._waiting:
             waiting.future.cancel()
         self._threads.shutdown()
+
+    def _start_worker(self) -> None:
+        worker = asyncio.create_task(self._work())
+        self._running.add(worker)
+        worker.add_done_callback(self._running.discard)
+
+    def _lose_patience(self) -> None:
+        """Start another worker if nothing has been taken since the oldest search began to wait."""
+        self._patience = None
+        if not self._waiting:
+            return
+        if perf_counter() - self._taken_at < PATIENCE_SECONDS:
+            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+        elif len(self._running) < self._workers:
+            self._start_worker()
 
     async def _work(self) -> None:
         while group := self._next_group():
@@ -83,12 +102,13 @@ class SearchQueue:
                     waiting.future.cancel()  # unless it is done
 
     def _next_group(self) -> list[_Waiting]:
-        """A worker's share of what waits, all of one call; empty when nobody waits."""
+        """One worker's share of what waits, all of one call; empty when nobody waits."""
         while self._waiting and self._waiting[0].future.done():  # nobody waits for it any more
             self._waiting.popleft()
         if not self._waiting:
             return []
-        most = min(MOST_SEARCHES_AT_ONCE, -(-len(self._waiting) // self._workers))
+        self._taken_at = perf_counter()
+        most = min(MOST_SEARCHES_AT_ONCE, -(-len(self._waiting) // len(self._running)))
         call = self._waiting[0].call()
         group: list[_Waiting] = []
         others: list[_Waiting] = []

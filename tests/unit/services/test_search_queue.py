@@ -74,10 +74,25 @@ def test_what_is_searched_otherwise_is_another_call(collection):
     assert collection.calls == [(10, [1]), (10, [2, 4]), (5, [3, 5])]
 
 
-def test_a_worker_leaves_the_others_their_share(collection):
-    assert run(collection, list(range(9)), workers=2) == list(range(9))
-    assert sorted(number for _, numbers in collection.calls for number in numbers) == list(range(9))
-    assert max(len(numbers) for _, numbers in collection.calls) <= 4
+def test_behind_a_long_call_another_worker_begins(collection):
+    async def overtake():
+        queue = SearchQueue(workers=2, most_wait_seconds=60.0)
+        first = asyncio.create_task(queue.search(collection, query(1)))
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(collection.began.wait, PATIENCE_SECONDS)
+        collection.began.clear()
+        others = [asyncio.create_task(queue.search(collection, query(n))) for n in (2, 3, 4)]
+        await asyncio.sleep(0)
+        assert await asyncio.to_thread(collection.began.wait, PATIENCE_SECONDS)
+        running_beside = list(collection.calls)
+        collection.gate.set()
+        results = await asyncio.gather(first, *others)
+        queue.close()
+        return running_beside, [each.hits[0][0] for each in results]
+
+    running_beside, found = asyncio.run(overtake())
+    assert running_beside == [(10, [1]), (10, [2, 3])]  # a share is left for the other worker
+    assert found == [1, 2, 3, 4]
 
 
 def test_nobody_searches_for_somebody_who_has_left(collection):
