@@ -1,7 +1,7 @@
 """Collections that are quick to make, items of which every part follows from their id, and builds that wait."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,9 @@ from simila.index.collection import ITEMS_FILE, Collection, SearchQuery
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
 from simila.storage.where import Where
+
+ROUNDING = 1e-6
+"""Cosines of one pair of float32 vectors, added up in other orders, differ by less."""
 
 ENCODER = {"encoder": "all-minilm-l6-v2", "fingerprint": "ab" * 32}
 
@@ -81,6 +84,15 @@ def nearest(
     """The hits of one query, `float32 [d]`."""
     asked = SearchQuery(query[np.newaxis], limit, where, excluded_ids, exact)
     return list(collection.search(asked).hits[0])
+
+
+def are_nearest(hits: list[Hit], cosines: Mapping[str, float], limit: int) -> bool:
+    """Whether hits are the nearest of all items, by their cosines. The order of cosines that rounding mixes is free."""
+    best = sorted(cosines.values(), reverse=True)[:limit]
+    assert len({hit.id for hit in hits}) == len(hits) == len(best)
+    scores = np.array([hit.score for hit in hits])
+    true = np.array([cosines[hit.id] for hit in hits])
+    return bool(np.all(np.abs(scores - best) < ROUNDING) and np.all(np.abs(scores - true) < ROUNDING))
 
 
 def ids(hits: list[Hit]) -> list[str]:

@@ -20,12 +20,11 @@ from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.index.filters import compile_filter
 from simila.storage.data_folder import DataFolder
-from small_collections import ids, lower_flat_values, nearest
+from small_collections import are_nearest, lower_flat_values, nearest
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 LONGEST_LIFE_SECONDS = 0.6
 DISK_CALLS_OF_A_SAVE = 8
-COSINE_TOLERANCE = 1e-6
 WRITER = Path(__file__).with_name("writer.py")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 ODD = compile_filter({"parity": "odd"})
@@ -94,16 +93,14 @@ class Survivors:
 
     def _check_searches(self, collection: Collection) -> None:
         items = [item for own in self.items for item in own.values()]
-        matrix = np.array([item.vector for item in items])
         for query in unit_vectors(sum(self.steps), 3, DIMENSION):
-            cosines = matrix @ query
-            best = [items[place].id for place in np.argsort(-cosines)]
-            assert ids(nearest(collection, query, len(items) + 1, exact=True)) == best
-            for hit in (hits := nearest(collection, query, 10)):
-                assert abs(hit.score - cosines[[item.id for item in items].index(hit.id)]) < COSINE_TOLERANCE
+            cosines = {item.id: float(item.vector @ query) for item in items}
+            assert are_nearest(nearest(collection, query, len(items), exact=True), cosines, len(items))
+            hits = nearest(collection, query, 10)
+            assert are_nearest(hits, {hit.id: cosines[hit.id] for hit in hits}, 10)
             assert len(hits) == min(10, len(items))
-            odd = {item.id for item in items if item.payload["parity"] == "odd"}
-            assert ids(nearest(collection, query, len(items), where=ODD)) == [name for name in best if name in odd]
+            odd = {item.id: cosines[item.id] for item in items if item.payload["parity"] == "odd"}
+            assert are_nearest(nearest(collection, query, len(items), where=ODD), odd, len(items))
 
 
 def contents(items: dict[str, Item]) -> dict[str, tuple[object, ...]]:

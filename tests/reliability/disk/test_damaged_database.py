@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 
-import numpy as np
 import pytest
 
 from memory_vectors import clustered_vectors, unit_vectors
@@ -17,7 +16,7 @@ from simila.index.catalogue import Available, Catalogue
 from simila.index.filters import compile_filter
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_writes import DeclarePayloadIndex, Upsert
-from small_collections import ENCODER, lower_flat_values, nearest
+from small_collections import ENCODER, are_nearest, lower_flat_values, nearest
 
 DIMENSION = 32
 ROWS = 1500
@@ -30,7 +29,7 @@ HEADER_BYTES = 100
 PAGE_KINDS = {"index, inner": 2, "table, inner": 5, "index, leaf": 10, "table, leaf": 13}
 VECTORS = clustered_vectors(0, ROWS, DIMENSION)
 QUERY = unit_vectors(1, 1, DIMENSION)[0]
-ORDER = np.argsort(-(VECTORS @ QUERY)).tolist()
+COSINES = (VECTORS @ QUERY).tolist()
 WORDS = ["red", "green", "blue"]
 FILTERS = {
     "indexed": (compile_filter({"n": {"$lt": 100}}), lambda number: number < 100),
@@ -83,7 +82,7 @@ def is_right_or_refused(collection):
 
 def searches(collection):
     hits = nearest(collection, QUERY, 20, exact=True)
-    assert [hit.id for hit in hits] == [f"item{number}" for number in ORDER[:20]]
+    assert are_nearest(hits, {f"item{number}": cosine for number, cosine in enumerate(COSINES)}, 20)
     for hit in [*hits, *nearest(collection, QUERY, 20)]:
         written = item(int(hit.id[4:]))
         assert (hit.label, hit.payload) == (written.label, written.payload)
@@ -92,8 +91,8 @@ def searches(collection):
 
 def filtered_searches(collection):
     for where, is_match in FILTERS.values():
-        expected = [f"item{number}" for number in ORDER if is_match(number)]
-        assert [hit.id for hit in nearest(collection, QUERY, ROWS, where=where)] == expected
+        expected = {f"item{number}": cosine for number, cosine in enumerate(COSINES) if is_match(number)}
+        assert are_nearest(nearest(collection, QUERY, ROWS, where=where), expected, ROWS)
         assert collection.reader.count(where) == len(expected)
 
 

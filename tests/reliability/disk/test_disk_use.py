@@ -48,7 +48,8 @@ def live_bytes(rows):
 
 
 def disk_bytes(collection):
-    """Once the writer has nothing left to tidy."""
+    """Once the writer has nothing left to tidy; beside a reader it leaves its log to the next write."""
+    collection.write(Delete([])).result()
     thread = collection._store._writer._thread
     if thread is not None:
         thread.join()

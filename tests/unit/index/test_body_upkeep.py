@@ -17,7 +17,7 @@ from simila.index.collection import Collection, SearchQuery
 from simila.index.filters import compile_filter
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_writes import Delete, DeleteWhere, Upsert
-from small_collections import ENCODER, HeldExecutor, ids, lower_flat_values, nearest, new_folder
+from small_collections import ENCODER, HeldExecutor, are_nearest, ids, lower_flat_values, nearest, new_folder
 
 DIMENSION = 16
 FLAT_ROWS = 300
@@ -69,7 +69,7 @@ class Grown:
         for query in QUERIES:
             best = names[np.argsort(-(matrix @ query), kind="stable")[:10]].tolist()
             hits = nearest(self.collection, query, 10, exact=True)
-            assert ids(hits) == best
+            assert are_nearest(hits, {name: float(vector @ query) for name, vector in self.model.items()}, 10)
             found = nearest(self.collection, query, 10)
             recalls.append(len(set(ids(found)) & set(best)) / len(best))
             assert len(found) == min(10, len(names))

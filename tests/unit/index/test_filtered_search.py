@@ -12,11 +12,10 @@ from simila.index.collection import Collection, SearchQuery
 from simila.index.filters import compile_filter
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_writes import Delete, DeleteWhere, Upsert
-from small_collections import ENCODER, HeldExecutor, ids, lower_flat_values, nearest, new_folder
+from small_collections import ENCODER, HeldExecutor, are_nearest, ids, lower_flat_values, nearest, new_folder
 
 DIMENSION = 16
 ROWS = 1500
-COSINE_TOLERANCE = 1e-6
 VECTORS = unit_vectors(0, ROWS, DIMENSION)
 QUERY = unit_vectors(1, 1, DIMENSION)[0]
 # One item in three, in 150 and in none: the first is found among candidates, the others are looked up first.
@@ -51,19 +50,14 @@ def write(collection, operation):
     return collection.write(operation).result()
 
 
-def expected_of(numbers, limit):
-    return [str(number) for number in sorted(numbers, key=lambda number: -float(VECTORS[number] @ QUERY))[:limit]]
-
-
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("limit", [1, 10, 499, 2000])
 def test_the_nearest_that_match_are_found(collection, name, limit):
     where, is_match = FILTERS[name]
     matching = [number for number in range(ROWS) if is_match(number)]
     hits = nearest(collection, QUERY, limit, where=where, exact=True)
-    assert ids(hits) == expected_of(matching, limit)
+    assert are_nearest(hits, {str(number): float(VECTORS[number] @ QUERY) for number in matching}, limit)
     assert len(nearest(collection, QUERY, limit, where=where)) == min(limit, len(matching))
-    np.testing.assert_allclose([hit.score for hit in hits], [VECTORS[int(h.id)] @ QUERY for h in hits], atol=1e-6)
 
 
 def test_what_was_asked_for_before_a_write_sees_the_write(collection):
