@@ -137,6 +137,21 @@ def test_a_write_whose_client_left_is_finished(server, client, monkeypatch):
     until(lambda: client.get("/v1/collections/c").json()["items"] == 3)
 
 
+def test_a_whole_collection_may_take_its_time(tmp_path):
+    def slowly():
+        yield b"no "
+        time.sleep(0.3)  # three times what other requests have
+        yield b"backup"
+
+    with gated_server(tmp_path, request_timeout_seconds=0.1) as server:
+        response = httpx.put(f"{server.url}/v1/collections/c/backup", content=slowly())
+        assert (response.status_code, error(response)["code"]) == (400, "invalid_backup")
+        response = httpx.put(
+            f"{server.url}/v1/collections/c/backup", content=slowly(), headers={"x-request-timeout": "0.1"}
+        )
+        assert response.status_code == 504
+
+
 def test_one_connection_serves_request_after_request(server):
     with socket.create_connection(("127.0.0.1", server.port)) as connection, connection.makefile("rb") as answers:
         for number in range(20):

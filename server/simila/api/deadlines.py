@@ -13,6 +13,8 @@ from simila.domain.errors import DeadlineExceeded, InvalidInput
 
 HEADER = "X-Request-Timeout"
 RAW_HEADER = HEADER.lower().encode()
+# The ends of paths over which whole collections go: how long that takes is a matter of their size.
+UNLIMITED = ("/backup", "/export")
 # A request that is answered sooner is not watched: watching costs as much as a small request's own way through HTTP.
 UNWATCHED_SECONDS = 0.1
 
@@ -20,7 +22,8 @@ UNWATCHED_SECONDS = 0.1
 class Deadline:
     """Cancel a request that has no answer yet when its deadline passes (504) or its client leaves.
 
-    The deadline is the client's, from `X-Request-Timeout`, or else `default_seconds`. Cancelling reaches whatever the
+    The deadline is the client's, from `X-Request-Timeout`, or else `default_seconds`; where whole collections are sent, it
+    is the client's or none. Cancelling reaches whatever the
     request awaits: its rows leave the queue, and a write that a worker thread has begun is finished by that thread.
     """
 
@@ -33,7 +36,7 @@ class Deadline:
             await self._app(scope, receive, send)
             return
         try:
-            seconds = _requested_seconds(scope["headers"]) or self._default_seconds
+            seconds = _requested_seconds(scope["headers"]) or self._default_seconds_of(scope["path"])
         except InvalidInput as error:
             await error_response(error)(scope, receive, send)
             return
@@ -44,11 +47,14 @@ class Deadline:
         except (TimeoutError, ClientDisconnect):
             if exchange.client_left:
                 return
-            if not exchange.limit.expired():
+            if not exchange.limit.expired() or seconds is None:
                 raise
             await error_response(_too_late(seconds))(scope, receive, send)
         finally:
             exchange.stop_watching()
+
+    def _default_seconds_of(self, path: str) -> float | None:
+        return None if path.endswith(UNLIMITED) else self._default_seconds
 
 
 class _Exchange:

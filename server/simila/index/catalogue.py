@@ -130,19 +130,22 @@ class Catalogue:
             raise StorageFailed(f"collection {spec.name} cannot be written anew: {error}") from error
         return self._open(generation)
 
-    def switch(self, collection: Collection) -> Collection | None:
+    def switch(self, collection: Collection, *, instead_of: Collection | None = None) -> Collection | None:
         """Let a new generation serve in the place of the collection of its name.
 
         Return the old one, if it could be read: whoever searches it may finish, and `discard` removes it.
 
         Raises:
             UnknownCollection: there is none of this name any more.
+            Conflict: it is another than `instead_of` by now.
             StorageFailed: the disk refuses; the old one goes on serving.
 
         """
         name = collection.spec.name
         with self._lock:
             old = self._entry(name)
+            if instead_of not in (None, old):
+                raise Conflict(f"collection {name} was replaced meanwhile", param="name")
             try:
                 make_current(collection.folder)
             except OSError as error:
@@ -151,9 +154,11 @@ class Catalogue:
         return old if isinstance(old, Collection) else None
 
     def discard(self, collection: Collection) -> None:
-        """Close and remove a generation that does not serve."""
+        """Close a generation that serves no more, or never did, and remove it."""
         collection.close()
-        remove_tree(collection.folder)
+        # A disk that failed at the wrong moment may name it as the one to serve from the next start on.
+        if current_generation(collection.folder.parent) != collection.folder:
+            remove_tree(collection.folder)
 
     def scratch_folder(self) -> Path:
         """Make a folder on the disk of the collections. Whoever asked for it removes it; if not, the next start does.
@@ -214,8 +219,7 @@ class Catalogue:
             self.discard(collection)
             raise
         if old:
-            old.close()
-        remove_other_generations(folder)
+            self.discard(old)
         return collection
 
     def get(self, name: str) -> Collection:

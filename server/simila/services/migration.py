@@ -123,7 +123,7 @@ class MigrationService:
             try:
                 await copy.items()
                 await copy.deletions()
-                superseded = await asyncio.to_thread(self._catalogue.switch, target)
+                superseded = await asyncio.to_thread(self._catalogue.switch, target, instead_of=collection)
             except BaseException:
                 collection.resume()
                 raise

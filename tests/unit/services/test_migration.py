@@ -14,7 +14,7 @@ from simila.services import migration
 from simila.services.collections import CollectionLimits, CollectionOptions, CollectionService
 from simila.services.item_checks import ItemLimits, NewItem
 from simila.services.migration import MigrationService
-from simila.storage.item_writes import DeclarePayloadIndex
+from simila.storage.item_writes import DeclarePayloadIndex, Delete
 from unit.services.word_encoders import (
     DIMENSION,
     IMAGE,
@@ -176,6 +176,25 @@ def test_a_restart_has_the_new_generation_alone(service, tmp_path):
         )
     finally:
         again.close()
+
+
+def test_a_collection_that_is_replaced_meanwhile_stays_replaced(service, other, tmp_path):
+    async def restore_between(embedded):
+        if embedded == 4:
+            collection = service.catalogue.get("c")
+            collection.backup_to(tmp_path / "backup")
+            restored = service.catalogue.restore("c", tmp_path / "backup", replace=True)
+            restored.write(Delete(["w0"])).result()
+
+    other.between_chunks = restore_between
+
+    async def run():
+        await service.fill(words(10))
+        return await service.migrated()
+
+    assert asyncio.run(run()).state == "failed"
+    assert service.catalogue.get("c").spec.encoder == "words"
+    assert sorted(service.items()) == [f"w{n}" for n in range(1, 10)]
 
 
 def test_an_item_that_the_new_encoder_refuses_leaves_all_as_it_was(service, other, tmp_path):
