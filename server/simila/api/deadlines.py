@@ -22,9 +22,9 @@ UNWATCHED_SECONDS = 0.1
 class Deadline:
     """Cancel a request that has no answer yet when its deadline passes (504) or its client leaves.
 
-    The deadline is the client's, from `X-Request-Timeout`, or else `default_seconds`; where whole collections are sent, it
-    is the client's or none. Cancelling reaches whatever the
-    request awaits: its rows leave the queue, and a write that a worker thread has begun is finished by that thread.
+    The deadline is the client's, from `X-Request-Timeout`, or else `default_seconds`; where whole collections are sent,
+    it is the client's or none. Cancelling reaches whatever the request awaits: its rows leave the queue, and a write
+    that a worker thread has begun is finished by that thread.
     """
 
     def __init__(self, app: ASGIApp, default_seconds: float) -> None:
