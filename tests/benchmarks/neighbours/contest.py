@@ -15,6 +15,7 @@ from speed.wrk import run_wrk
 from neighbours.raw_faiss import RawFaiss
 from neighbours.served import ServedCollection
 from neighbours.vectors import NEIGHBOURS, Corpus, Int64
+from simila.index.generations import current_generation
 
 ENCODER_OF = {384: "all-minilm-l6-v2", 512: CLIP}
 CONNECTIONS = 16
@@ -34,7 +35,7 @@ class IndexResult:
     build_seconds: float
     start_seconds: float
     disk_factor: float  # disk used, in vectors
-    resident_mebibytes: float  # what the collection adds to the server
+    resident_mebibytes: float  # what the collection adds to the server, its mapped index included
     index_mebibytes: float  # what its index needs
     raw: float
     served: float
@@ -54,7 +55,7 @@ def measure(bench: Bench, corpus: Corpus, folder: Path) -> IndexResult:
     path = "/v1/collections/bench"
     with bench.simila([encoder]) as server:
         collection = ServedCollection(server, path)
-        empty_mebibytes = server.resident_bytes() / MEBI
+        empty_bytes = server.anonymous_bytes()
         collection.create(encoder)
         ingested = collection.fill(corpus)
         bench.tell(f"{corpus.name}: {ingested:.0f} vectors a second")
@@ -64,7 +65,8 @@ def measure(bench: Bench, corpus: Corpus, folder: Path) -> IndexResult:
     vectors_file, queries_file = bench.scratch / "vectors.npy", bench.scratch / "queries.npy"
     np.save(vectors_file, corpus.vectors)
     np.save(queries_file, corpus.queries)
-    with bench.simila([encoder]) as server, RawFaiss(folder, vectors_file, queries_file) as raw:
+    generation = current_generation(folder)
+    with bench.simila([encoder]) as server, RawFaiss(generation, vectors_file, queries_file) as raw:
         collection = ServedCollection(server, path)
         recall = recall_at_10(collection.neighbours(corpus), corpus.true_neighbours())
         filtered = {
@@ -75,23 +77,23 @@ def measure(bench: Bench, corpus: Corpus, folder: Path) -> IndexResult:
         }
         rates = _rates(bench, collection, corpus, raw)
         described = collection.described()
-        resident = server.resident_bytes() / MEBI - empty_mebibytes
+        resident_bytes = server.anonymous_bytes() - empty_bytes + _mapped_bytes(generation)
     return IndexResult(
         corpus=corpus.name,
         rows=len(corpus.vectors),
         kind=index["kind"],
-        setting=str(index["setting"]),
+        setting=f"effort {index['effort']}, rerank {index['rerank_factor']}" if index["effort"] else "",
         ingested_a_second=ingested,
         build_seconds=build_seconds,
         start_seconds=server.seconds_to_ready,
         disk_factor=described["disk_bytes"] / corpus.vectors.nbytes,
-        resident_mebibytes=resident,
+        resident_mebibytes=resident_bytes / MEBI,
         index_mebibytes=_index_bytes(described, corpus) / MEBI,
         raw=rates.raw,
         served=rates.served,
         added_p50_ms=rates.added_p50_ms,
         recall=recall,
-        measured_recall=(index["measured"] or {}).get("recall_at_10", {}),
+        measured_recall=index["recall_at_10"] or {},
         filtered_recall=filtered,
     )
 
@@ -129,9 +131,14 @@ def recall_at_10(found: Int64, truth: Int64) -> float:
 def _index_bytes(described: dict[str, object], corpus: Corpus) -> float:
     index = described["index"]
     assert isinstance(index, dict)
-    if index["measured"]:
-        return float(index["measured"]["bytes_per_vector"] * len(corpus.vectors))
+    if index["bytes_per_vector"]:
+        return float(index["bytes_per_vector"] * len(corpus.vectors))
     return float(corpus.vectors.nbytes)
+
+
+def _mapped_bytes(generation: Path) -> int:
+    """The saved index, which the server maps; the database's pages are the system's cache."""
+    return sum(file.stat().st_size for file in generation.glob("body-*.faiss"))
 
 
 def _stop(server: Server) -> None:

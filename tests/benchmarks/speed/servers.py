@@ -44,7 +44,11 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Memory of the process and its children that lies in RAM (`VmRSS`)."""
-        return sum(_resident_bytes(process) for process in (self.process.pid, *_children(self.process.pid)))
+        return sum(_resident_bytes(process, "VmRSS") for process in (self.process.pid, *_children(self.process.pid)))
+
+    def anonymous_bytes(self) -> int:
+        """Memory of the process that is no file's, mapped or cached (`RssAnon`)."""
+        return _resident_bytes(self.process.pid, "RssAnon")
 
 
 @contextmanager
@@ -106,8 +110,8 @@ def answers(port: int, path: str) -> Callable[[], bool]:
     return is_ready
 
 
-def _resident_bytes(process: int) -> int:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+def _resident_bytes(process: int, kind: str) -> int:
+    found = re.search(rf"{kind}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     return int(found[1]) * KIB if found else 0
 
 
