@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from simila.classifiers.class_sum import ClassSum
 from simila.classifiers.prototypes import Prototypes
+from simila.domain.class_sum import ClassSum, changed_sums, sums_by_class
 from simila.domain.vectors import Float32
 
 
@@ -27,7 +27,7 @@ class ClassSums:
             InvalidVector, LimitExceeded: see `ClassSum.added`; then nothing has changed.
 
         """
-        self._sums.update({label: self._sum(label).added(members) for label, members in _members(vectors, labels)})
+        self._sums.update(changed_sums(self._sums, sums_by_class(vectors, labels), {}))
 
     def remove(self, vectors: Float32, labels: Sequence[str | None]) -> None:
         """Take `float32 [n, d], unit length` out of their classes.
@@ -36,7 +36,7 @@ class ClassSums:
             InvalidVector, InvalidInput: see `ClassSum.removed`; then nothing has changed.
 
         """
-        changed = {label: self._sum(label).removed(members) for label, members in _members(vectors, labels)}
+        changed = changed_sums(self._sums, {}, sums_by_class(vectors, labels))
         self._sums.update(changed)
         for label in changed:
             if not self._sums[label].count:
@@ -52,15 +52,3 @@ class ClassSums:
         """Each label and its sum's bytes, in alphabetical order: the same items give the same rows."""
         for label in sorted(self._sums):
             yield label, self._sums[label].to_bytes()
-
-    def _sum(self, label: str) -> ClassSum:
-        return self._sums.get(label) or ClassSum.empty(self._dimension)
-
-
-def _members(vectors: Float32, labels: Sequence[str | None]) -> Iterator[tuple[str, Float32]]:
-    rows_of: dict[str, list[int]] = {}
-    for row, label in enumerate(labels):
-        if label is not None:
-            rows_of.setdefault(label, []).append(row)
-    for label, rows in rows_of.items():
-        yield label, vectors[rows]

@@ -13,8 +13,6 @@ from simila.index.collection import Collection
 from simila.services.ranking import Classified, check_predictions, rank
 from simila.services.source_vectors import SourceVectors
 
-_CHUNK_ROWS = 8192
-
 
 class NearestMeanService:
     """Learns classes from the labels of a collection's items."""
@@ -41,13 +39,11 @@ class NearestMeanService:
         return Classified(await rank(scorer, NEAREST_MEAN_ACTIVATION, vectors, top_k), tokens)
 
     def _scorer(self, collection: Collection) -> LinearScorer:
-        """By the means of the labelled items as they are now, computed afresh after each write."""
+        """By the means of the labelled items as they are now, read afresh after each write."""
         store_id, version = collection.spec.store_id, collection.version
         known = self._scorers.get(store_id)
         if known is None or known[0] != version:
-            sums = ClassSums(collection.spec.dimension)
-            for chunk in collection.reader.scan(0, _CHUNK_ROWS):
-                sums.add(chunk.vectors, chunk.labels)
+            sums = ClassSums(collection.spec.dimension, collection.reader.class_sums())
             known = self._scorers[store_id] = version, nearest_mean_scorer(sums.means())
         if not known[1].labels:
             raise NoExamples(f"collection {collection.spec.name} has no labelled items to learn classes from")

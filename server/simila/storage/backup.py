@@ -14,6 +14,8 @@ import numpy as np
 import orjson
 
 from simila.domain.errors import CollectionUnavailable, InvalidBackup, StorageFailed
+from simila.domain.vectors import Float32
+from simila.storage.class_sum_rows import SumsCheck, read_class_sums
 from simila.storage.collection_file import CollectionSpec, check_pages, checked_spec
 from simila.storage.connections import connect_reader, connect_writer, reading, unavailable
 from simila.storage.durable_folders import sync_folder
@@ -150,6 +152,7 @@ def _verified(path: Path, connection: sqlite3.Connection, spec: CollectionSpec) 
     digest = hashlib.sha256(orjson.dumps(spec))
     items = 0
     after = 0
+    sums = SumsCheck(path)
     while True:
         sequences, rows = connection.execute(_ITEMS, (after, _CHUNK_ROWS)).fetchone()
         vector_sequences, blobs, checksums = connection.execute(_VECTORS, (after, _CHUNK_ROWS)).fetchone()
@@ -158,11 +161,12 @@ def _verified(path: Path, connection: sqlite3.Connection, spec: CollectionSpec) 
         numbers = orjson.loads(sequences)
         if not numbers:
             break
-        _check_chunk(path, spec, rows, blobs, orjson.loads(checksums))
+        sums.add(*_checked_chunk(path, spec, rows, blobs, orjson.loads(checksums)))
         digest.update(rows.encode())
         digest.update(blobs)
         items += len(numbers)
         after = numbers[-1]
+    sums.compare(dict(read_class_sums(connection, path, spec.codec)))
     for sequence, kind, content, expected in connection.execute("SELECT * FROM inputs ORDER BY sequence"):
         if checksum([kind.encode(), content]) != expected:
             raise unavailable(path, f"the source of sequence {sequence} fails its checksum")
@@ -171,17 +175,22 @@ def _verified(path: Path, connection: sqlite3.Connection, spec: CollectionSpec) 
     return BackupContents(spec, items, digest.hexdigest())
 
 
-def _check_chunk(path: Path, spec: CollectionSpec, rows: str, blobs: bytes, checksums: list[int]) -> None:
+def _checked_chunk(
+    path: Path, spec: CollectionSpec, rows: str, blobs: bytes, checksums: list[int]
+) -> tuple[Float32, list[str | None]]:
+    """The vectors and labels of a chunk whose every row is what was written."""
     try:
-        unpacked_rows(rows)
+        labels = [row.label for row in unpacked_rows(rows)]
     except ValueError as error:
         raise unavailable(path, str(error)) from error
     if len(blobs) != len(checksums) * spec.codec.row_bytes:
         raise unavailable(path, f"it holds a vector that is not of {spec.dimension} dimensions")
     if spec.codec.checksums(blobs) != checksums:
         raise unavailable(path, "a vector fails its checksum")
-    if not np.isfinite(spec.codec.decoded(blobs)).all():
+    vectors = spec.codec.decoded(blobs)
+    if not np.isfinite(vectors).all():
         raise unavailable(path, "it holds a vector that is not finite")
+    return vectors, labels
 
 
 def _sync(path: Path) -> None:

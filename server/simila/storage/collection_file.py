@@ -13,7 +13,7 @@ from simila.domain.errors import CollectionUnavailable, StorageFailed
 from simila.storage.connections import connect_writer, place, reading, unavailable
 from simila.storage.vector_codec import VectorCodec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VectorType = Literal["float32", "float16"]
 
 # `items` is apart from `vectors`, so that a filter that reads every item reads no vector.
@@ -49,6 +49,11 @@ CREATE TABLE inputs (
     content BLOB NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE class_sums (
+    label TEXT PRIMARY KEY,
+    total BLOB NOT NULL,      -- ClassSum.to_bytes
+    checksum INTEGER NOT NULL
+) STRICT;
 CREATE TABLE payload_indexes (key TEXT PRIMARY KEY) STRICT;
 CREATE TABLE upkeep (removed_when_swept INTEGER NOT NULL) STRICT;
 INSERT INTO upkeep VALUES (0);
@@ -59,6 +64,7 @@ _TABLES = {
     "items": "sequence, id, label, payload, checksum",
     "vectors": "sequence, vector, checksum",
     "inputs": "sequence, kind, content, checksum",
+    "class_sums": "label, total, checksum",
     "payload_indexes": "key",
     "upkeep": "removed_when_swept",
 }

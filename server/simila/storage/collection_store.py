@@ -92,7 +92,9 @@ class CollectionStore:
         self._refusal = None
 
     def check_pages(self) -> None:
-        """Read every page of the file, and check how they hang together: seconds at a million items.
+        """Read every page of the file and how they hang together, then compare class sums and items.
+
+        That takes seconds at a million items.
 
         Raises:
             CollectionUnavailable: naming the first finding.
@@ -101,6 +103,7 @@ class CollectionStore:
         """
         with self._connections.lease() as connection:
             check_pages(self._path, connection)
+        self.reader.check_class_sums()
 
     def backup_to(self, path: Path) -> BackupContents:
         """Write everything, as it is at this moment, to one compact file, while writes go on.

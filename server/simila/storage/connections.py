@@ -30,6 +30,7 @@ def connect_writer(path: Path, *, page_bytes: int | None = None) -> sqlite3.Conn
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go
         connection.execute("PRAGMA fullfsync = ON")  # macOS: its plain fsync leaves data in the drive's cache
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # DiskSpace does it, after callers have their answers
         connection.execute("PRAGMA temp_store = MEMORY")

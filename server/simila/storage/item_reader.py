@@ -1,7 +1,7 @@
 """Reads of a collection's file, beside its writer and beside each other."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from simila.domain.class_sum import ClassSum
 from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32, Int64
+from simila.storage.class_sum_rows import SumsCheck, read_class_sums
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.connections import Leases, PinnedConnection, unavailable
 from simila.storage.item_rows import ItemChunk, ItemRow, Source, checksum, integers, unpacked_row, unpacked_rows
@@ -145,6 +147,25 @@ class ItemReader:
         counted = "SELECT label, count(*) AS items FROM items WHERE label IS NOT NULL GROUP BY label"
         query = f"SELECT json_group_array(json_array(label, items)) FROM ({counted})"  # noqa: S608 - constants
         return dict(orjson.loads(self._one(query)[0]))
+
+    def class_sums(self) -> dict[str, ClassSum]:
+        """The sum of the vectors of each label that items have, by label in order."""
+        with self._connections.lease() as connection:
+            return dict(read_class_sums(connection, self._path, self._codec))
+
+    def check_class_sums(self, labels: Collection[str] | None = None) -> None:
+        """Make the sums of all classes afresh, or those of `labels`, and compare them bit by bit.
+
+        Raises:
+            CollectionUnavailable: naming a class whose sum is not that of its items.
+
+        """
+        with self.snapshot() as reader:
+            check = SumsCheck(self._path, labels)
+            for chunk in reader.scan(0, _VECTORS_AT_ONCE):
+                check.add(chunk.vectors, list(chunk.labels))
+            kept = reader.class_sums()
+            check.compare({label: kept[label] for label in kept if labels is None or label in labels})
 
     def last_sequence(self) -> int:
         """The newest sequence ever given; 0 before the first write."""

@@ -2,15 +2,17 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 
+from simila.domain.class_sum import ClassSum, sums_by_class
 from simila.domain.errors import DuplicateId, InvalidInput, InvalidVector
 from simila.domain.results import Item, Payload
 from simila.domain.vectors import Float32, Int64
+from simila.storage.class_sum_rows import change_class_sums, class_sums_of
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.group_commit import Outcome
 from simila.storage.item_rows import Source, integers, packed
@@ -50,10 +52,11 @@ class Written:
 
 @dataclass(frozen=True)
 class Deleted:
-    """What a delete did, from the oldest item to the newest."""
+    """What a delete did, from the oldest item to the newest; `classes` counts the items of each label."""
 
     ids: Sequence[str]
     sequences: Int64  # [m], ascending
+    classes: Mapping[str, int]
 
 
 T = TypeVar("T")
@@ -214,28 +217,38 @@ def _upsert(
     _paired(ids, labels, "labels")
     _paired(ids, sources or [None] * len(ids), "sources")
     pieces = list(encoded_items(spec, ids, vectors, labels, payload_texts, sources))
-    return lambda connection: _upserted(connection, spec, pieces)
+    # As they will be read: what a class gains now is what it loses one day.
+    decoded = spec.codec.decoded(b"".join(piece.vectors for piece in pieces))
+    gained = sums_by_class(decoded, labels)
+    return lambda connection: _upserted(connection, spec, pieces, decoded, gained)
 
 
 def _upserted(
-    connection: sqlite3.Connection, spec: CollectionSpec, pieces: Sequence[EncodedItems]
+    connection: sqlite3.Connection,
+    spec: CollectionSpec,
+    pieces: Sequence[EncodedItems],
+    vectors: Float32,
+    gained: Mapping[str, ClassSum],
 ) -> Outcome[Written, Change]:
     replaced = np.concatenate([_NONE, *(sequences_of(connection, piece.rows) for piece in pieces)])
+    change_class_sums(connection, spec.codec, gained, class_sums_of(connection, spec.codec, replaced))
     remove_items(connection, replaced)
     first = following = last_sequence(connection) + 1
     for piece in pieces:
         insert_items(connection, spec, piece, following)
         following += len(piece.labels)
     sequences = np.arange(first, following, dtype=np.int64)
-    vectors = spec.codec.decoded(b"".join(piece.vectors for piece in pieces))
     labels = [label for piece in pieces for label in piece.labels]
     return Outcome(Written(sequences, replaced), Change(sequences, vectors, labels, replaced))
 
 
 def _deleted(connection: sqlite3.Connection, spec: CollectionSpec, sequences: Int64) -> Outcome[Deleted, Change]:
     ids = ids_of(connection, sequences)
+    lost = class_sums_of(connection, spec.codec, sequences)
+    change_class_sums(connection, spec.codec, {}, lost)
     remove_items(connection, sequences)
-    return Outcome(Deleted(ids, sequences), _removal(spec, sequences))
+    classes = {label: total.count for label, total in lost.items()}
+    return Outcome(Deleted(ids, sequences, classes), _removal(spec, sequences))
 
 
 def _reindexed(

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
-from simila.classifiers.class_sum import ClassSum
 from simila.classifiers.class_sums import ClassSums
 from simila.classifiers.prototypes import class_means
+from simila.domain.class_sum import ClassSum
 from simila.domain.errors import InvalidInput, InvalidVector
 from tolerances import FLOAT64_VALUES
 

@@ -5,6 +5,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from memory_vectors import unit_vectors
 from simila.domain.errors import DuplicateId, InvalidInput, InvalidVector
 from simila.domain.results import Item
 from simila.storage.collection_file import CollectionSpec
@@ -93,7 +94,7 @@ def test_no_sequence_is_given_twice(tmp_path):
 
 def test_columns_are_written_in_pieces_as_one(store):
     count = 2 * PIECE_ROWS + 3
-    vectors = np.random.default_rng(0).normal(size=(count, 3)).astype(np.float32)
+    vectors = unit_vectors(0, count, 3)
     names = [f"item{number}" for number in range(count)]
     written = done(store, UpsertArrays(names, vectors, [f"l{number % 2}" for number in range(count)]))
     assert written.sequences.tolist() == list(range(1, count + 1))

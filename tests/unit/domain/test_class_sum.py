@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
-from simila.classifiers.class_sum import LARGEST_VALUE, MOST_ITEMS_A_CLASS, ClassSum, fixed_point
+from simila.domain.class_sum import LARGEST_VALUE, MOST_ITEMS_A_CLASS, ClassSum, fixed_point
 from simila.domain.errors import InvalidInput, InvalidVector, LimitExceeded, NoExamples
 from tolerances import FLOAT64_VALUES
 

@@ -1,5 +1,6 @@
 """The sum of a class's vectors, from which items can be taken out again as if they had never been in it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +47,7 @@ class ClassSum:
             InvalidInput: these vectors are not all in the sum, as far as it can tell.
 
         """
-        count = self.count - len(vectors)
-        units = self.units - fixed_point(vectors).sum(axis=0)
-        if count < 0 or (not count and units.any()):
-            raise InvalidInput(f"{len(vectors)} vectors cannot be taken out of a sum of {self.count} that lacks them")
-        return ClassSum(count, units)
+        return self.minus(ClassSum(len(vectors), fixed_point(vectors).sum(axis=0)))
 
     def plus(self, other: "ClassSum") -> "ClassSum":
         """Both sums as one.
@@ -66,6 +63,19 @@ class ClassSum:
                 " no setting moves this limit"
             )
         return ClassSum(count, self.units + other.units)
+
+    def minus(self, other: "ClassSum") -> "ClassSum":
+        """The sum without the vectors of another.
+
+        Raises:
+            InvalidInput: they are not all in it, as far as it can tell.
+
+        """
+        count = self.count - other.count
+        units = self.units - other.units
+        if count < 0 or (not count and units.any()):
+            raise InvalidInput(f"{other.count} vectors cannot be taken out of a sum of {self.count} that lacks them")
+        return ClassSum(count, units)
 
     def mean(self) -> Float64:
         """The mean `float64 [d]`.
@@ -96,6 +106,38 @@ class ClassSum:
         if not 0 <= numbers[0] <= MOST_ITEMS_A_CLASS:
             raise InvalidInput(f"a class sum cannot be of {numbers[0]} items")
         return ClassSum(int(numbers[0]), numbers[1:])
+
+
+def sums_by_class(vectors: Float32, labels: Sequence[str | None]) -> dict[str, ClassSum]:
+    """The sum of each label's vectors, of `float32 [n, d], unit length`; those without a label are in none.
+
+    Raises:
+        InvalidVector: see `fixed_point`.
+
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row, label in enumerate(labels):
+        if label is not None:
+            rows_of.setdefault(label, []).append(row)
+    return {label: ClassSum(len(rows), fixed_point(vectors[rows]).sum(axis=0)) for label, rows in rows_of.items()}
+
+
+def changed_sums(
+    sums: Mapping[str, ClassSum], gained: Mapping[str, ClassSum], lost: Mapping[str, ClassSum]
+) -> dict[str, ClassSum]:
+    """What is new for the classes that gained or lost vectors; an empty sum where a class has none left.
+
+    Raises:
+        LimitExceeded: see `ClassSum.plus`.
+        InvalidInput: see `ClassSum.minus`.
+
+    """
+    changed = {}
+    for label in sorted({*gained, *lost}):
+        total = sums.get(label) or ClassSum.empty(len((gained.get(label) or lost[label]).units))
+        total = total.minus(lost[label]) if label in lost else total
+        changed[label] = total.plus(gained[label]) if label in gained else total
+    return changed
 
 
 def fixed_point(vectors: Float32) -> Int64:
