@@ -25,6 +25,7 @@ from simila.services.embedding import EmbeddingService
 from simila.services.exports import ExportService
 from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
+from simila.services.label_scorers import LabelScorers
 from simila.services.migration import MigrationService
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
@@ -33,7 +34,7 @@ from simila.services.search import SearchLimits, SearchService
 from simila.services.search_queue import SearchQueue
 from simila.services.text_queries import TextQueries
 from simila.services.zero_shot import ZeroShotService
-from simila.settings import LimitSettings, Settings
+from simila.settings import Settings
 from simila_models.catalogue import find_manifest
 
 
@@ -66,6 +67,7 @@ def create_app(settings: Settings) -> ASGIApp:
             await loading
         services.search.close()
         await services.migration.close()
+        await services.zero_shot.close()
         pool.close()
         # Not in the loop: a search or a build may wait for the loop.
         await asyncio.to_thread(catalogue.close)
@@ -107,9 +109,8 @@ def compose_services(settings: Settings, pool: ModelPool, catalogue: Catalogue) 
         embedding=embedding,
         zero_shot=ZeroShotService(
             pool,
-            embedding,
-            cached_labels=settings.engine.cached_labels,
-            limits=prompt_limits(limits),
+            label_scorers(settings, embedding),
+            most_predictions=limits.max_predictions,
         ),
         collections=CollectionService(
             pool,
@@ -131,12 +132,14 @@ def compose_services(settings: Settings, pool: ModelPool, catalogue: Catalogue) 
     )
 
 
-def prompt_limits(limits: LimitSettings) -> PromptLimits:
-    return PromptLimits(
-        labels=limits.max_labels,
-        label_characters=limits.max_label_characters,
-        prompt_characters=limits.max_prompt_characters,
-        predictions=limits.max_predictions,
+def label_scorers(settings: Settings, embedding: EmbeddingService) -> LabelScorers:
+    """The prototypes of zero-shot classification, within the settings' limits."""
+    limits = settings.limits
+    return LabelScorers(
+        embedding,
+        cached_labels=settings.engine.cached_labels,
+        cache_bytes=settings.engine.label_set_cache_bytes,
+        limits=PromptLimits(limits.max_labels, limits.max_label_characters, limits.max_prompt_characters),
     )
 
 

@@ -31,9 +31,9 @@ class LimitSettings(BaseModel):
     max_image_bytes: int = Field(default=20 * 2**20, gt=0, description="Largest encoded image.")
     max_image_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels an image header may declare.")
     max_text_characters: int = Field(default=100_000, gt=0, description="Longest text, before tokenisation.")
-    max_labels: int = Field(default=1000, gt=0, description="Most labels in one zero-shot request.")
+    max_labels: int = Field(default=100_000, gt=0, description="Most labels in one zero-shot request.")
     max_label_characters: int = Field(default=1000, gt=0, description="Longest label or prompt template.")
-    max_prompt_characters: int = Field(default=5_000_000, gt=0, description="Longest prompts of a request, together.")
+    max_prompt_characters: int = Field(default=20_000_000, gt=0, description="Longest prompts of a request, together.")
     max_predictions: int = Field(default=100_000, gt=0, description="Most predictions in one answer.")
     max_search_results: int = Field(default=1000, gt=0, description="Largest `limit` of a search.")
     max_paged_results: int = Field(default=10_000, gt=0, description="Most results on all pages of a search.")
@@ -63,6 +63,11 @@ class EngineSettings(BaseModel):
         default=0, ge=0, description="Memory for vectors of inputs seen before, of all encoders together; 0: none kept."
     )
     cached_labels: int = Field(default=10_000, ge=0, description="Label vectors kept for zero-shot classification.")
+    label_set_cache_bytes: int = Field(
+        default=512 * 2**20,
+        ge=0,
+        description="Memory for the vectors of whole label sets, which are then not embedded again.",
+    )
 
 
 class IndexSettings(BaseModel):

@@ -6,6 +6,7 @@ import pytest
 from scipy.special import softmax
 
 from api.wire import b64, embed, vectors
+from simila.classifiers.template_sets import template_set
 from tolerances import FLOAT32_VALUES
 
 LABELS = ["a cup of coffee", "a rocket launch", "a page of text", "a cat"]
@@ -89,7 +90,7 @@ def test_bad_requests(api: httpx.Client, change: dict, status: int, param: str, 
     [
         ({"labels": ["x" * 1001, "b"]}, "labels[0]", "SIMILA_LIMITS__MAX_LABEL_CHARACTERS"),
         (
-            {"labels": ["x" * 900, "b"], "templates": ["{}" * 400] * 20},
+            {"labels": ["x" * 900, "b"], "templates": ["{}" * 400] * 60},
             "labels",
             "SIMILA_LIMITS__MAX_PROMPT_CHARACTERS",
         ),
@@ -99,3 +100,83 @@ def test_prompts_are_weighed_before_they_are_made(api: httpx.Client, change: dic
     response = api.post("/v1/classify", json={"model": "simila-lite", "input": "a", **change})
     assert (response.status_code, response.json()["error"]["param"]) == (413, param)
     assert setting in response.json()["error"]["message"]
+
+
+def test_a_named_template_set_is_its_templates(api: httpx.Client) -> None:
+    options = {"input": "espresso", "labels": LABELS}
+    named = classify(api, **options, template_set="clip-7")
+    assert named == classify(api, **options, templates=list(template_set("clip-7")))
+
+
+def test_phrases_and_vectors_stand_beside_names(api: httpx.Client) -> None:
+    given = vectors(embed(api, "simila-lite", "a photo of a cat"))[0].tolist()
+    labels = ["a rocket launch", {"label": "cat", "vector": given}, {"label": "drink", "phrases": ["tea", "coffee"]}]
+    image = {"vector": given}
+    (entry,) = classify(api, input=image, labels=labels)["data"]
+    assert (entry["prediction"], entry["predictions"][0]["cosine"]) == ("cat", pytest.approx(1, abs=FLOAT32_VALUES))
+    prompts = vectors(embed(api, "simila-lite", ["a photo of a tea", "a photo of a coffee"])).mean(axis=0)
+    cosines = {prediction["label"]: prediction["cosine"] for prediction in entry["predictions"]}
+    expected = prompts @ given / np.linalg.norm(prompts)
+    assert cosines["drink"] == pytest.approx(expected, abs=FLOAT32_VALUES)
+
+
+def test_classes_given_as_vectors_need_no_text_tower(api: httpx.Client, photo) -> None:
+    names = ["coffee.png", "chelsea.png"]
+    images = [{"image": b64(photo(name))} for name in names]
+    given = vectors(embed(api, "efficientnet-lite0", images)).tolist()
+    labels = [{"label": name, "vector": vector} for name, vector in zip(names, given, strict=True)]
+    body = classify(api, model="efficientnet-lite0", input=images, labels=labels)
+    assert [entry["prediction"] for entry in body["data"]] == names
+
+
+def test_an_input_of_no_class_is_rejected(api: httpx.Client, photo) -> None:
+    images = [{"image": b64(photo(name))} for name in ("coffee.png", "rocket.jpg")]
+    labels = ["a cup of coffee", "a bowl of soup"]
+    open_set = classify(api, input=images, labels=labels, unknown={"threshold": 0})["data"]
+    between = sum(entry["familiarity"] for entry in open_set) / 2
+    coffee, rocket = classify(api, input=images, labels=labels, unknown={"threshold": between})["data"]
+    assert (coffee["prediction"], coffee["rejected"]) == ("a cup of coffee", False)
+    assert (rocket["prediction"], rocket["rejected"]) == (None, True)
+    assert rocket["score"] == rocket["predictions"][0]["score"]
+
+
+def test_rules_answer_with_what_they_found(api: httpx.Client) -> None:
+    tree = {"parents": {"thing": None, "drink": "thing", "tea": "drink", "coffee": "drink", "cat": "thing"}}
+    metric = {"labels": ["tea", "coffee", "cat"], "distances": [[0, 1, 5], [1, 0, 5], [5, 5, 0]]}
+    options = {"input": ["espresso"], "labels": ["tea", "coffee", "cat"]}
+    (plain,) = classify(api, **options)["data"]
+    scores = {prediction["label"]: prediction["score"] for prediction in plain["predictions"]}
+    (by_tree,) = classify(api, **options, label_tree={**tree, "confidence": plain["score"] + 1e-3})["data"]
+    assert (by_tree["prediction"], by_tree["score"]) == ("drink", pytest.approx(scores["tea"] + scores["coffee"]))
+    (by_metric,) = classify(api, **options, label_metric=metric)["data"]
+    expected = min(scores["tea"] + 25 * scores["cat"], scores["coffee"] + 25 * scores["cat"])
+    assert by_metric["expected_squared_distance"] == pytest.approx(expected)
+    (many,) = classify(api, **options, multi_label={"threshold": 0.0})["data"]
+    assert many["labels"] == [prediction["label"] for prediction in plain["predictions"]]
+    body = classify(api, **options, priors={"tea": 98, "coffee": 1, "cat": 1})
+    assert (body["data"][0]["prediction"], body["priors"]["tea"]) == ("tea", pytest.approx(0.98))
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "param"),
+    [
+        ({"model": None}, 400, None),
+        ({"classifier_id": "x"}, 400, None),
+        ({"template_set": "oil"}, 400, "template_set"),
+        ({"template_set": "plain", "templates": ["{}"]}, 400, "template_set"),
+        ({"labels": ["cat", {"label": "dog", "vector": [1, 0]}]}, 400, "labels[1].vector"),
+        ({"labels": ["cat", {"label": "dog", "phrases": []}]}, 400, "labels[1].phrases"),
+        ({"multi_label": {}}, 400, "multi_label"),
+        ({"multi_label": {"thresholds": {"cat": 0.5}}}, 400, "multi_label.thresholds"),
+        ({"label_metric": {"labels": ["cat", "dog"], "distances": [[0, 1], [2, 0]]}}, 400, "label_metric"),
+        ({"label_metric": {"labels": ["cat", "dog"], "distances": [[0, -1], [-1, 0]]}}, 400, "label_metric"),
+        ({"label_metric": {"labels": ["cat", "dog"], "distances": [[0, 1]]}}, 400, "label_metric"),
+        ({"label_metric": {"labels": ["cat", "cow"], "distances": [[0, 1], [1, 0]]}}, 400, "label_metric"),
+        ({"label_tree": {"parents": {"cat": None, "dog": None}}}, 400, "label_tree"),
+        ({"priors": {"cat": 1, "dog": -1}}, 400, "priors"),
+    ],
+)
+def test_rules_that_are_none(api: httpx.Client, change: dict, status: int, param: str) -> None:
+    request = {"model": "simila-lite", "input": "a cat", "labels": ["cat", "dog"], **change}
+    response = api.post("/v1/classify", json={name: value for name, value in request.items() if value is not None})
+    assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from class_folders import Photograph, in_chunks
 
-from simila.app import prompt_limits
+from simila.app import label_scorers
 from simila.domain.inputs import TextInput
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
@@ -41,7 +41,7 @@ async def running_services(settings: Settings, manifests: Sequence[Manifest]) ->
         await pool.load()
         embedding = EmbeddingService(pool)
         zero_shot = ZeroShotService(
-            pool, embedding, cached_labels=settings.engine.cached_labels, limits=prompt_limits(settings.limits)
+            pool, label_scorers(settings, embedding), most_predictions=settings.limits.max_predictions
         )
         yield Services(pool, embedding, zero_shot)
     finally:

@@ -4,19 +4,23 @@ import orjson
 from fastapi import Response
 
 from simila.api.accept import JSON
-from simila.services.ranking import Classified
+from simila.services.ranking import Classified, Decision
 
 
 def classification_answer(classified: Classified) -> Response:
-    """`ClassifyResponse` as JSON."""
+    """`ClassifyResponse` as JSON; what no rule of the request has set is left out."""
+    decisions = classified.decisions or [Decision(row[0].label, row[0].score, row) for row in classified.predictions]
     data = [
         {
             "object": "classification",
             "index": index,
-            "prediction": predictions[0].label,
-            "score": predictions[0].score,
-            "predictions": predictions,
+            "prediction": decision.prediction,
+            "score": decision.score,
+            "predictions": decision.predictions,
+            **decision.details,
         }
-        for index, predictions in enumerate(classified.predictions)
+        for index, decision in enumerate(decisions)
     ]
-    return Response(orjson.dumps({"usage": {"total_tokens": classified.tokens}, "data": data}), media_type=JSON)
+    priors = {} if classified.priors is None else {"priors": classified.priors}
+    answer = {"usage": {"total_tokens": classified.tokens}, "data": data, **priors}
+    return Response(orjson.dumps(answer), media_type=JSON)

@@ -40,7 +40,7 @@ class LabelMetric:
         position_of = {label: position for position, label in enumerate(self.labels)}
         for label in seen:
             if label not in position_of:
-                raise InvalidLabels(f"the label {quoted(label)} has no distances", param="metric")
+                raise InvalidLabels(f"the label {quoted(label)} has no distances", param="label_metric")
         return -probabilities @ self.distances[[position_of[label] for label in seen]] ** 2
 
 
@@ -58,11 +58,11 @@ def label_metric(labels: Sequence[str], distances: Sequence[Sequence[float]] | F
     try:
         matrix = np.array(distances, dtype=np.float64)
     except ValueError as error:
-        raise InvalidInput("the label metric's rows are not of one length", param="metric") from error
+        raise InvalidInput("the label metric's rows are not of one length", param="label_metric") from error
     size = len(labels)
     if matrix.shape != (size, size):
         shape = " x ".join(map(str, matrix.shape))
-        raise InvalidInput(f"the label metric is {shape}; {size} labels need {size} x {size}", param="metric")
+        raise InvalidInput(f"the label metric is {shape}; {size} labels need {size} x {size}", param="label_metric")
     largest = np.abs(matrix).max()
     faults = {
         "is not finite": ~np.isfinite(matrix),
@@ -74,5 +74,5 @@ def label_metric(labels: Sequence[str], distances: Sequence[Sequence[float]] | F
         if places.any():
             row, column = np.argwhere(places)[0].tolist()
             both = f"{quoted(labels[row])} to {quoted(labels[column])}"
-            raise InvalidInput(f"the label metric's distance of {both} {fault}", param="metric")
+            raise InvalidInput(f"the label metric's distance of {both} {fault}", param="label_metric")
     return LabelMetric(tuple(labels), matrix)

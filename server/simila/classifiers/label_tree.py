@@ -42,7 +42,7 @@ class LabelTree:
         position_of = {label: position for position, label in enumerate(self.labels)}
         for label in seen:
             if label not in position_of:
-                raise InvalidLabels(f"the label {quoted(label)} is not in the tree", param="tree")
+                raise InvalidLabels(f"the label {quoted(label)} is not in the tree", param="label_tree")
         return probabilities @ self.ancestry[[position_of[label] for label in seen]]
 
     def deepest_confident(self, masses: Float64, confidence: float) -> Int64:
@@ -56,7 +56,7 @@ class LabelTree:
         """
         if not 0 < confidence <= 1:
             message = f"the confidence is {confidence}; it must be above 0 and at most 1"
-            raise InvalidInput(message, param="confidence")
+            raise InvalidInput(message, param="label_tree.confidence")
         is_confident = (masses >= confidence) | (self.depths == 0)
         depths_then_masses = np.where(is_confident, self.depths + np.clip(masses, 0, 1) / 2, -1)
         positions: Int64 = depths_then_masses.argmax(axis=1)
@@ -75,7 +75,7 @@ def label_tree(parents: Mapping[str, str | None]) -> LabelTree:
     check_labels(labels)
     roots = [label for label, parent in parents.items() if parent is None]
     if len(roots) != 1:
-        raise InvalidInput(f"a label tree needs one root, and {len(roots)} labels have no parent", param="tree")
+        raise InvalidInput(f"a label tree needs one root, and {len(roots)} labels have no parent", param="label_tree")
     position_of = {label: position for position, label in enumerate(labels)}
     ancestry = np.zeros((len(labels), len(labels)))
     for label in labels:
@@ -89,9 +89,10 @@ def _way_to_the_root(label: str, parents: Mapping[str, str | None]) -> list[str]
     following: str | None = label
     while following is not None:
         if following not in parents:
-            raise InvalidLabels(f"{quoted(way[-1])} hangs below {quoted(following)}, which is no label", param="tree")
+            message = f"{quoted(way[-1])} hangs below {quoted(following)}, which is no label"
+            raise InvalidLabels(message, param="label_tree")
         if len(way) > len(parents):
-            raise InvalidInput(f"the label {quoted(label)} is below itself", param="tree")
+            raise InvalidInput(f"the label {quoted(label)} is below itself", param="label_tree")
         way.append(following)
         following = parents[following]
     return way

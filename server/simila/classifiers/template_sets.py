@@ -68,5 +68,5 @@ def template_set(name: str) -> tuple[str, ...]:
     """
     if name not in TEMPLATE_SETS:
         message = f"there is no template set {quoted(name)}; there are {', '.join(TEMPLATE_SETS)}"
-        raise InvalidInput(message, param="templates")
+        raise InvalidInput(message, param="template_set")
     return TEMPLATE_SETS[name]

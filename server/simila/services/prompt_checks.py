@@ -16,30 +16,44 @@ class PromptLimits:
     labels: int
     label_characters: int
     prompt_characters: int
-    predictions: int
 
 
-def check_prompts(labels: Sequence[str], templates: Sequence[str], limits: PromptLimits) -> None:
-    """Check the labels and templates of one zero-shot request.
+def check_prompts(
+    labels: Sequence[str], templates: Sequence[str], limits: PromptLimits, *, phrases: Sequence[str] | None = None
+) -> None:
+    """Check the labels of one zero-shot request, and the phrases (by default the labels) and templates of its prompts.
 
     Raises:
         InvalidLabels: fewer than two labels, a blank one, or one that occurs twice.
-        InvalidInput: there is no template, or one has no place for the label.
-        LimitExceeded: too many labels, too long a label or template, or too many prompts of too great a length.
+        InvalidInput: there is no template, or one has no place for the label; a phrase is blank.
+        LimitExceeded: too many labels, too long a label, phrase or template, or too many prompts of too great a length.
 
     """
     _check_labels(labels, limits)
+    if phrases is None:
+        phrases = labels
+    else:
+        _check_phrases(phrases, limits)
+    if not phrases:
+        return
     _check_templates(templates, limits)
-    label_characters = sum(map(len, labels))
+    phrase_characters = sum(map(len, phrases))
     prompt_characters = sum(
-        len(labels) * len(template) + template.count(PLACEHOLDER) * label_characters for template in templates
+        len(phrases) * len(template) + template.count(PLACEHOLDER) * phrase_characters for template in templates
     )
     if prompt_characters > limits.prompt_characters:
         raise LimitExceeded(
-            f"{len(labels)} labels in {len(templates)} templates make prompts of about {prompt_characters} characters,"
+            f"{len(phrases)} labels in {len(templates)} templates make prompts of about {prompt_characters} characters,"
             f" more than the limit of {limits.prompt_characters} (SIMILA_LIMITS__MAX_PROMPT_CHARACTERS)",
             param="labels",
         )
+
+
+def _check_phrases(phrases: Sequence[str], limits: PromptLimits) -> None:
+    for phrase in phrases:
+        if not phrase.strip():
+            raise InvalidInput("labels: a phrase is blank", param="labels")
+        check_length(phrase, "labels", limits.label_characters)
 
 
 def _check_labels(labels: Sequence[str], limits: PromptLimits) -> None:

@@ -1,7 +1,9 @@
 """From vectors and a scorer of classes to the predictions of a request, off the event loop."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from simila.classifiers.activations import Activation
 from simila.classifiers.decision_rules import predict
@@ -12,11 +14,26 @@ from simila.domain.vectors import Float32
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What an input is said to be: None where it is rejected. `details` are what a rule adds to the answer."""
+
+    prediction: str | None
+    score: float
+    predictions: list[Prediction]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Classified:
-    """Ranked predictions of each input, and the tokens that the inputs took."""
+    """Ranked predictions of each input, and the tokens that the inputs took.
+
+    Without `decisions` each input is of its best class; `priors` are those that corrected the probabilities.
+    """
 
     predictions: list[list[Prediction]]
     tokens: int
+    decisions: Sequence[Decision] | None = None
+    priors: Mapping[str, float] | None = None
 
 
 def check_predictions(inputs: int, classes: int, top_k: int | None, *, limit: int) -> None:

@@ -1,6 +1,6 @@
 """Texts, images and given vectors to the vectors of one collection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,25 +28,7 @@ class SourceVectors:
             CannotServe: the encoder is not served here any more.
 
         """
-        vectors = np.zeros((len(sources), spec.dimension), dtype=np.float32)
-        failures: dict[int, SimilaError] = {}
-        tokens = 0
-        for position, source in enumerate(sources):
-            if isinstance(source, VectorInput):
-                try:
-                    vectors[position] = given_vector(source.values, spec.dimension)
-                except SimilaError as error:
-                    failures[position] = error
-        inputs = {position: source for position, source in enumerate(sources) if not isinstance(source, VectorInput)}
-        if inputs:
-            embedded = await self._encoder(spec).embed(list(inputs.values()))
-            positions = list(inputs)
-            vectors[positions] = embedded.vectors
-            failures |= {positions[index]: error for index, error in embedded.failures.items()}
-            tokens = sum(embedded.tokens)
-        if failures:
-            raise name_failures(failures, names)
-        return vectors, tokens
+        return await vectors_of(lambda: self._encoder(spec), spec.dimension, sources, names)
 
     def _encoder(self, spec: CollectionSpec) -> Encoder:
         try:
@@ -60,3 +42,35 @@ class SourceVectors:
                 f" {spec.fingerprint[:12]}, served {encoder.manifest.fingerprint[:12]}); only vectors can be sent to it"
             )
         return encoder
+
+
+async def vectors_of(
+    encoder: Callable[[], Encoder], dimension: int, sources: Sequence[Source], names: Sequence[str]
+) -> tuple[Float32, int]:
+    """Vectors `float32 [n, d], unit length` in the order of the sources, and the tokens that they took.
+
+    `encoder` is asked for only where something has to be embedded.
+
+    Raises:
+        InvalidInput, LimitExceeded, …: sources are at fault; the message gives the name of each.
+
+    """
+    vectors = np.zeros((len(sources), dimension), dtype=np.float32)
+    failures: dict[int, SimilaError] = {}
+    tokens = 0
+    for position, source in enumerate(sources):
+        if isinstance(source, VectorInput):
+            try:
+                vectors[position] = given_vector(source.values, dimension)
+            except SimilaError as error:
+                failures[position] = error
+    inputs = {position: source for position, source in enumerate(sources) if not isinstance(source, VectorInput)}
+    if inputs:
+        embedded = await encoder().embed(list(inputs.values()))
+        positions = list(inputs)
+        vectors[positions] = embedded.vectors
+        failures |= {positions[index]: error for index, error in embedded.failures.items()}
+        tokens = sum(embedded.tokens)
+    if failures:
+        raise name_failures(failures, names)
+    return vectors, tokens

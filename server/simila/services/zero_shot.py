@@ -1,99 +1,79 @@
 """Use case: which of these classes is this, by the classes' names alone?"""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 
-import numpy as np
-
 from simila.classifiers.activations import Activation
-from simila.classifiers.linear_scorer import cosine_scorer
-from simila.classifiers.prototypes import Prototypes, prompt_prototype, prompts
-from simila.domain.errors import CannotServe
-from simila.domain.inputs import Input, TextInput
-from simila.domain.manifest import ZeroShot
-from simila.domain.vectors import Float32
+from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION
+from simila.classifiers.template_sets import template_set
+from simila.domain.errors import InvalidInput
+from simila.domain.inputs import Source
+from simila.domain.manifest import Manifest
 from simila.engine.model_pool import ModelPool
-from simila.services.embedding import EmbeddingService
-from simila.services.prompt_checks import PromptLimits, check_prompts
-from simila.services.ranking import Classified, check_predictions, rank
+from simila.services.class_models import LinearModel
+from simila.services.decisions import DecisionRules, decide
+from simila.services.label_scorers import LabelScorers
+from simila.services.label_sets import ClassSource, LabelSet
+from simila.services.ranking import Classified, check_predictions
+from simila.services.source_vectors import vectors_of
 
-
-class PrototypeCache:
-    """Label prototypes by encoder fingerprint, templates and label; the least recently used go first."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._prototypes: OrderedDict[tuple[str, tuple[str, ...], str], Float32] = OrderedDict()
-
-    def get(self, fingerprint: str, templates: tuple[str, ...], label: str) -> Float32 | None:
-        key = (fingerprint, templates, label)
-        if key in self._prototypes:
-            self._prototypes.move_to_end(key)
-        return self._prototypes.get(key)
-
-    def put(self, fingerprint: str, templates: tuple[str, ...], label: str, prototype: Float32) -> None:
-        self._prototypes[fingerprint, templates, label] = prototype
-        while len(self._prototypes) > self._capacity:
-            self._prototypes.popitem(last=False)
+_RANK_ALL = DecisionRules()
 
 
 class ZeroShotService:
-    """Classifies by prompts (Radford et al. 2021); the vectors of labels seen before are not computed again."""
+    """Classifies by prompts (Radford et al. 2021), and by prototypes that the caller gives."""
 
-    def __init__(
-        self, pool: ModelPool, embedding: EmbeddingService, *, cached_labels: int, limits: PromptLimits
-    ) -> None:
+    def __init__(self, pool: ModelPool, scorers: LabelScorers, *, most_predictions: int) -> None:
         self._pool = pool
-        self._embedding = embedding
-        self._cache = PrototypeCache(cached_labels)
-        self._limits = limits
+        self._scorers = scorers
+        self._most_predictions = most_predictions
 
     async def classify(
         self,
         encoder_name: str,
-        inputs: Sequence[Input],
-        labels: Sequence[str],
+        inputs: Sequence[Source],
+        classes: Sequence[ClassSource],
         *,
         templates: Sequence[str] | None = None,
-        top_k: int | None = None,
+        named_templates: str | None = None,
+        rules: DecisionRules = _RANK_ALL,
     ) -> Classified:
-        """Rank the labels for each input.
+        """Decide for each input; prompts are of `templates`, of the set of that name, or of the encoder's own.
 
         Raises:
-            UnknownEncoder, NotReady: see `ModelPool.get`.
-            CannotServe: the encoder has no text tower to read the labels with.
-            InvalidLabels, InvalidInput, LimitExceeded: see `check_prompts` and `check_predictions`.
+            UnknownEncoder, NotReady: see `ModelPool.get`; or `LabelScorers.scorer`.
+            CannotServe, InvalidLabels, InvalidInput, LimitExceeded: see `LabelSet.check`, `DecisionRules.check`,
+                `check_predictions` and `decide`.
 
         """
-        rule = self._rule(encoder_name)
-        chosen_templates = rule.templates if templates is None else tuple(templates)
-        check_prompts(labels, chosen_templates, self._limits)
-        check_predictions(len(inputs), len(labels), top_k, limit=self._limits.predictions)
-        embedded, prototypes = await asyncio.gather(
-            self._embedding.embed(encoder_name, inputs),
-            self._prototypes(encoder_name, labels, chosen_templates),
+        encoder = self._pool.get(encoder_name)
+        chosen = _templates(encoder.manifest, templates, named_templates)
+        label_set = LabelSet(encoder.manifest, classes, chosen)
+        await self._scorers.check(label_set)
+        rules.check(label_set.labels)
+        check_predictions(len(inputs), len(classes), rules.top_k, limit=self._most_predictions)
+        names = [f"input[{position}]" for position in range(len(inputs))]
+        (vectors, tokens), scorer = await asyncio.gather(
+            vectors_of(lambda: encoder, encoder.manifest.dimension, inputs, names),
+            self._scorers.scorer(label_set),
         )
-        activation = Activation(rule.scale, rule.bias, rule.activation)
-        predictions = await rank(cosine_scorer(prototypes), activation, embedded.vectors, top_k)
-        return Classified(predictions, sum(embedded.tokens))
+        return await decide(LinearModel(scorer, _activation(encoder.manifest)), rules, vectors, tokens)
 
-    def _rule(self, encoder_name: str) -> ZeroShot:
-        rule = self._pool.get(encoder_name).manifest.zero_shot
-        if rule is None:
-            message = f"encoder {encoder_name} has no text tower, so it cannot classify by label names"
-            raise CannotServe(message, param="model")
-        return rule
+    async def close(self) -> None:
+        await self._scorers.close()
 
-    async def _prototypes(self, encoder_name: str, labels: Sequence[str], templates: tuple[str, ...]) -> Prototypes:
-        fingerprint = self._pool.get(encoder_name).manifest.fingerprint
-        found = {label: self._cache.get(fingerprint, templates, label) for label in labels}
-        missing = [label for label, prototype in found.items() if prototype is None]
-        if missing:
-            texts = [TextInput(prompt) for label in missing for prompt in prompts(label, templates)]
-            embedded = await self._embedding.embed(encoder_name, texts, field="prompts")
-            for label, vectors in zip(missing, np.split(embedded.vectors, len(missing)), strict=True):
-                found[label] = prototype = prompt_prototype(vectors)
-                self._cache.put(fingerprint, templates, label, prototype)
-        rows = [prototype for prototype in found.values() if prototype is not None]
-        return Prototypes(tuple(labels), np.stack(rows))
+
+def _templates(manifest: Manifest, given: Sequence[str] | None, named: str | None) -> tuple[str, ...]:
+    if given is not None and named is not None:
+        raise InvalidInput("give templates or template_set, not both", param="template_set")
+    if named is not None:
+        return template_set(named)
+    if given is not None:
+        return tuple(given)
+    return manifest.zero_shot.templates if manifest.zero_shot else ()
+
+
+def _activation(manifest: Manifest) -> Activation:
+    """The encoder's own; for one without, unit prototypes are the means of classes."""
+    rule = manifest.zero_shot
+    return Activation(rule.scale, rule.bias, rule.activation) if rule else NEAREST_MEAN_ACTIVATION

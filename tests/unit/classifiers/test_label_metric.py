@@ -70,7 +70,7 @@ def changed(row, column, value):
 def test_what_is_no_metric_is_refused(distances, message):
     with pytest.raises(InvalidInput) as refused:
         label_metric(SQUARE, distances)
-    assert (refused.value.message, refused.value.param) == (message, "metric")
+    assert (refused.value.message, refused.value.param) == (message, "label_metric")
 
 
 def test_labels_that_have_no_distances_are_refused():

@@ -3,7 +3,7 @@ import pytest
 from simila.domain.errors import InvalidInput, InvalidLabels, LimitExceeded
 from simila.services.prompt_checks import PromptLimits, check_prompts
 
-LIMITS = PromptLimits(labels=4, label_characters=20, prompt_characters=100, predictions=1)
+LIMITS = PromptLimits(labels=4, label_characters=20, prompt_characters=100)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ from scipy.special import softmax
 
 from simila.domain.errors import CannotServe, InvalidInput, InvalidLabels, LimitExceeded, UnknownEncoder
 from simila.domain.inputs import ImageInput, TextInput
+from simila.services.decisions import DecisionRules
 from simila.services.embedding import EmbeddingService
+from simila.services.label_scorers import LabelScorers, PrototypeCache
 from simila.services.prompt_checks import PromptLimits
-from simila.services.zero_shot import PrototypeCache, ZeroShotService
+from simila.services.zero_shot import ZeroShotService
 from unit.services.word_encoders import direction
 
 CAT, DOG, BIRD = "cat", "dog", "bird"
@@ -17,9 +19,12 @@ PHOTO = ImageInput(b"photo")
 
 @pytest.fixture
 def make_service(pool):
-    def make(cached_labels=100, max_labels=10):
-        limits = PromptLimits(max_labels, label_characters=100, prompt_characters=10_000, predictions=1000)
-        return ZeroShotService(pool, EmbeddingService(pool), cached_labels=cached_labels, limits=limits)
+    def make(cached_labels=100, max_labels=10, cache_bytes=10_000):
+        limits = PromptLimits(max_labels, label_characters=100, prompt_characters=10_000)
+        scorers = LabelScorers(
+            EmbeddingService(pool), cached_labels=cached_labels, cache_bytes=cache_bytes, limits=limits
+        )
+        return ZeroShotService(pool, scorers, most_predictions=1000)
 
     return make
 
@@ -49,7 +54,7 @@ def test_labels_are_ranked_by_the_cosine_to_the_mean_of_their_prompts(make_servi
 
 def test_top_k_keeps_the_best(make_service):
     (every,) = classify(make_service(), "words", [PHOTO], [CAT, DOG, BIRD]).predictions
-    (best,) = classify(make_service(), "words", [PHOTO], [CAT, DOG, BIRD], top_k=2).predictions
+    (best,) = classify(make_service(), "words", [PHOTO], [CAT, DOG, BIRD], rules=DecisionRules(top_k=2)).predictions
     assert best == every[:2]
 
 
@@ -83,7 +88,7 @@ def test_other_templates_are_other_prototypes(make_service, tower):
 
 
 def test_without_a_cache_everything_is_embedded_each_time(make_service, tower):
-    service = make_service(cached_labels=0)
+    service = make_service(cached_labels=0, cache_bytes=0)
     first = classify(service, "words", [PHOTO], [CAT, DOG])
     tower.seen.clear()
     assert classify(service, "words", [PHOTO], [CAT, DOG]) == first
@@ -140,17 +145,17 @@ def test_a_request_that_is_refused_costs_nothing(make_service, tower, encoder, l
 def test_the_least_recently_used_prototypes_go_first():
     cache = PrototypeCache(2)
     vectors = {label: direction(label) for label in (CAT, DOG, BIRD)}
-    cache.put("f", ("{}",), CAT, vectors[CAT])
-    cache.put("f", ("{}",), DOG, vectors[DOG])
-    assert cache.get("f", ("{}",), CAT) is vectors[CAT]
-    cache.put("f", ("{}",), BIRD, vectors[BIRD])
-    assert cache.get("f", ("{}",), DOG) is None
-    assert cache.get("f", ("{}",), CAT) is vectors[CAT]
-    assert cache.get("f", ("{}",), BIRD) is vectors[BIRD]
+    cache.put("f", ("{}",), (CAT,), vectors[CAT])
+    cache.put("f", ("{}",), (DOG,), vectors[DOG])
+    assert cache.get("f", ("{}",), (CAT,)) is vectors[CAT]
+    cache.put("f", ("{}",), (BIRD,), vectors[BIRD])
+    assert cache.get("f", ("{}",), (DOG,)) is None
+    assert cache.get("f", ("{}",), (CAT,)) is vectors[CAT]
+    assert cache.get("f", ("{}",), (BIRD,)) is vectors[BIRD]
 
 
 def test_a_prototype_belongs_to_its_fingerprint_and_templates():
     cache = PrototypeCache(9)
-    cache.put("f", ("{}",), CAT, direction(CAT))
-    assert cache.get("g", ("{}",), CAT) is None
-    assert cache.get("f", ("a {}",), CAT) is None
+    cache.put("f", ("{}",), (CAT,), direction(CAT))
+    assert cache.get("g", ("{}",), (CAT,)) is None
+    assert cache.get("f", ("a {}",), (CAT,)) is None

@@ -10,14 +10,16 @@ from simila.api.schemas.classification import ClassifyRequest, ClassifyResponse
 router = v1_router("classification")
 
 
-@router.post("/classify", summary="Classify by label names (zero-shot)", response_model=ClassifyResponse)
+@router.post("/classify", summary="Classify by labels, or by a trained classifier", response_model=ClassifyResponse)
 async def classify(body: ClassifyRequest, services: FromServices) -> Response:
-    """Rank the labels for each input by the encoder's own scale and activation. The shape is Jina's."""
+    """Rank the classes for each input, and decide by the rules of the request. The shape is Jina's."""
+    inputs, rules = services.reader.sources(body.input), body.rules()
     classified = await services.zero_shot.classify(
-        body.model,
-        services.reader.inputs(body.input),
-        body.labels,
+        body.model or "",
+        inputs,
+        body.classes(services.reader),
         templates=body.templates,
-        top_k=body.top_k,
+        named_templates=body.template_set,
+        rules=rules,
     )
     return classification_answer(classified)

@@ -1,22 +1,152 @@
-"""`POST /v1/classify`: Jina's shape, with cosines, templates and top-k."""
+"""`POST /v1/classify`: Jina's shape, with more sources of classes and more rules of decision."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
-from simila.api.schemas.base import RequestBody, Text
-from simila.api.schemas.inputs import EmbeddingInputs, SourceInputs
+from simila.api.schemas.base import NonEmptyList, RequestBody, Text
+from simila.api.schemas.inputs import AnyInputs, InputReader, SourceInputs, Vector
+from simila.api.schemas.one_source import check_exactly_one
+from simila.classifiers.label_metric import label_metric
+from simila.classifiers.label_tree import label_tree
+from simila.services.decisions import DecisionRules
+from simila.services.label_sets import ClassSource, KeywordClass, VectorClass
+
+# A geometry of labels is a square matrix, and is looked at while others wait.
+MOST_LABELS_OF_A_GEOMETRY = 1024
 
 TopK = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class ClassifyRequest(RequestBody):
-    model: Text
-    input: EmbeddingInputs
-    labels: Annotated[list[Text], Field(fail_fast=True)]
+class LabelByPhrases(RequestBody):
+    """A class that several phrases describe."""
+
+    label: Text
+    phrases: NonEmptyList[Text]
+
+
+class LabelByVector(RequestBody):
+    """A class whose prototype is given: of the encoder's dimension, of any length."""
+
+    label: Text
+    vector: Vector
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "as name"
+    keys = value if isinstance(value, dict) else type(value).model_fields if isinstance(value, RequestBody) else ()
+    return "as vector" if "vector" in keys else "as phrases" if keys else "as name"
+
+
+Label = Annotated[
+    Annotated[Text, Tag("as name")]
+    | Annotated[LabelByPhrases, Tag("as phrases")]
+    | Annotated[LabelByVector, Tag("as vector")],
+    Discriminator(_kind),
+]
+
+
+class MultiLabel(RequestBody):
+    """An input has every label whose probability reaches a threshold: one for all, or one for each."""
+
+    threshold: Probability | None = None
+    thresholds: dict[Text, Probability] | None = None
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        check_exactly_one(self, ("threshold", "thresholds"))
+        return self
+
+    @property
+    def values(self) -> float | dict[str, float] | None:
+        return self.thresholds if self.threshold is None else self.threshold
+
+
+class Unknown(RequestBody):
+    """Inputs of less `familiarity` than this are rejected; an answer to any threshold says what inputs have."""
+
+    threshold: float
+
+
+class LabelMetricBody(RequestBody):
+    """Distances between labels, those of the request and any others."""
+
+    labels: Annotated[list[Text], Field(max_length=MOST_LABELS_OF_A_GEOMETRY, fail_fast=True)]
+    distances: Annotated[list[list[float]], Field(max_length=MOST_LABELS_OF_A_GEOMETRY)]
+
+
+class LabelTreeBody(RequestBody):
+    """What each label hangs below; the root below null. The answer is the deepest label of enough `confidence`."""
+
+    parents: Annotated[dict[Text, Text | None], Field(max_length=MOST_LABELS_OF_A_GEOMETRY)]
+    confidence: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+class RulesBody(RequestBody):
+    """How scores become decisions."""
+
+    top_k: TopK | None = None
+    multi_label: MultiLabel | None = None
+    unknown: Unknown | None = None
+    label_metric: LabelMetricBody | None = None
+    """The prediction is the label of the least expected squared distance (Frechet mean), seen or unseen."""
+    label_tree: LabelTreeBody | None = None
+    priors: dict[Text, float] | Literal["estimate"] | None = None
+    """How frequent the classes are among the inputs: given, or estimated from the inputs of this request."""
+
+    def rules(self) -> DecisionRules:
+        """Read the rules.
+
+        Raises:
+            InvalidInput, InvalidLabels: the metric or the tree is none.
+
+        """
+        metric, tree = self.label_metric, self.label_tree
+        return DecisionRules(
+            top_k=self.top_k,
+            thresholds=self.multi_label.values if self.multi_label else None,
+            unknown_below=self.unknown.threshold if self.unknown else None,
+            priors=self.priors,
+            metric=label_metric(metric.labels, metric.distances) if metric else None,
+            tree=label_tree(tree.parents) if tree else None,
+            confidence=tree.confidence if tree else 1.0,
+        )
+
+
+class ClassifyRequest(RulesBody):
+    """By the `labels` of this request under `model`, or by a trained classifier."""
+
+    input: AnyInputs
+    classifier_id: Text | None = None
+    model: Text | None = None
+    labels: Annotated[list[Label], Field(fail_fast=True)] | None = None
     templates: Annotated[list[Text], Field(fail_fast=True)] | None = None
     """Prompts with `{}` where the label goes; by default the encoder's own."""
-    top_k: TopK | None = None
+    template_set: Text | None = None
+    """The name of a set of prompts, such as `photograph`."""
+
+    @model_validator(mode="after")
+    def _says_by_what(self) -> Self:
+        check_exactly_one(self, ("classifier_id", "labels"))
+        if self.classifier_id is not None:
+            if odd := [name for name in ("model", "templates", "template_set") if getattr(self, name) is not None]:
+                raise ValueError(f"a classifier has its own encoder and classes: leave {odd[0]} out")
+        elif self.model is None:
+            raise ValueError("labels need a model to read them with")
+        return self
+
+    def classes(self, reader: InputReader) -> list[ClassSource]:
+        return [_class_source(one, position, reader) for position, one in enumerate(self.labels or [])]
+
+
+def _class_source(one: str | LabelByPhrases | LabelByVector, position: int, reader: InputReader) -> ClassSource:
+    if isinstance(one, str):
+        return one
+    if isinstance(one, LabelByPhrases):
+        return KeywordClass(one.label, tuple(one.phrases))
+    return VectorClass(one.label, reader.vector(one.vector, f"labels[{position}].vector"))
 
 
 class CollectionClassifyRequest(RequestBody):
@@ -33,11 +163,17 @@ class PredictionEntry(BaseModel):
 
 
 class ClassificationEntry(BaseModel):
+    """An input's decision. The fields with a default are there where the request asked for their rule."""
+
     object: Literal["classification"] = "classification"
     index: int
-    prediction: str
+    prediction: str | None
     score: float
     predictions: list[PredictionEntry]
+    labels: list[str] | None = None
+    rejected: bool | None = None
+    familiarity: float | None = None
+    expected_squared_distance: float | None = None
 
 
 class ClassifyUsage(BaseModel):
@@ -47,3 +183,4 @@ class ClassifyUsage(BaseModel):
 class ClassifyResponse(BaseModel):
     usage: ClassifyUsage
     data: list[ClassificationEntry]
+    priors: dict[str, float] | None = None

@@ -69,6 +69,16 @@ SourceInput = Annotated[
     | Annotated[VectorItem, Tag("as vector")],
     Discriminator(_kind, custom_error_type="input", custom_error_message="expected a text, an image or a vector"),
 ]
+AnyInput = Annotated[
+    Annotated[Text, Tag("as string")]
+    | Annotated[TokenIds, Tag("as tokens")]
+    | Annotated[TextItem, Tag("as text")]
+    | Annotated[ImageItem, Tag("as image")]
+    | Annotated[VectorItem, Tag("as vector")],
+    Discriminator(
+        _kind, custom_error_type="input", custom_error_message="expected a text, token ids, an image or a vector"
+    ),
+]
 EmbeddingInputs = Annotated[
     NonEmptyList[EmbeddingInput],
     BeforeValidator(_as_list, json_schema_input_type=EmbeddingInput | TokenIds | list[EmbeddingInput]),
@@ -76,6 +86,10 @@ EmbeddingInputs = Annotated[
 SourceInputs = Annotated[
     NonEmptyList[SourceInput],
     BeforeValidator(_as_list, json_schema_input_type=SourceInput | list[SourceInput]),
+]
+AnyInputs = Annotated[
+    NonEmptyList[AnyInput],
+    BeforeValidator(_as_list, json_schema_input_type=AnyInput | TokenIds | list[AnyInput]),
 ]
 
 DATA_URI = re.compile(r"data:(image/|[\w.+-]+/[\w.+-]+;base64,)", re.IGNORECASE)
@@ -99,7 +113,7 @@ class InputReader:
         self.check_count(len(values))
         return list(self._each(values))
 
-    def sources(self, values: "Sequence[SourceInput]") -> list[Source]:
+    def sources(self, values: "Sequence[AnyInput]") -> list[Source]:
         """Read inputs that may be vectors too; errors name `input[position]`."""
         self.check_count(len(values))
         return [
