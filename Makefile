@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check format docs bench bench-quality lock
+.PHONY: help setup serve test soak check format docs bench bench-index bench-quality lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ serve: $(VENV)/.serving  ## Set up, fetch and export the default encoders, serve
 
 test: setup  ## Run every test
 	@$(BIN)/pytest $(ARGS)
+
+soak: setup  ## Kill and damage collections for a quarter of an hour: 200 kills, 600 damaged spots
+	@CRASH_ROUNDS=200 DAMAGE_SPOTS=600 $(BIN)/pytest tests/reliability/crash tests/reliability/disk $(ARGS)
 
 check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/ruff check --quiet .
@@ -42,6 +45,9 @@ docs: setup  ## Write the README's settings and, from a server on port 8000, wha
 
 bench: setup  ## Measure throughput beside raw ONNX Runtime (wants wrk): make bench ARGS='--scenario T1 --peer infinity'
 	@$(BIN)/python tests/benchmarks/throughput.py $(ARGS)
+
+bench-index: setup  ## Measure collections beside raw FAISS (wants wrk): make bench-index ARGS='--rows 1000000 --chart growth.png'
+	@$(BIN)/python tests/benchmarks/index.py $(ARGS)
 
 bench-quality: setup  ## Measure accuracy: make bench-quality PHOTOS=folder with train/CLASS/*.jpg and test/CLASS/*.jpg
 	@$(BIN)/simila models export

@@ -117,7 +117,8 @@ def test_one_bad_collection_leaves_the_others_serving(folder: Path) -> None:
     with ServerProcess.start(folder, environment=environment) as server:
         for name in ("good", "bad"):
             httpx.put(f"{server.url}/v1/collections/{name}", json={"encoder": "efficientnet-lite0"}).raise_for_status()
-    (folder / "collections" / "bad" / "items.sqlite").write_bytes(b"no database" * 1000)
+    (items,) = (folder / "collections" / "bad").glob("*/items.sqlite")
+    items.write_bytes(b"no database" * 1000)
     with ServerProcess.start(folder, environment=environment) as server:
         states = {entry["name"]: entry for entry in httpx.get(f"{server.url}/v1/collections").json()["data"]}
         assert (states["good"]["state"], states["bad"]["state"]) == ("ready", "unavailable")

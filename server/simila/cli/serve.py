@@ -97,10 +97,13 @@ def _run(app: Any, listener: socket.socket) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
 
+    from simila.api.http_protocol import OneWriteProtocol  # noqa: PLC0415
+
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
 
     config = uvicorn.Config(
         app,
+        http=OneWriteProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,
