@@ -20,6 +20,7 @@ from simila.engine.cores import usable_cores
 from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, ModelPool
 from simila.index.catalogue import Catalogue
 from simila.services.backups import BackupService
+from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.exports import ExportService
@@ -33,8 +34,10 @@ from simila.services.readiness import ReadinessService
 from simila.services.search import SearchLimits, SearchService
 from simila.services.search_queue import SearchQueue
 from simila.services.text_queries import TextQueries
+from simila.services.training import TrainingService
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import Settings
+from simila.storage.classifier_files import ClassifierFiles
 from simila_models.catalogue import find_manifest
 
 
@@ -43,7 +46,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     Raises:
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
-        DataFolderError: the folder of collections cannot be made or read.
+        DataFolderError: the folder of collections or of classifiers cannot be made or read.
 
     """
     manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
@@ -55,10 +58,12 @@ def create_app(settings: Settings) -> ASGIApp:
         synthetic_queries=text_queries,
     )
 
+    classifier_files = ClassifierFiles(settings.classifiers_dir)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
-        app.state.services = services = compose_services(settings, pool, catalogue)
+        app.state.services = services = compose_services(settings, pool, catalogue, classifier_files)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
         yield
@@ -68,6 +73,7 @@ def create_app(settings: Settings) -> ASGIApp:
         services.search.close()
         await services.migration.close()
         await services.zero_shot.close()
+        await services.training.close()
         pool.close()
         # Not in the loop: a search or a build may wait for the loop.
         await asyncio.to_thread(catalogue.close)
@@ -93,10 +99,13 @@ def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[Enc
     return asyncio.run(load())
 
 
-def compose_services(settings: Settings, pool: ModelPool, catalogue: Catalogue) -> Services:
+def compose_services(
+    settings: Settings, pool: ModelPool, catalogue: Catalogue, classifier_files: ClassifierFiles
+) -> Services:
     """Everything that routes call, on these encoders and collections."""
     limits = settings.limits
     embedding = EmbeddingService(pool)
+    classifiers = ClassifierService(pool, classifier_files, most_predictions=limits.max_predictions)
     items = ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes)
     vector_items = replace(items, items=limits.max_vector_items, items_setting="SIMILA_LIMITS__MAX_VECTOR_ITEMS")
     return Services(
@@ -112,6 +121,8 @@ def compose_services(settings: Settings, pool: ModelPool, catalogue: Catalogue) 
             label_scorers(settings, embedding),
             most_predictions=limits.max_predictions,
         ),
+        classifiers=classifiers,
+        training=TrainingService(pool, catalogue, classifiers, label_characters=limits.max_label_characters),
         collections=CollectionService(
             pool,
             catalogue,

@@ -161,3 +161,7 @@ class Settings(BaseSettings):
     @property
     def collections_dir(self) -> Path:
         return self.data_dir / "collections"
+
+    @property
+    def classifiers_dir(self) -> Path:
+        return self.data_dir / "classifiers"

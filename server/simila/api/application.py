@@ -16,6 +16,7 @@ from simila.api.request_metrics import RequestMetrics
 from simila.api.routes import (
     backups,
     classification,
+    classifiers,
     collections,
     embeddings,
     health,
@@ -26,7 +27,19 @@ from simila.api.routes import (
     search,
 )
 
-ROUTES = (embeddings, classification, search, migration, backups, collections, items, models, health, metrics)
+ROUTES = (
+    embeddings,
+    classification,
+    classifiers,
+    search,
+    migration,
+    backups,
+    collections,
+    items,
+    models,
+    health,
+    metrics,
+)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request
 from simila.api.schemas.inputs import InputReader
 from simila.engine.model_pool import ModelPool
 from simila.services.backups import BackupService
+from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
 from simila.services.exports import ExportService
@@ -16,6 +17,7 @@ from simila.services.migration import MigrationService
 from simila.services.nearest_mean import NearestMeanService
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchService
+from simila.services.training import TrainingService
 from simila.services.zero_shot import ZeroShotService
 
 
@@ -27,6 +29,8 @@ class Services:
     pool: ModelPool
     embedding: EmbeddingService
     zero_shot: ZeroShotService
+    classifiers: ClassifierService
+    training: TrainingService
     collections: CollectionService
     ingestion: IngestionService
     backups: BackupService

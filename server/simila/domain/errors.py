@@ -16,11 +16,13 @@ SimilaError
 ├── NotFound
 │   ├── UnknownEncoder
 │   ├── UnknownCollection
-│   └── UnknownItem
+│   ├── UnknownItem
+│   └── UnknownClassifier
 ├── Conflict
 │   └── FingerprintMismatch
 ├── NotReady                   try again later
-│   └── CollectionUnavailable
+│   ├── CollectionUnavailable
+│   └── ClassifierUnavailable
 ├── Overloaded                 more work waits than the server takes on
 ├── DeadlineExceeded           not done in the time that the caller or the settings allow
 ├── ModelError                 an encoder cannot be fetched, exported or trusted
@@ -115,6 +117,10 @@ class UnknownItem(NotFound):
     code = "item_not_found"
 
 
+class UnknownClassifier(NotFound):
+    code = "classifier_not_found"
+
+
 class Conflict(SimilaError):
     code = "conflict"
 
@@ -135,6 +141,10 @@ class CollectionUnavailable(NotReady):
     def __init__(self, message: str, *, cause: str | None = None, param: str | None = None) -> None:
         super().__init__(message, param=param)
         self.cause = cause or message
+
+
+class ClassifierUnavailable(NotReady):
+    code = "classifier_unavailable"
 
 
 class Overloaded(SimilaError):

@@ -14,6 +14,8 @@ router = v1_router("classification")
 async def classify(body: ClassifyRequest, services: FromServices) -> Response:
     """Rank the classes for each input, and decide by the rules of the request. The shape is Jina's."""
     inputs, rules = services.reader.sources(body.input), body.rules()
+    if body.classifier_id is not None:
+        return classification_answer(await services.classifiers.classify(body.classifier_id, inputs, rules))
     classified = await services.zero_shot.classify(
         body.model or "",
         inputs,

@@ -1,0 +1,50 @@
+"""`POST /v1/train` and `/v1/classifiers`: classifiers that learn from examples. The shapes are Jina's."""
+
+from http import HTTPStatus
+
+from fastapi import Response
+
+from simila.api.dependencies import FromServices
+from simila.api.router import v1_router
+from simila.api.schemas.classifiers import ClassifierEntry, TrainRequest, TrainResponse
+
+router = v1_router("classification")
+
+
+@router.post(
+    "/train",
+    summary="Train a classifier",
+    responses={HTTPStatus.ACCEPTED: {"model": TrainResponse, "description": "It is being trained"}},
+)
+async def train(request: TrainRequest, services: FromServices, response: Response) -> TrainResponse:
+    """Make a classifier of labelled inputs or of a collection, or add examples to a nearest-mean one.
+
+    Probes, and whatever learns from a collection, are trained in the background: `GET /v1/classifiers/{id}` says how
+    far they are.
+    """
+    if request.collection is not None:
+        trained = await services.training.train_on(request.collection, request.filter, request.plan())
+    elif request.classifier_id is not None:
+        trained = await services.training.add(request.classifier_id, *request.examples(services.reader))
+    else:
+        trained = await services.training.train(request.model or "", *request.examples(services.reader), request.plan())
+    response.status_code = HTTPStatus.ACCEPTED if trained.state.record.state == "training" else HTTPStatus.OK
+    return TrainResponse.of(trained)
+
+
+@router.get("/classifiers", summary="List the trained classifiers")
+async def list_classifiers(services: FromServices) -> list[ClassifierEntry]:
+    """The oldest first. One that cannot be read has the state `unavailable`, an `error`, and no more."""
+    states = services.classifiers.all()
+    return [ClassifierEntry.of(one, state, services.training.progress(one)) for one, state in states.items()]
+
+
+@router.get("/classifiers/{classifier_id}", summary="Describe a trained classifier")
+async def get_classifier(classifier_id: str, services: FromServices) -> ClassifierEntry:
+    state = services.classifiers.get(classifier_id)
+    return ClassifierEntry.of(classifier_id, state, services.training.progress(classifier_id))
+
+
+@router.delete("/classifiers/{classifier_id}", summary="Delete a trained classifier", status_code=HTTPStatus.NO_CONTENT)
+async def delete_classifier(classifier_id: str, services: FromServices) -> None:
+    await services.training.delete(classifier_id)

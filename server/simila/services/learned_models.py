@@ -1,0 +1,141 @@
+"""What each method of training learns from labelled vectors, as arrays, and the model that those arrays make."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simila.classifiers.activations import Activation
+from simila.classifiers.calibration import fitted_temperature
+from simila.classifiers.class_sums import ClassSums
+from simila.classifiers.labels import check_labels, class_positions
+from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, LinearScorer, nearest_mean_scorer
+from simila.classifiers.ridge import ridge_probe
+from simila.domain.class_sum import ClassSum
+from simila.domain.errors import InvalidInput
+from simila.domain.vectors import Float32, Int64
+from simila.services.class_models import ClassModel, LinearModel, NeighbourModel
+from simila.storage.classifier_files import Array, ClassifierRecord, Method
+
+NEIGHBOURS = 10
+PENALTY = 1.0
+# Of each class, every fifth example says how sure a ridge probe may be; without any, its scale is as for many.
+_HELD_OUT_EVERY = 5
+_RIDGE_ACTIVATION = Activation(scale=10.0)
+
+Arrays = Mapping[str, Array]
+Options = Mapping[str, float]
+
+_OPTIONS: Mapping[Method, Mapping[str, float]] = {
+    "nearest_mean": {},
+    "knn": {"k": NEIGHBOURS},
+    "ridge": {"penalty": PENALTY},
+    "logistic": {"penalty": PENALTY},
+}
+
+
+def complete_options(method: Method, given: Options) -> dict[str, float]:
+    """The options of a method, by default where they are not given.
+
+    Raises:
+        InvalidInput: the method has no such option, or not of such a value.
+
+    """
+    known = _OPTIONS[method]
+    for name, value in given.items():
+        if name not in known:
+            raise InvalidInput(f"{name} is no option of {method}", param=name)
+        if not 0 < value < np.inf:
+            raise InvalidInput(f"{name} is {value}; it must be above 0", param=name)
+    return {**known, **given}
+
+
+def learned(
+    method: Method, vectors: Float32, labels: Sequence[str], options: Options
+) -> tuple[tuple[str, ...], dict[str, Array]]:
+    """The classes in alphabetical order, and the arrays of `float32 [n, d], unit length` with a label each.
+
+    Raises:
+        InvalidLabels: there are fewer than two labels, or a blank one.
+        LimitExceeded: see `ClassSums.add`.
+
+    """
+    classes, item_classes = class_positions(labels)
+    check_labels(classes)
+    return classes, _LEARNERS[method](vectors, item_classes, classes, options)
+
+
+def with_examples(
+    arrays: Mapping[str, Any], labels: Sequence[str], vectors: Float32, new_labels: Sequence[str]
+) -> ClassSums:
+    """The sums of a nearest-mean classifier with `float32 [n, d], unit length` more."""
+    sums = stored_sums(labels, arrays)
+    sums.add(vectors, new_labels)
+    return sums
+
+
+def stored_sums(labels: Sequence[str], arrays: Mapping[str, Any]) -> ClassSums:
+    counts, units = arrays["counts"].tolist(), arrays["units"]
+    by_label = {label: ClassSum(count, row) for label, count, row in zip(labels, counts, units, strict=True)}
+    return ClassSums(units.shape[1], by_label)
+
+
+def sum_arrays(sums: ClassSums) -> dict[str, Array]:
+    rows = np.stack([np.frombuffer(content, "<i8").astype(np.int64) for _, content in sums.rows()])
+    return {"counts": rows[:, 0].copy(), "units": rows[:, 1:].copy()}
+
+
+def class_model(record: ClassifierRecord, arrays: Mapping[str, Any]) -> ClassModel:
+    """The model that a stored classifier's arrays make."""
+    if record.method == "nearest_mean":
+        means = stored_sums(record.labels, arrays).means()
+        return LinearModel(nearest_mean_scorer(means), NEAREST_MEAN_ACTIVATION)
+    if record.method == "knn":
+        return NeighbourModel(record.labels, arrays["items"], arrays["item_classes"], int(record.options["k"]))
+    scorer = LinearScorer(record.labels, arrays["weights"], arrays["biases"])
+    return LinearModel(scorer, Activation(scale=float(arrays["scale"][0])))
+
+
+def _nearest_mean(vectors: Float32, item_classes: Int64, classes: Sequence[str], _: Options) -> dict[str, Array]:
+    sums = ClassSums(vectors.shape[1])
+    sums.add(vectors, [classes[position] for position in item_classes.tolist()])
+    return sum_arrays(sums)
+
+
+def _neighbours(vectors: Float32, item_classes: Int64, _: Sequence[str], __: Options) -> dict[str, Array]:
+    return {"items": vectors, "item_classes": item_classes}
+
+
+def _ridge(vectors: Float32, item_classes: Int64, classes: Sequence[str], options: Options) -> dict[str, Array]:
+    scorer = ridge_probe(vectors, item_classes, classes, penalty=options["penalty"])
+    scale = _ridge_scale(vectors, item_classes, classes, options["penalty"])
+    return {"weights": scorer.weights, "biases": scorer.biases, "scale": np.array([scale])}
+
+
+def _ridge_scale(vectors: Float32, item_classes: Int64, classes: Sequence[str], penalty: float) -> float:
+    """The scale under which held-out examples are most likely, by a probe that has not seen them."""
+    by_class = np.argsort(item_classes, kind="stable")
+    counts = np.bincount(item_classes)
+    rank_in_class = np.arange(len(by_class)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held_out = by_class[rank_in_class % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1]
+    if not held_out.size:
+        return _RIDGE_ACTIVATION.scale
+    seen = np.setdiff1d(by_class, held_out)
+    probe = ridge_probe(vectors[seen], item_classes[seen], classes, penalty=penalty)
+    return fitted_temperature(probe.scores(vectors[held_out]), item_classes[held_out]).scale
+
+
+def _logistic(vectors: Float32, item_classes: Int64, classes: Sequence[str], options: Options) -> dict[str, Array]:
+    # scikit-learn takes a second to import, and only those who fit this probe need it.
+    from simila.classifiers.logistic_regression import logistic_probe  # noqa: PLC0415
+
+    scorer = logistic_probe(vectors, item_classes, classes, penalty=options["penalty"]).scorer
+    return {"weights": scorer.weights, "biases": scorer.biases, "scale": np.array([1.0])}
+
+
+_LEARNERS: Mapping[Method, Callable[[Float32, Int64, Sequence[str], Options], dict[str, Array]]] = {
+    "nearest_mean": _nearest_mean,
+    "knn": _neighbours,
+    "ridge": _ridge,
+    "logistic": _logistic,
+}
