@@ -39,7 +39,7 @@ class ClassifierState:
 
 
 class ClassifierService:
-    """Keeps trained classifiers, and reads what they learned when they are first asked. A damaged one harms no other."""
+    """Keeps trained classifiers; reads what they learned when they are first asked. A damaged one harms no other."""
 
     def __init__(self, pool: ModelPool, files: ClassifierFiles, *, most_predictions: int) -> None:
         self._pool = pool

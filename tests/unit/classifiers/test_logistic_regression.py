@@ -45,7 +45,7 @@ def test_what_cannot_be_fitted_is_refused(classes, labels, penalty, error, messa
 
 def test_serving_does_not_import_scikit_learn():
     program = """
-import pkgutil, sys, importlib, simila.classifiers as package
+import pkgutil, sys, importlib, simila.app, simila.classifiers as package
 for module in pkgutil.iter_modules(package.__path__):
     if module.name != "logistic_regression":
         importlib.import_module(f"simila.classifiers.{module.name}")
