@@ -23,12 +23,14 @@ from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.example_classification import ExampleClassificationService
+from simila.services.example_models import ExampleModels
 from simila.services.exports import ExportService
+from simila.services.forgetting import ForgettingService
 from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
 from simila.services.label_scorers import LabelScorers
 from simila.services.migration import MigrationService
-from simila.services.nearest_mean import NearestMeanService
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchLimits, SearchService
@@ -108,6 +110,8 @@ def compose_services(
     classifiers = ClassifierService(pool, classifier_files, most_predictions=limits.max_predictions)
     items = ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes)
     vector_items = replace(items, items=limits.max_vector_items, items_setting="SIMILA_LIMITS__MAX_VECTOR_ITEMS")
+    scorers, models = label_scorers(settings, embedding), ExampleModels()
+    by_example = ExampleClassificationService(pool, catalogue, models, scorers, most_predictions=limits.max_predictions)
     return Services(
         reader=InputReader(
             max_inputs=limits.max_inputs,
@@ -118,7 +122,7 @@ def compose_services(
         embedding=embedding,
         zero_shot=ZeroShotService(
             pool,
-            label_scorers(settings, embedding),
+            scorers,
             most_predictions=limits.max_predictions,
         ),
         classifiers=classifiers,
@@ -138,7 +142,8 @@ def compose_services(
             SearchQueue(workers=usable_cores(), most_wait_seconds=settings.engine.max_queue_seconds),
             SearchLimits(limits.max_search_results, limits.max_searches, limits.max_paged_results),
         ),
-        nearest_mean=NearestMeanService(pool, catalogue, most_predictions=limits.max_predictions),
+        by_example=by_example,
+        forgetting=ForgettingService(pool, catalogue, models, most_ids=limits.max_items),
         readiness=ReadinessService(pool),
     )
 

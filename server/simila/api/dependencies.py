@@ -11,10 +11,11 @@ from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.example_classification import ExampleClassificationService
 from simila.services.exports import ExportService
+from simila.services.forgetting import ForgettingService
 from simila.services.ingestion import IngestionService
 from simila.services.migration import MigrationService
-from simila.services.nearest_mean import NearestMeanService
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchService
 from simila.services.training import TrainingService
@@ -37,7 +38,8 @@ class Services:
     exports: ExportService
     migration: MigrationService
     search: SearchService
-    nearest_mean: NearestMeanService
+    by_example: ExampleClassificationService
+    forgetting: ForgettingService
     readiness: ReadinessService
 
 

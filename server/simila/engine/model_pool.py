@@ -108,6 +108,11 @@ class ModelPool:
         """What the vector cache did so far; None where there is no cache."""
         return self._cache.statistics if self._cache else None
 
+    def forget_vectors(self) -> None:
+        """Drop what the vector cache holds. Call it in the event loop."""
+        if self._cache:
+            self._cache.clear()
+
     def close(self) -> None:
         for encoder in self._encoders.values():
             encoder.close()

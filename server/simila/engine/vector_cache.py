@@ -53,6 +53,11 @@ class VectorCache:
             self._entries.move_to_end(key)
         return entry
 
+    def clear(self) -> None:
+        """Drop every entry."""
+        self._entries.clear()
+        self.statistics.entries = self.statistics.size_bytes = 0
+
     def put(self, key: bytes, entry: CachedVector) -> None:
         """Keep an entry, if there is room for it at all."""
         if entry.size_bytes > self._capacity_bytes:

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from simila.domain.errors import StorageFailed, UnknownCollection
@@ -68,6 +67,8 @@ class BodyUpkeep:
         self._is_running = False
         self._cancelled = False
         self._rows_at_failure: int | None = None
+        self._forgettings = 0
+        self._forgettings_in_body = 0
         self._saving = threading.Lock()
         self.progress: BuildProgress | None = None
         self.problem: str | None = None
@@ -93,6 +94,21 @@ class BodyUpkeep:
             self._is_running = True
         self._executor.submit(self._run, self._tune)
 
+    def forget(self) -> None:
+        """Take the saved body off the disk, because it codes rows that are deleted, and have another built.
+
+        What is being built may code them too, and will not be saved; what is being saved is waited for.
+
+        Raises:
+            StorageFailed: the disk refuses.
+
+        """
+        with self._saving:
+            self._forgettings += 1
+            if not self._cancelled:
+                remove_body(self._folder)
+        self.consider()
+
     def cancel(self) -> None:
         """Build no more. What is being built is dropped at its next step; what is being saved is waited for."""
         self._cancelled = True
@@ -104,6 +120,8 @@ class BodyUpkeep:
         failed = self._rows_at_failure
         if failed is not None and failed / _CHANGE_BEFORE_RETRY <= rows <= failed * _CHANGE_BEFORE_RETRY:
             return False
+        if view.body is not None and self._forgettings_in_body < self._forgettings:
+            return True
         wasteful = view.body is not None and view.deleted_rows > _MOST_DELETED_SHARE * rows
         most_values = FLAT_VALUES * (_NOTICEABLE if view.head_rows > _MOST_HEAD_SHARE * rows else 1)
         slow = view.body is None or view.head_rows * self._spec.dimension > most_values
@@ -124,6 +142,7 @@ class BodyUpkeep:
         self.consider()  # much may have been written meanwhile
 
     def _build(self) -> None:
+        forgettings = self._forgettings
         view = self._view()
         sequences = view.sequences()
         watch = BuildWatch(self._report, lambda: self._cancelled)
@@ -139,8 +158,9 @@ class BodyUpkeep:
             assert body.measured
             logger.info("collection %s: %s of %d rows: %s", self._spec.name, recipe.kind, len(sequences), body.measured)
             if body.measured.meets_target:
+                self._forgettings_in_body = forgettings
                 self._published(body)
-                self._with_disk(partial(save_body, body, store_id=self._spec.store_id))
+                self._save(body)
                 return
         self._fail(f"no index of these vectors meets the recall target of {self._spec.recall_target:g}")
 
@@ -154,7 +174,16 @@ class BodyUpkeep:
         self._published(body)
         if not body.measured.meets_target:
             self.problem = f"recent queries miss the recall target of {self._spec.recall_target:g}; see recall_at_10"
-        self._with_disk(partial(save_body, body, store_id=self._spec.store_id))
+        self._save(body)
+
+    def _save(self, body: Body) -> None:
+        """Save the body that is published, unless it codes rows that are to be forgotten."""
+
+        def save(folder: Path) -> None:
+            if self._forgettings_in_body == self._forgettings:
+                save_body(body, folder, store_id=self._spec.store_id)
+
+        self._with_disk(save)
 
     def _published(self, body: Body | None) -> None:
         self._publish(body)

@@ -155,6 +155,22 @@ class Collection:
         """
         return self._store.submit(operation)
 
+    def forget_deleted(self) -> bool:
+        """Leave nothing of deleted items in the files, and have the index in memory made without them.
+
+        False where a long read kept the log from being emptied: then it must be done again.
+
+        Raises:
+            StorageFailed: the disk refuses.
+
+        """
+        self._recent_queries.clear()  # one may be an item's vector
+        body = self._view.body
+        if body is None:
+            self._publish(None)
+        self._upkeep.forget()
+        return self._store.erase_deleted().result()
+
     def retire(self, refusal: SimilaError) -> Future[None]:
         """Refuse every write but those that came before; each fails with `refusal`. Searches go on."""
         return self._store.retire(refusal)

@@ -142,10 +142,7 @@ class CollectionService:
             LimitExceeded: more ids than items may be in one upsert.
 
         """
-        most = self._limits.items.items
-        if len(ids) > most:
-            message = f"{len(ids)} ids are more than the limit of {most} (SIMILA_LIMITS__MAX_ITEMS)"
-            raise LimitExceeded(message, param="ids")
+        check_ids(ids, self._limits.items.items)
         return len((await write(self._catalogue.get(name), Delete(ids))).ids)
 
     async def delete_matching(self, name: str, filter: Any) -> int:  # noqa: A002 - the wire's name
@@ -155,11 +152,7 @@ class CollectionService:
             InvalidInput: the filter is malformed, or says nothing and so matches every item.
 
         """
-        where = compile_filter(filter)
-        if where == compile_filter({}):
-            message = 'filter: it matches every item; to delete them all, send {"all": true} instead'
-            raise InvalidInput(message, param="filter")
-        return len((await write(self._catalogue.get(name), DeleteWhere(where))).ids)
+        return len((await write(self._catalogue.get(name), DeleteWhere(selective(filter)))).ids)
 
     async def delete_all_items(self, name: str) -> int:
         return len((await write(self._catalogue.get(name), DeleteWhere(_EVERY_ITEM))).ids)
@@ -219,6 +212,32 @@ class CollectionService:
     async def drop_payload_index(self, name: str, key: str) -> None:
         if not await _write_named(self._catalogue.get(name), DropPayloadIndex(key), param="key"):
             raise NotFound(f"collection {name} has no payload index {quoted(key)}", param="key")
+
+
+def selective(filter: Any) -> Where:  # noqa: A002 - the wire's name
+    """The condition of a filter that is to delete what it matches.
+
+    Raises:
+        InvalidInput: the filter is malformed, or says nothing and so matches every item.
+
+    """
+    where = compile_filter(filter)
+    if where == compile_filter({}):
+        message = 'filter: it matches every item; to delete them all, send {"all": true} to items/delete'
+        raise InvalidInput(message, param="filter")
+    return where
+
+
+def check_ids(ids: Sequence[str], most: int) -> None:
+    """Check how many items one request names.
+
+    Raises:
+        LimitExceeded: more than `most`.
+
+    """
+    if len(ids) > most:
+        message = f"{len(ids)} ids are more than the limit of {most} (SIMILA_LIMITS__MAX_ITEMS)"
+        raise LimitExceeded(message, param="ids")
 
 
 async def write(collection: Collection, operation: Operation[R]) -> R:

@@ -28,9 +28,9 @@ class SourceVectors:
             CannotServe: the encoder is not served here any more.
 
         """
-        return await vectors_of(lambda: self._encoder(spec), spec.dimension, sources, names)
+        return await vectors_of(lambda: self.encoder(spec), spec.dimension, sources, names)
 
-    def _encoder(self, spec: CollectionSpec) -> Encoder:
+    def encoder(self, spec: CollectionSpec) -> Encoder:
         try:
             encoder = self._pool.get(spec.encoder)
         except UnknownEncoder as error:

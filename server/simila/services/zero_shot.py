@@ -47,7 +47,7 @@ class ZeroShotService:
 
         """
         encoder = self._pool.get(encoder_name)
-        chosen = _templates(encoder.manifest, templates, named_templates)
+        chosen = chosen_templates(encoder.manifest, templates, named_templates)
         label_set = LabelSet(encoder.manifest, classes, chosen)
         await self._scorers.check(label_set)
         rules.check(label_set.labels)
@@ -57,13 +57,13 @@ class ZeroShotService:
             vectors_of(lambda: encoder, encoder.manifest.dimension, inputs, names),
             self._scorers.scorer(label_set),
         )
-        return await decide(LinearModel(scorer, _activation(encoder.manifest)), rules, vectors, tokens)
+        return await decide(LinearModel(scorer, own_activation(encoder.manifest)), rules, vectors, tokens)
 
     async def close(self) -> None:
         await self._scorers.close()
 
 
-def _templates(manifest: Manifest, given: Sequence[str] | None, named: str | None) -> tuple[str, ...]:
+def chosen_templates(manifest: Manifest, given: Sequence[str] | None, named: str | None) -> tuple[str, ...]:
     if given is not None and named is not None:
         raise InvalidInput("give templates or template_set, not both", param="template_set")
     if named is not None:
@@ -73,7 +73,7 @@ def _templates(manifest: Manifest, given: Sequence[str] | None, named: str | Non
     return manifest.zero_shot.templates if manifest.zero_shot else ()
 
 
-def _activation(manifest: Manifest) -> Activation:
+def own_activation(manifest: Manifest) -> Activation:
     """The encoder's own; for one without, unit prototypes are the means of classes."""
     rule = manifest.zero_shot
     return Activation(rule.scale, rule.bias, rule.activation) if rule else NEAREST_MEAN_ACTIVATION

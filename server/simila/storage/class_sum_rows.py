@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import orjson
@@ -101,21 +101,17 @@ def read_class_sums(connection: sqlite3.Connection, path: Path, codec: VectorCod
 class SumsCheck:
     """Sums made afresh of all items, to compare with those that are kept."""
 
-    def __init__(self, path: Path, labels: Collection[str] | None = None) -> None:
-        """Of all classes, or of `labels` alone."""
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._labels = labels
         self._sums: dict[str, ClassSum] = {}
 
-    def add(self, vectors: Float32, labels: list[str | None]) -> None:
+    def add(self, vectors: Float32, labels: Sequence[str | None]) -> None:
         """Count the next items, `float32 [n, d], unit length`.
 
         Raises:
             CollectionUnavailable: a vector is not of unit length.
 
         """
-        if self._labels is not None:
-            labels = [label if label in self._labels else None for label in labels]
         try:
             self._sums |= changed_sums(self._sums, sums_by_class(vectors, labels), {})
         except InvalidVector as error:
@@ -128,10 +124,20 @@ class SumsCheck:
             CollectionUnavailable: naming a class whose sum is not that of its items.
 
         """
-        for label in sorted({*kept, *self._sums}):
-            ours, theirs = self._sums.get(label), kept.get(label)
-            if ours is None or theirs is None or ours.to_bytes() != theirs.to_bytes():
-                raise unavailable(self._path, f"the sum of class '{label}' is not that of its items")
+        check_equal(self._path, self._sums, kept)
+
+
+def check_equal(path: Path, afresh: Mapping[str, ClassSum], kept: Mapping[str, ClassSum]) -> None:
+    """Compare sums bit by bit.
+
+    Raises:
+        CollectionUnavailable: naming a class whose sum is not that of its items.
+
+    """
+    for label in sorted({*kept, *afresh}):
+        ours, theirs = afresh.get(label), kept.get(label)
+        if ours is None or theirs is None or ours.to_bytes() != theirs.to_bytes():
+            raise unavailable(path, f"the sum of class '{label}' is not that of its items")
 
 
 def _decoded(path: Path, codec: VectorCodec, row: tuple[str, bytes | None, str]) -> dict[str, ClassSum]:

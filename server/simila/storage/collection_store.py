@@ -35,7 +35,8 @@ class CollectionStore:
         self._refusal: SimilaError | None = None
         self._connections = ReadConnections(path, spec.name)
         self.reader = ItemReader(path, spec, self._connections)
-        self._writer = GroupCommit[Change](connection, spec.name, self._committed, DiskSpace(connection, path))
+        self._disk_space = DiskSpace(connection, path)
+        self._writer = GroupCommit[Change](connection, spec.name, self._committed, self._disk_space)
 
     @classmethod
     def create(cls, path: Path, spec: CollectionSpec) -> Self:
@@ -90,6 +91,21 @@ class CollectionStore:
     def resume(self) -> None:
         """Take writes again after `retire`."""
         self._refusal = None
+
+    def erase_deleted(self) -> Future[bool]:
+        """Write the file anew, so that nothing of what was deleted is on the disk; writes wait, reads do not.
+
+        It takes as long as to read and write the file twice, and meanwhile twice its room more. The future is False
+        where a reader with an old snapshot kept the log from being emptied: then it must be done again.
+
+        Raises:
+            StorageFailed: by the future, where the disk refuses.
+            UnknownCollection: after `close`.
+
+        """
+        erased = self._disk_space.ask_erasure()
+        self._writer.submit(lambda _: Outcome(None, no_change(self.spec)))
+        return erased
 
     def check_pages(self) -> None:
         """Read every page of the file and how they hang together, then compare class sums and items.

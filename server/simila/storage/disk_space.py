@@ -1,7 +1,12 @@
 """The size of a collection's file follows what it holds: its log is folded in, its empty and half-empty pages go."""
 
 import sqlite3
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
+
+from simila.domain.errors import StorageFailed
 
 _SMALLEST_WAL_BYTES = 4 * 2**20
 _LARGEST_WAL_BYTES = 64 * 2**20
@@ -9,6 +14,7 @@ _WAL_FRACTION = 0.25
 _FREE_FRACTION = 0.1
 _VACUUM_STEP_PAGES = 512
 _SWEEP_STEP_ROWS = 2000
+_PATIENCE_MILLISECONDS = 5000
 _SWEPT = {
     "vectors": "sequence, vector, checksum",
     "items": "sequence, id, label, payload, checksum",
@@ -30,9 +36,22 @@ class DiskSpace:
         self._wal = path.with_name(f"{path.name}-wal")
         self._sweep: list[str] = []  # tables that are still to do
         self._sweep_after = 0
+        self._erasures: deque[Future[bool]] = deque()
+
+    def ask_erasure(self) -> Future[bool]:
+        """Have the next `after_commit` write the file anew, so that nothing deleted is left in it.
+
+        The future says whether the log was emptied too: no reader may hold an old snapshot for longer than a wait of
+        seconds. Thread-safe.
+        """
+        erasure: Future[bool] = Future()
+        self._erasures.append(erasure)
+        return erasure
 
     def after_commit(self) -> None:
         """Fold the log into the file once it has grown to a quarter of it, and give back some free pages."""
+        if self._erasures:
+            self._erase([self._erasures.popleft() for _ in range(len(self._erasures))])
         self._vacuum_step()
         if self._wal.stat().st_size > self._wal_limit():
             self._checkpoint()
@@ -47,6 +66,24 @@ class DiskSpace:
             self._checkpoint()
         return False
 
+    def _erase(self, erasures: Sequence[Future[bool]]) -> None:
+        try:
+            # `secure_delete` is not enough: where a page is split or merged, SQLite leaves copies of rows that moved.
+            self._connection.execute("PRAGMA temp_store = FILE")  # memory might not hold it
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA temp_store = MEMORY")
+            self._sweep, self._sweep_after = [], 0
+            self._connection.execute("UPDATE upkeep SET removed_when_swept = ?", (self._rows_and_removed()[1],))
+            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MILLISECONDS}")
+            is_busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except Exception as error:  # noqa: BLE001 - it is handed to all who wait
+            failed = StorageFailed(f"what was deleted could not be erased from the disk: {error}")
+            for erasure in erasures:
+                erasure.set_exception(failed)
+        else:
+            for erasure in erasures:
+                erasure.set_result(not is_busy)
+
     def _wal_limit(self) -> int:
         share = int(self._path.stat().st_size * _WAL_FRACTION)
         return min(_LARGEST_WAL_BYTES, max(_SMALLEST_WAL_BYTES, share))
@@ -55,7 +92,7 @@ class DiskSpace:
         # A reader that holds an old snapshot is not waited for: the next commit tries again.
         self._connection.execute("PRAGMA busy_timeout = 0")
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        self._connection.execute("PRAGMA busy_timeout = 5000")
+        self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MILLISECONDS}")
 
     def _vacuum_step(self) -> bool:
         (free_pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()

@@ -13,7 +13,7 @@ import orjson
 from simila.domain.class_sum import ClassSum
 from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32, Int64
-from simila.storage.class_sum_rows import SumsCheck, read_class_sums
+from simila.storage.class_sum_rows import SumsCheck, check_equal, class_sums_of, read_class_sums
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.connections import Leases, PinnedConnection, unavailable
 from simila.storage.item_rows import ItemChunk, ItemRow, Source, checksum, integers, unpacked_row, unpacked_rows
@@ -153,19 +153,30 @@ class ItemReader:
         with self._connections.lease() as connection:
             return dict(read_class_sums(connection, self._path, self._codec))
 
-    def check_class_sums(self, labels: Collection[str] | None = None) -> None:
-        """Make the sums of all classes afresh, or those of `labels`, and compare them bit by bit.
+    def class_sums_among(self, sequences: Int64) -> dict[str, ClassSum]:
+        """The sum of each label's vectors among the items that have these sequences, made afresh."""
+        with self._connections.lease() as connection:
+            return class_sums_of(connection, self._codec, sequences)
+
+    def check_class_sums(self) -> None:
+        """Make the sums of all classes afresh, and compare them bit by bit.
 
         Raises:
             CollectionUnavailable: naming a class whose sum is not that of its items.
 
         """
         with self.snapshot() as reader:
-            check = SumsCheck(self._path, labels)
+            check = SumsCheck(self._path)
             for chunk in reader.scan(0, _VECTORS_AT_ONCE):
-                check.add(chunk.vectors, list(chunk.labels))
-            kept = reader.class_sums()
-            check.compare({label: kept[label] for label in kept if labels is None or label in labels})
+                check.add(chunk.vectors, chunk.labels)
+            check.compare(reader.class_sums())
+
+    def check_classes(self, labels: Collection[str]) -> None:
+        """Like `check_class_sums`, for these labels alone; of a label that no item has, there must be no sum."""
+        with self.snapshot() as reader:
+            of_labels = Where("items.label IN (SELECT value FROM json_each(?))", (json.dumps(sorted(labels)),))
+            kept = {label: total for label, total in reader.class_sums().items() if label in labels}
+            check_equal(self._path, reader.class_sums_among(reader.matching(of_labels)), kept)
 
     def last_sequence(self) -> int:
         """The newest sequence ever given; 0 before the first write."""

@@ -1,14 +1,12 @@
-"""`/v1/collections`: collections as a whole, and classification by them."""
+"""`/v1/collections`: collections as a whole."""
 
 from http import HTTPStatus
 
 from fastapi import Response
 
-from simila.api.classification_answer import classification_answer
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.base import ListBody
-from simila.api.schemas.classification import ClassifyResponse, CollectionClassifyRequest
 from simila.api.schemas.collections import (
     CollectionEntry,
     CountRequest,
@@ -72,14 +70,3 @@ async def declare_payload_index(name: str, key: str, services: FromServices, res
 )
 async def drop_payload_index(name: str, key: str, services: FromServices) -> None:
     await services.collections.drop_payload_index(name, key)
-
-
-@router.post(
-    "/{name}/classify",
-    summary="Classify by the collection's labels (nearest mean)",
-    response_model=ClassifyResponse,
-)
-async def classify(name: str, body: CollectionClassifyRequest, services: FromServices) -> Response:
-    """Rank the labels by the distance to the mean vector of the items that bear them (Janson et al. 2022)."""
-    classified = await services.nearest_mean.classify(name, services.reader.sources(body.input), top_k=body.top_k)
-    return classification_answer(classified)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
-from simila.api.schemas.inputs import AnyInputs, InputReader, SourceInputs, Vector
+from simila.api.schemas.inputs import AnyInputs, InputReader, Vector
 from simila.api.schemas.one_source import check_exactly_one
 from simila.classifiers.label_metric import label_metric
 from simila.classifiers.label_tree import label_tree
@@ -147,11 +147,6 @@ def _class_source(one: str | LabelByPhrases | LabelByVector, position: int, read
     if isinstance(one, LabelByPhrases):
         return KeywordClass(one.label, tuple(one.phrases))
     return VectorClass(one.label, reader.vector(one.vector, f"labels[{position}].vector"))
-
-
-class CollectionClassifyRequest(RequestBody):
-    input: SourceInputs
-    top_k: TopK | None = None
 
 
 class PredictionEntry(BaseModel):

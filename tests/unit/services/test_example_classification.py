@@ -7,14 +7,21 @@ from simila.classifiers.linear_scorer import NEAREST_MEAN_PRECISION
 from simila.domain.errors import NoExamples
 from simila.domain.inputs import TextInput
 from simila.services.collections import CollectionOptions
+from simila.services.decisions import DecisionRules
+from simila.services.embedding import EmbeddingService
+from simila.services.example_classification import ExampleClassificationService
+from simila.services.example_models import ExampleModels
 from simila.services.item_checks import NewItem
-from simila.services.nearest_mean import NearestMeanService
+from simila.services.label_scorers import LabelScorers
+from simila.services.prompt_checks import PromptLimits
 from unit.services.word_encoders import direction
 
 
 @pytest.fixture
 def service(pool, catalogue, collections):  # noqa: ARG001 - the collection is to be there
-    return NearestMeanService(pool, catalogue, most_predictions=50)
+    limits = PromptLimits(labels=20, label_characters=100, prompt_characters=10_000)
+    scorers = LabelScorers(EmbeddingService(pool), cached_labels=100, cache_bytes=10**6, limits=limits)
+    return ExampleClassificationService(pool, catalogue, ExampleModels(), scorers, most_predictions=50)
 
 
 def item(word, label=None):
@@ -42,7 +49,7 @@ def expected_predictions(examples, vector):
 
 
 def predictions(service, source, **options):
-    (row,) = run(service.classify("colours", [source], **options)).predictions
+    (row,) = run(service.classify("colours", [source], rules=DecisionRules(**options))).predictions
     return [(prediction.label, prediction.score, prediction.cosine) for prediction in row]
 
 
