@@ -12,9 +12,11 @@ from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
 from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
+from simila.cli.migration import migrate
 from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
+from simila.cli.train import train
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.engine.cores import usable_cores
@@ -95,11 +97,13 @@ models.app.command()(models.verify_command(_check_parity))
 app.add_typer(models.app, name="models")
 app.command()(embed)
 app.command()(classify)
+app.command()(train)
 app.command()(search)
 collections.app.command("import")(import_items)
 collections.app.command()(collection_files.export)
 collections.app.command()(collection_files.backup)
 collections.app.command()(collection_files.restore)
+collections.app.command()(migrate)
 app.add_typer(collections.app, name="collections")
 
 

@@ -12,19 +12,23 @@ from numpy.typing import NDArray
 from simila_client import wire
 from simila_client.results import (
     Classification,
+    Classifier,
     Collection,
     Content,
     Embeddings,
+    Example,
     Filter,
     Group,
     Hit,
     Input,
     Item,
     ItemPage,
+    Migration,
     Model,
     Query,
     StoredId,
     StoredItem,
+    Trained,
     Upserted,
 )
 from simila_client.transport import OnBytes, Transport, ignore
@@ -92,9 +96,76 @@ class Simila:
         """Zero-shot classification: which of `labels` each input is, the labels put into `templates` at `{}`."""
         return self._transport.send(wire.classify(inputs, model=model, labels=labels, templates=templates, top_k=top_k))
 
-    def create_collection(self, name: str, encoder: str) -> Collection:
-        """Create a collection, or return the one that is there with the same encoder."""
-        return self._transport.send(wire.create_collection(name, encoder))
+    def train(
+        self,
+        examples: Sequence[Example],
+        *,
+        model: str | None = None,
+        classifier_id: str | None = None,
+        method: str | None = None,
+        name: str | None = None,
+    ) -> Trained:
+        """Make a classifier under an encoder, or add examples to one of the method `nearest_mean`.
+
+        Methods are `nearest_mean` (by default), `knn`, `ridge` and `logistic`; the last two are trained in the
+        background.
+        """
+        options = {"model": model, "classifier_id": classifier_id, "method": method, "name": name}
+        return self._transport.send(wire.train(examples, **options))
+
+    def train_on(
+        self,
+        collection: str,
+        *,
+        method: str | None = None,
+        name: str | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+    ) -> Trained:
+        """Make a classifier of a collection's labelled items, in the background."""
+        return self._transport.send(wire.train_on(collection, method=method, name=name, filter=filter))
+
+    def classifiers(self) -> tuple[Classifier, ...]:
+        """The trained classifiers."""
+        return self._transport.send(wire.classifiers())
+
+    def classifier(self, classifier_id: str) -> Classifier:
+        """One trained classifier, and whether it is ready."""
+        return self._transport.send(wire.classifier(classifier_id))
+
+    def delete_classifier(self, classifier_id: str) -> None:
+        """Delete a trained classifier."""
+        self._transport.send(wire.delete_classifier(classifier_id))
+
+    def classify_trained(
+        self, classifier_id: str, inputs: Sequence[Content], *, top_k: int | None = None
+    ) -> tuple[Classification, ...]:
+        """Which of a trained classifier's classes each input is."""
+        return self._transport.send(wire.classify_trained(classifier_id, inputs, top_k=top_k))
+
+    def create_collection(
+        self,
+        name: str,
+        encoder: str,
+        *,
+        store_inputs: bool | None = None,
+        vector_dtype: str | None = None,
+        recall_target: float | None = None,
+    ) -> Collection:
+        """Create a collection, or return the one that is there with the same encoder.
+
+        `store_inputs` keeps texts and images themselves, so that `migrate` can embed them again; `vector_dtype` is
+        float32 or float16; `recall_target` is what approximate searches are tuned to.
+        """
+        options = {"store_inputs": store_inputs, "vector_dtype": vector_dtype, "recall_target": recall_target}
+        return self._transport.send(wire.create_collection(name, encoder, **options))
+
+    def migrate(self, name: str, encoder: str) -> Migration:
+        """Begin to embed a collection again with another encoder; it serves meanwhile and switches at the end."""
+        return self._transport.send(wire.migrate(name, encoder))
+
+    def migration(self, name: str) -> Migration | None:
+        """How far the newest migration is; None if there was none since the server started."""
+        return self._transport.send(wire.migration(name))
 
     def collections(self) -> tuple[Collection, ...]:
         """All collections."""

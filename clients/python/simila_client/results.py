@@ -53,11 +53,45 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Classification:
-    """One input's classes, the most probable first; `label` and `score` repeat that first one."""
+    """One input's classes, the most probable first; `label` and `score` repeat that first one, as far as rules allow.
 
-    label: str
+    `label` is None where the input was rejected as of no known class.
+    """
+
+    label: str | None
     score: float
     predictions: tuple[Prediction, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Something to learn a class from."""
+
+    content: Content
+    label: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training has led to; a classifier whose `state` is `training` is not ready yet."""
+
+    classifier_id: str
+    num_samples: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained classifier; `error` says why its `state` is `failed` or `unavailable`."""
+
+    id: str
+    state: str
+    error: str | None
+    model: str | None
+    method: str | None
+    labels: tuple[str, ...]
+    num_samples: int | None
+    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -142,6 +176,17 @@ class Collection:
     disk_bytes: int | None = None
     payload_indexes: tuple[str, ...] = ()
     index: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Migration:
+    """How far a collection's move to another encoder is; `state` is running, done or failed, `error` says why."""
+
+    encoder: str
+    state: str
+    items_done: int
+    items_total: int
+    error: str | None
 
 
 @dataclass(frozen=True)

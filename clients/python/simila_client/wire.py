@@ -18,9 +18,11 @@ from simila_client.request import Json, Request
 from simila_client.results import (
     Certificate,
     Classification,
+    Classifier,
     Collection,
     Content,
     Embeddings,
+    Example,
     Filter,
     Group,
     Hit,
@@ -28,11 +30,13 @@ from simila_client.results import (
     Input,
     Item,
     ItemPage,
+    Migration,
     Model,
     Prediction,
     Query,
     StoredId,
     StoredItem,
+    Trained,
     Upserted,
 )
 
@@ -63,12 +67,48 @@ def classify(
     return Request("POST", "/v1/classify", _classifications, given)
 
 
+def classify_trained(
+    classifier_id: str, inputs: Sequence[Content], *, top_k: int | None = None
+) -> Request[tuple[Classification, ...]]:
+    body = {"classifier_id": classifier_id, "input": [_content(one) for one in _list("inputs", inputs)]}
+    return Request("POST", "/v1/classify", _classifications, _given(body, top_k=top_k))
+
+
+def train(examples: Sequence[Example], **options: Json) -> Request[Trained]:
+    rows = [{**_content(one.content), "label": one.label} for one in _list("examples", examples)]
+    return Request("POST", "/v1/train", _trained, _given({"input": rows}, **options))
+
+
+def train_on(collection_name: str, **options: Json) -> Request[Trained]:
+    return Request("POST", "/v1/train", _trained, _given({"collection": collection_name}, **options))
+
+
+def classifiers() -> Request[tuple[Classifier, ...]]:
+    return Request("GET", "/v1/classifiers", lambda body: tuple(_classifier(one) for one in body))
+
+
+def classifier(classifier_id: str) -> Request[Classifier]:
+    return Request("GET", f"/v1/classifiers/{_segment(classifier_id)}", _classifier)
+
+
+def delete_classifier(classifier_id: str) -> Request[None]:
+    return Request("DELETE", f"/v1/classifiers/{_segment(classifier_id)}", _nothing)
+
+
 def models() -> Request[tuple[Model, ...]]:
     return Request("GET", "/v1/models", lambda body: tuple(_model(one) for one in body["data"]))
 
 
-def create_collection(name: str, encoder: str) -> Request[Collection]:
-    return Request("PUT", _path(name), _collection, {"encoder": encoder})
+def create_collection(name: str, encoder: str, **options: Json) -> Request[Collection]:
+    return Request("PUT", _path(name), _collection, _given({"encoder": encoder}, **options))
+
+
+def migrate(name: str, encoder: str) -> Request[Migration]:
+    return Request("POST", _path(name, "migrate"), _migration, {"encoder": encoder})
+
+
+def migration(name: str) -> Request[Migration | None]:
+    return Request("GET", _path(name, "migrate"), lambda body: body and _migration(body))
 
 
 def collections() -> Request[tuple[Collection, ...]]:
@@ -244,6 +284,23 @@ def _classifications(body: Json) -> tuple[Classification, ...]:
     )
 
 
+def _trained(body: Json) -> Trained:
+    return Trained(body["classifier_id"], body["num_samples"], body["state"])
+
+
+def _classifier(body: Json) -> Classifier:
+    return Classifier(
+        id=body["classifier_id"],
+        state=body["state"],
+        error=body["error"],
+        model=body["model_name"],
+        method=body["method"],
+        labels=tuple(body["labels"] or ()),
+        num_samples=body["num_samples"],
+        metadata=body["metadata"],
+    )
+
+
 def _model(body: Json) -> Model:
     return Model(
         id=body["id"],
@@ -276,6 +333,10 @@ def _collection(body: Json) -> Collection:
         payload_indexes=tuple(body.get("payload_indexes") or ()),
         index=body.get("index"),
     )
+
+
+def _migration(body: Json) -> Migration:
+    return Migration(body["encoder"], body["state"], body["items_done"], body["items_total"], body["error"])
 
 
 def _upserted(body: Json) -> Upserted:

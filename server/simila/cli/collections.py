@@ -35,13 +35,16 @@ def list_collections(as_json: tables.JsonOption = False, url: UrlOption = None) 
 def create(
     name: NameArgument,
     encoder: Annotated[
-        str, typer.Option(metavar="ENCODER", help="The encoder of all its items; it cannot be changed later.")
+        str, typer.Option(metavar="ENCODER", help="The encoder of all its items; `migrate` changes it later.")
     ],
+    store_inputs: Annotated[
+        bool, typer.Option("--store-inputs", help="Keep texts and images themselves, as `migrate` needs them.")
+    ] = False,
     url: UrlOption = None,
 ) -> None:
     """Create a collection; one that is there with the same encoder is left as it is."""
     with connect(url) as client:
-        collection = client.create_collection(name, encoder)
+        collection = client.create_collection(name, encoder, store_inputs=store_inputs or None)
     tables.show(f"{collection.name}: {collection.encoder}, {collection.dimension} dimensions, {collection.items} items")
 
 
