@@ -10,7 +10,9 @@ import pytest
 from simila_client import (
     Certificate,
     Classification,
+    Classifier,
     Collection,
+    Example,
     Group,
     Hit,
     HitPage,
@@ -19,6 +21,7 @@ from simila_client import (
     Prediction,
     StoredId,
     StoredItem,
+    Trained,
     UnexpectedAnswer,
     errors,
     wire,
@@ -316,3 +319,37 @@ def test_another_service_at_the_address_is_named_as_such(body):
 def test_another_services_error_is_named_as_such(body):
     with pytest.raises(UnexpectedAnswer, match="GET /v1/models was answered with status 404"):
         parse_response(wire.models(), 404, {}, body)
+
+
+def test_a_training_sends_its_examples_and_options():
+    examples = [Example("sushi", "food"), Example(b"\x01", "nature"), Example([1.0, 2.0], "food")]
+    request = wire.train(examples, model="m", method=None, name="n")
+    assert (request.method, request.path) == ("POST", "/v1/train")
+    assert request.json == {
+        "model": "m",
+        "name": "n",
+        "input": [
+            {"text": "sushi", "label": "food"},
+            {"image": "AQ==", "label": "nature"},
+            {"vector": [1.0, 2.0], "label": "food"},
+        ],
+    }
+    answer = {"classifier_id": "0a", "num_samples": 3, "state": "ready", "usage": {"total_tokens": 1}}
+    assert request.parse(answer) == Trained("0a", 3, "ready")
+    assert wire.train_on("shoes", filter={"a": 1}).json == {"collection": "shoes", "filter": {"a": 1}}
+
+
+def test_classifiers_are_read_and_asked():
+    entry = {
+        "classifier_id": "0a", "state": "ready", "error": None, "model_name": "m", "method": "knn", "labels": ["a"],
+        "num_samples": 2, "metadata": {"k": 3},
+    }  # fmt: skip
+    damaged = {**entry, "state": "unavailable", "labels": None}
+    read = wire.classifiers().parse([entry, damaged])
+    assert read[0] == Classifier("0a", "ready", None, "m", "knn", ("a",), 2, {"k": 3})
+    assert read[1].labels == ()
+    assert wire.classifier("../x").path == "/v1/classifiers/..%2Fx"
+    assert wire.delete_classifier("0a").method == "DELETE"
+    assert wire.classify_trained("0a", ["x"], top_k=1).json == {
+        "classifier_id": "0a", "input": [{"text": "x"}], "top_k": 1,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`simila classify`: zero-shot by labels, or nearest mean by a collection's examples."""
+"""`simila classify`: zero-shot by labels, by a collection's examples, or by a trained classifier."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -27,13 +27,17 @@ def classify(
         list[str] | None, typer.Option(help="Zero-shot: a prompt such as 'a photo of a {}'; repeatable.")
     ] = None,
     collection: Annotated[str | None, typer.Option(help="Nearest mean: the collection that has examples.")] = None,
+    classifier: Annotated[str | None, typer.Option(metavar="ID", help="A classifier of `simila train`.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Say which class each text or image is: of given labels, or of those a collection has examples of."""
+    """Say which class each text or image is: of given labels, or of those that were learned from examples."""
     classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
-    ask = _question(classes, model, template, collection, top_k)
+    trained = _trained_question(collection, classifier, top_k)
+    if trained and (classes or model or template):
+        raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
+    ask = trained or _zero_shot_question(classes, model, template, top_k)
     inputs = read_inputs(texts, images)
     results: list[Classification] = []
     with connect(url) as client:
@@ -46,15 +50,21 @@ def classify(
         _show(inputs, results)
 
 
-def _question(
-    classes: list[str], model: str | None, templates: list[str] | None, collection: str | None, top_k: int | None
-) -> Question:
+def _trained_question(collection: str | None, classifier: str | None, top_k: int | None) -> Question | None:
+    if collection and classifier:
+        raise WrongUsage("give --collection NAME or --classifier ID, not both")
     if collection:
-        if classes or model or templates:
-            raise WrongUsage("--collection has its own classes and encoder: leave the zero-shot options out")
         return lambda client, contents: client.classify_by_example(collection, contents, top_k=top_k)
+    if classifier:
+        return lambda client, contents: client.classify_trained(classifier, contents, top_k=top_k)
+    return None
+
+
+def _zero_shot_question(
+    classes: list[str], model: str | None, templates: list[str] | None, top_k: int | None
+) -> Question:
     if not classes or not model:
-        raise WrongUsage("give --labels A,B,C and --model NAME, or --collection NAME")
+        raise WrongUsage("give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID")
     return lambda client, contents: client.classify(
         contents, model=model, labels=classes, templates=templates, top_k=top_k
     )

@@ -16,6 +16,8 @@ class FakeServer:
 
     def __init__(self):
         self.collections = {}
+        self.classifiers = {}
+        self.trained_state = "ready"
         self.requests = []
         self.max_items = 100
         self.refusals = []
@@ -32,7 +34,11 @@ class FakeServer:
             case ["POST", "embeddings"]:
                 return self.embed(body)
             case ["POST", "classify"]:
-                return classified(body, body["labels"])
+                return classified(body, body.get("labels", ["ant", "bee"]))
+            case ["POST", "train"]:
+                return self.train(body)
+            case ["GET", "classifiers", name]:
+                return httpx.Response(200, json=self.classifiers[name])
             case ["GET", "collections"]:
                 return listed([self.described(name) for name in self.collections])
             case ["PUT", "collections", name]:
@@ -72,6 +78,25 @@ class FakeServer:
             case ["classify"]:
                 return classified(body, sorted(self.labels(name)))
         raise AssertionError(f"nobody answers POST {name} {action}")
+
+    def train(self, body):
+        examples = body.get("input") or self.collections[body["collection"]]["items"].values()
+        known = self.classifiers.setdefault(
+            "0a",
+            {
+                "classifier_id": "0a",
+                "error": None,
+                "model_name": "m",
+                "method": "",
+                "metadata": {},
+                "num_samples": 0,
+                "labels": [],
+            },
+        )
+        known["num_samples"] += len(examples)
+        known["labels"] = sorted({*known["labels"], *(example["label"] for example in examples)})
+        known["state"] = self.trained_state
+        return httpx.Response(200, json=known)
 
     def embed(self, body):
         if body["model"] != "m":

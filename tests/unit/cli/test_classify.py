@@ -44,13 +44,28 @@ def test_nearest_mean_asks_the_collection(server, run):
     assert server.requests == [("POST", "/v1/collections/pets/classify", {"input": [{"text": "meow"}]})]
 
 
+def test_a_trained_classifier_is_asked_by_its_id(server, run):
+    result = run("classify", "meow", "--classifier", "0a", "--json")
+
+    assert json.loads(result.stdout)[0]["predictions"][0]["label"] == "ant"
+    assert server.requests == [("POST", "/v1/classify", {"classifier_id": "0a", "input": [{"text": "meow"}]})]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a"], "give --labels A,B,C and --model NAME, or --collection NAME"),
-        (["a", "--labels", "x"], "give --labels A,B,C and --model NAME, or --collection NAME"),
-        (["a", "--model", "m", "--labels", " , "], "give --labels A,B,C and --model NAME, or --collection NAME"),
-        (["a", "--labels", "x", "--collection", "c"], "--collection has its own classes and encoder"),
+        (["a"], "give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID"),
+        (["a", "--labels", "x"], "give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID"),
+        (
+            ["a", "--model", "m", "--labels", " , "],
+            "give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID",
+        ),
+        (
+            ["a", "--labels", "x", "--collection", "c"],
+            "--collection and --classifier have their own classes and encoder",
+        ),
+        (["a", "--classifier", "0a", "--model", "m"], "--collection and --classifier have their own"),
+        (["a", "--classifier", "0a", "--collection", "c"], "give --collection NAME or --classifier ID, not both"),
         (["--collection", "c"], "give a text, - for texts from stdin, or --image FILE"),
     ],
 )

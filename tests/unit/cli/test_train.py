@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+from simila.cli import train as command
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    for name in ("cat/1.jpg", "cat/2.jpg", "dog/1.png", "loose.jpg"):
+        path = tmp_path / "photographs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "photographs"
+
+
+def test_a_folder_of_class_folders_is_learned(server, run, photographs):
+    result = run("train", str(photographs), "--model", "m", "--name", "pets")
+
+    assert (result.exit_code, result.stdout) == (0, "3 examples of 2 classes: 0a\n")
+    (_, path, body) = server.requests[0]
+    assert (path, body["model"], body["method"], body["name"]) == ("/v1/train", "m", "nearest_mean", "pets")
+    assert [example["label"] for example in body["input"]] == ["cat", "dog", "cat"]
+
+
+def test_many_examples_are_added_request_by_request(server, run, tmp_path):
+    rows = [{"text": str(n), "label": "ab"[n >= 40]} for n in range(80)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    result = run("train", "rows.jsonl", "--model", "m", "--json")
+
+    assert json.loads(result.stdout) == {"classifier_id": "0a", "num_samples": 80}
+    first, second = (body for method, _, body in server.requests if method == "POST")
+    assert {example["label"] for example in first["input"]} == {"a", "b"}
+    assert (second["classifier_id"], len(first["input"]) + len(second["input"])) == ("0a", 80)
+
+
+def test_a_probe_gets_all_examples_at_once(server, run, tmp_path):
+    rows = [{"vector": [n, 1.0], "label": "ab"[n % 2]} for n in range(80)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    run("train", "rows.jsonl", "--model", "m", "--method", "ridge")
+
+    (body,) = (body for method, _, body in server.requests if method == "POST")
+    assert (len(body["input"]), body["method"]) == (80, "ridge")
+
+
+def test_a_collection_is_learned_and_a_failure_is_told(server, run, monkeypatch):
+    monkeypatch.setattr(command, "POLL_SECONDS", 0)
+    server.collections["pets"] = {"encoder": "m", "items": {"1": {"label": "cat"}}}
+    server.trained_state = "failed"
+
+    result = run("train", "--collection", "pets", "--method", "knn")
+
+    assert result.exit_code == 1
+    assert result.stderr == "error: classifier 0a could not be trained: None\n"
+    assert server.requests[0][2] == {"collection": "pets", "method": "knn"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give FOLDER or FILE.jsonl and --model NAME, or --collection NAME"),
+        (["x"], "give FOLDER or FILE.jsonl and --model NAME, or --collection NAME"),
+        (["x", "--model", "m", "--collection", "c"], "give FOLDER"),
+        (["nowhere", "--model", "m"], "nowhere: "),
+        (["bad.jsonl", "--model", "m"], "bad.jsonl:2: not of the form"),
+        (["empty.jsonl", "--model", "m"], "empty.jsonl: there are no examples"),
+    ],
+)
+def test_wrong_usage_is_one_line(server, run, tmp_path, arguments, message):
+    (tmp_path / "bad.jsonl").write_text('{"text": "a", "label": "b"}\n{"text": "a"}\n')
+    (tmp_path / "empty.jsonl").write_text("")
+
+    result = run("train", *arguments)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {message}")
+    assert server.requests == []
