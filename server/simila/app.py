@@ -23,6 +23,7 @@ from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionLimits, CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.evaluation import EvaluationService
 from simila.services.example_classification import ExampleClassificationService
 from simila.services.example_models import ExampleModels
 from simila.services.exports import ExportService
@@ -143,6 +144,7 @@ def compose_services(
             SearchLimits(limits.max_search_results, limits.max_searches, limits.max_paged_results),
         ),
         by_example=by_example,
+        evaluation=EvaluationService(catalogue, models, by_example),
         forgetting=ForgettingService(pool, catalogue, models, most_ids=limits.max_items),
         readiness=ReadinessService(pool),
     )

@@ -2,11 +2,17 @@
 
 OCTETS = "application/octet-stream"
 JSON = "application/json"
+PNG = "image/png"
 
 
 def prefers_octets(accept: str) -> bool:
-    """Whether an `Accept` header asks for octets more than for JSON: by quality, then by how exactly it names them."""
-    return OCTETS in accept.lower() and _preference(accept, OCTETS) > _preference(accept, JSON)
+    """Whether an `Accept` header asks for octets more than for JSON."""
+    return prefers(accept, OCTETS)
+
+
+def prefers(accept: str, media_type: str) -> bool:
+    """Whether an `Accept` header asks for a type more than for JSON: by quality, then by how exactly it names it."""
+    return media_type in accept.lower() and _preference(accept, media_type) > _preference(accept, JSON)
 
 
 def _preference(accept: str, media_type: str) -> tuple[float, int]:

@@ -11,6 +11,7 @@ from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionService
 from simila.services.embedding import EmbeddingService
+from simila.services.evaluation import EvaluationService
 from simila.services.example_classification import ExampleClassificationService
 from simila.services.exports import ExportService
 from simila.services.forgetting import ForgettingService
@@ -39,6 +40,7 @@ class Services:
     migration: MigrationService
     search: SearchService
     by_example: ExampleClassificationService
+    evaluation: EvaluationService
     forgetting: ForgettingService
     readiness: ReadinessService
 

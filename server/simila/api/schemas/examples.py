@@ -1,6 +1,6 @@
 """`/v1/collections/{name}/classify`, `/forget`, `/evaluate`: what labelled items teach."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -9,6 +9,7 @@ from simila.api.schemas.classification import RulesBody
 from simila.api.schemas.inputs import SourceInputs
 from simila.api.schemas.one_source import check_exactly_one
 from simila.api.schemas.search import Filter
+from simila.services.evaluation import EvaluationReport, HowToEvaluate
 from simila.services.example_classification import ByExamples
 from simila.services.example_methods import MethodName
 from simila.services.forgetting import Receipt, ToForget
@@ -60,6 +61,91 @@ class CollectionClassifyRequest(MethodBody, RulesBody):
     filter: Filter | None = None
     """knn: only items that match vote."""
     unknown: UnknownToExamples | None = None  # type: ignore[assignment] # more ways to say it than without items
+
+
+class EvaluateRequest(MethodBody):
+    """Each item is judged by all others, or a `held_out` share of each class by the rest, drawn by `seed`."""
+
+    held_out: Share | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    hold_out_classes: NonEmptyList[Text] | None = None
+    """Classes that are not learned: how well are their items told from those of the others?"""
+
+    def how(self) -> HowToEvaluate:
+        return HowToEvaluate(self.method_options(), self.held_out, self.seed, tuple(self.hold_out_classes or ()))
+
+
+class ClassFigures(BaseModel):
+    """How one class did; `support` is how many of its items were judged."""
+
+    label: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class CalibrationBin(BaseModel):
+    """Items by the probability of their best class; nothing is said of a bin without any."""
+
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class CalibrationFigures(BaseModel):
+    """`error` is the expected calibration error, of bins of equal width."""
+
+    error: float
+    bins: list[CalibrationBin]
+
+
+class OpenSetFigures(BaseModel):
+    """`auroc`: the chance that an item of a known class is more familiar than one of a class that was held out."""
+
+    auroc: float
+    unknown_items: int
+
+
+class EvaluateResponse(BaseModel):
+    """`confusion` counts by true class (row) and predicted class (column), in the order of `classes`."""
+
+    method: MethodName
+    protocol: Literal["leave_one_out", "held_out"]
+    items: int
+    accuracy: float
+    macro_f1: float
+    classes: list[ClassFigures]
+    confusion: list[list[int]]
+    calibration: CalibrationFigures
+    open_set: OpenSetFigures | None
+
+    @classmethod
+    def of(cls, report: EvaluationReport) -> Self:
+        figures, calibration, open_set = report.evaluation, report.calibration, report.open_set
+        columns = (figures.support, figures.precision, figures.recall, figures.f1)
+        per_class = zip(report.labels, *(column.tolist() for column in columns), strict=True)
+        bins = (calibration.counts, calibration.confidences, calibration.accuracies)
+        return cls(
+            method=report.how.by.method,
+            protocol="leave_one_out" if report.how.held_out is None else "held_out",
+            items=int(figures.support.sum()),
+            accuracy=figures.accuracy,
+            macro_f1=figures.macro_f1,
+            classes=[
+                ClassFigures(label=label, support=support, precision=precision, recall=recall, f1=f1)
+                for label, support, precision, recall, f1 in per_class
+            ],
+            confusion=figures.confusion.tolist(),
+            calibration=CalibrationFigures(
+                error=calibration.error,
+                bins=[
+                    CalibrationBin(count=n, confidence=confidence if n else None, accuracy=accuracy if n else None)
+                    for n, confidence, accuracy in zip(*(column.tolist() for column in bins), strict=True)
+                ],
+            ),
+            open_set=open_set and OpenSetFigures(auroc=open_set.auroc, unknown_items=open_set.unknown_items),
+        )
 
 
 class ForgetRequest(RequestBody):

@@ -1,0 +1,187 @@
+"""What a collection's labelled items teach: classify, evaluate, forget."""
+
+import io
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+
+from simila.domain.vectors import unit_rows
+
+DIMENSION = 384
+ROWS = unit_rows(np.pad(load_digits().data[:160], ((0, 0), (0, DIMENSION - 64))).astype(np.float32))
+LABELS = [f"digit {number}" for number in load_digits().target[:160]]
+TAUGHT = 100
+
+
+def votes_by_cosine(distances):
+    return np.exp((1 - distances) / 0.07)
+
+
+@pytest.fixture
+def digits(api: httpx.Client, collection) -> str:
+    path = collection("all-minilm-l6-v2")
+    for start in range(0, TAUGHT, 50):
+        items = [
+            {"id": f"n{n}", "vector": ROWS[n].tolist(), "label": LABELS[n], "payload": {"n": n}}
+            for n in range(start, start + 50)
+        ]
+        assert api.post(f"{path}/items", json={"items": items}).status_code == 200
+    return path
+
+
+def classify(api, path, rows, **options):
+    body = {"input": [{"vector": row.tolist()} for row in rows], **options}
+    response = api.post(f"{path}/classify", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_neighbours_agree_with_scikit_learn_item_by_item(api: httpx.Client, digits: str) -> None:
+    model = KNeighborsClassifier(7, metric="cosine", weights=votes_by_cosine).fit(ROWS[:TAUGHT], LABELS[:TAUGHT])
+    expected = model.predict(ROWS[TAUGHT:]).tolist()
+    answer = classify(api, digits, ROWS[TAUGHT:], method="knn", k=7)
+    assert [entry["prediction"] for entry in answer["data"]] == expected
+    shares = {entry["label"]: entry["score"] for entry in answer["data"][0]["predictions"]}
+    assert shares == pytest.approx(
+        dict(zip(model.classes_, model.predict_proba(ROWS[TAUGHT:])[0], strict=True)), abs=1e-5
+    )
+
+
+def test_only_what_matches_votes(api: httpx.Client, digits: str) -> None:
+    answer = classify(api, digits, ROWS[:3], method="knn", k=1, filter={"n": {"$gte": 50}})
+    model = KNeighborsClassifier(1, metric="cosine").fit(ROWS[50:TAUGHT], LABELS[50:TAUGHT])
+    assert [entry["prediction"] for entry in answer["data"]] == model.predict(ROWS[:3]).tolist()
+
+
+def test_what_is_like_no_item_is_rejected(api: httpx.Client, digits: str) -> None:
+    stranger = np.zeros((1, DIMENSION), np.float32)
+    stranger[0, -1] = 1
+    for method in ("nearest_mean", "knn"):
+        answer = classify(
+            api, digits, np.concatenate([ROWS[:50], stranger]), method=method, unknown={"false_rejection_rate": 0.05}
+        )
+        rejected = [entry["rejected"] for entry in answer["data"]]
+        assert (rejected[-1], answer["data"][-1]["prediction"]) == (True, None)
+        assert sum(rejected[:-1]) <= 5
+
+
+def test_a_calibrated_answer_ranks_alike_with_other_probabilities(api: httpx.Client, digits: str) -> None:
+    plain, fitted = (classify(api, digits, ROWS[TAUGHT:], calibrated=flag)["data"] for flag in (False, True))
+    assert [entry["prediction"] for entry in plain] == [entry["prediction"] for entry in fitted]
+    assert plain[0]["score"] != fitted[0]["score"]
+
+
+def test_priors_of_the_stream_are_estimated(api: httpx.Client, digits: str) -> None:
+    fives = ROWS[[n for n in range(TAUGHT, 160) if LABELS[n] == "digit 5"]]
+    priors = classify(api, digits, fives, priors="estimate", calibrated=True)["priors"]
+    assert max(priors, key=priors.get) == "digit 5"
+
+
+def test_a_blend_knows_what_its_classes_are_called(api: httpx.Client, collection) -> None:
+    path = collection("all-minilm-l6-v2")
+    items = [
+        {"id": "1", "text": "my shoes need new laces", "label": "footwear"},
+        {"id": "2", "text": "the oven is hot", "label": "cooking"},
+    ]
+    api.post(f"{path}/items", json={"items": items})
+    body = {"input": ["boots and sandals", "a recipe for soup"], "method": "blend", "weight": 0.5}
+    answer = api.post(f"{path}/classify", json=body).json()
+    assert [entry["prediction"] for entry in answer["data"]] == ["footwear", "cooking"]
+
+
+def test_evaluate_reports_what_classify_does(api: httpx.Client, digits: str) -> None:
+    report = api.post(f"{digits}/evaluate", json={"method": "knn", "k": 3}).json()
+    assert (report["method"], report["protocol"], report["items"]) == ("knn", "leave_one_out", TAUGHT)
+    confusion = np.array(report["confusion"])
+    assert report["accuracy"] == pytest.approx(np.trace(confusion) / TAUGHT)
+    assert [entry["support"] for entry in report["classes"]] == confusion.sum(axis=1).tolist()
+    assert report["macro_f1"] == pytest.approx(np.mean([entry["f1"] for entry in report["classes"]]))
+    assert sum(one["count"] for one in report["calibration"]["bins"]) == TAUGHT
+    assert report["open_set"] is None
+    held = api.post(f"{digits}/evaluate", json={"held_out": 0.2, "hold_out_classes": ["digit 0"]}).json()
+    assert held["protocol"] == "held_out"
+    assert 0.9 < held["open_set"]["auroc"] <= 1
+    assert held["open_set"]["unknown_items"] == LABELS[:TAUGHT].count("digit 0")
+
+
+def test_evaluate_draws_a_picture_when_asked(api: httpx.Client, digits: str) -> None:
+    response = api.post(f"{digits}/evaluate", json={}, headers={"accept": "image/png"})
+    assert response.headers["content-type"] == "image/png"
+    picture = Image.open(io.BytesIO(response.content))
+    assert picture.width >= 900
+
+
+def test_forget_answers_a_receipt(api: httpx.Client, digits: str) -> None:
+    receipt = api.post(f"{digits}/forget", json={"ids": ["n0", "n1", "none"]}).json()
+    counts = api.get(digits).json()["labels"]
+    assert receipt == {
+        "forgotten": 2,
+        "ids": ["n0", "n1"],
+        "classes": {LABELS[0]: 1, LABELS[1]: 1},
+        "remaining": {LABELS[0]: counts[LABELS[0]], LABELS[1]: counts[LABELS[1]]},
+        "verified": True,
+    }
+    whole = api.post(f"{digits}/forget", json={"label": "digit 3"}).json()
+    assert whole["remaining"] == {"digit 3": 0}
+    predicted = classify(api, digits, ROWS[:1])["data"][0]["predictions"]
+    assert "digit 3" not in {entry["label"] for entry in predicted}
+    some = api.post(f"{digits}/forget", json={"filter": {"n": {"$lt": 20}}}).json()
+    assert set(some["ids"]) == {f"n{n}" for n in range(2, 20) if LABELS[n] != "digit 3"}
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "status", "param", "words"),
+    [
+        ("classify", {"method": "svm"}, 400, "method", "nearest_mean"),
+        ("classify", {"method": "knn", "k": 101}, 400, "k", "k is 101, more than the 100 labelled items"),
+        ("classify", {"k": 3}, 400, "k", "k is an option of the method knn, not of nearest_mean"),
+        ("classify", {"weight": 0.5}, 400, "weight", "an option of the method blend"),
+        ("classify", {"method": "knn", "calibrated": True}, 400, "calibrated", "no temperature"),
+        ("classify", {"method": "knn", "filter": {"n": -1}}, 422, "filter", "no labelled item"),
+        ("classify", {"unknown": {}}, 400, "unknown", "exactly one of threshold, false_rejection_rate"),
+        ("classify", {"priors": {"digit 0": 1.0}}, 400, "priors", "one number a label"),
+        ("evaluate", {"hold_out_classes": ["ten"]}, 400, "hold_out_classes", "no item has the label 'ten'"),
+        ("evaluate", {"held_out": 1.5}, 400, "held_out", "less than 1"),
+        ("evaluate", {"method": "knn", "k": 100}, 400, "k", "more than the 99 items"),
+        ("forget", {}, 400, None, "exactly one of ids, label, filter"),
+        ("forget", {"filter": {}}, 400, "filter", "it matches every item"),
+        ("forget", {"ids": []}, 400, "ids", "must not be empty"),
+    ],
+)
+def test_bad_requests(api: httpx.Client, digits: str, action, body, status, param, words) -> None:
+    given = {"input": {"vector": ROWS[0].tolist()}} if action == "classify" else {}
+    response = api.post(f"{digits}/{action}", json={**given, **body})
+    detail = response.json()["error"]
+    assert (response.status_code, detail["param"]) == (status, param), response.text
+    assert words in detail["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"method": "blend"}, "has no text tower"),
+        ({"calibrated": True}, "items of one class only"),
+        ({"unknown": {"false_rejection_rate": 0.1}}, "items of one class only"),
+    ],
+)
+def test_what_such_a_collection_cannot_do_is_said(api: httpx.Client, collection, body, words) -> None:
+    path = collection("efficientnet-lite0")
+    row = np.eye(1, 1280)[0].tolist()
+    items = [{"id": "1", "vector": row, "label": "a"}]
+    if body.get("method") == "blend":
+        items.append({"id": "2", "vector": row, "label": "b"})
+    api.post(f"{path}/items", json={"items": items})
+    response = api.post(f"{path}/classify", json={"input": {"vector": row}, **body})
+    assert response.status_code == 422
+    assert words in response.json()["error"]["message"]
+
+
+def test_without_labels_nothing_is_learned(api: httpx.Client, collection) -> None:
+    path = collection("efficientnet-lite0")
+    for action, body in (("classify", {"input": {"vector": [1.0] * 1280}}), ("evaluate", {})):
+        response = api.post(f"{path}/{action}", json=body)
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "no_labelled_items")
