@@ -12,6 +12,8 @@ from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
 from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
+from simila.cli.evaluate import evaluate
+from simila.cli.forget import forget
 from simila.cli.migration import migrate
 from simila.cli.model_trials import Trial
 from simila.cli.search import search
@@ -99,7 +101,9 @@ app.command()(embed)
 app.command()(classify)
 app.command()(train)
 app.command()(search)
+app.command()(evaluate)
 collections.app.command("import")(import_items)
+collections.app.command()(forget)
 collections.app.command()(collection_files.export)
 collections.app.command()(collection_files.backup)
 collections.app.command()(collection_files.restore)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
 from simila.domain.vectors import unit_rows
+from simila_client import Simila
 
 DIMENSION = 384
 ROWS = unit_rows(np.pad(load_digits().data[:160], ((0, 0), (0, DIMENSION - 64))).astype(np.float32))
@@ -185,3 +186,15 @@ def test_without_labels_nothing_is_learned(api: httpx.Client, collection) -> Non
     for action, body in (("classify", {"input": {"vector": [1.0] * 1280}}), ("evaluate", {})):
         response = api.post(f"{path}/{action}", json=body)
         assert (response.status_code, response.json()["error"]["code"]) == (422, "no_labelled_items")
+
+
+def test_the_client_evaluates_draws_and_forgets(server_url: str, digits: str, tmp_path) -> None:
+    name = digits.rpartition("/")[2]
+    with Simila(server_url) as client:
+        found = client.evaluate(name, method="knn", k=3, picture=tmp_path / "picture.png")
+        assert found.items == TAUGHT
+        assert Image.open(tmp_path / "picture.png").format == "PNG"
+        rows = [row.tolist() for row in ROWS[:2]]
+        assert [one.label for one in client.classify_by_example(name, rows, method="knn", k=1)] == LABELS[:2]
+        receipt = client.forget(name, ids=["n0"])
+        assert (receipt.items, receipt.ids, receipt.verified) == (1, ("n0",), True)

@@ -106,7 +106,7 @@ def test_an_address_that_is_none_is_refused_at_once(url):
 
 
 def test_all_names_every_public_word():
-    modules = (simila_client.client, simila_client.errors, simila_client.results)
+    modules = (simila_client.client, simila_client.errors, simila_client.evaluations, simila_client.results)
     public = {
         name
         for module in modules

@@ -16,6 +16,7 @@ from simila_client.errors import (
     TooLarge,
     UnexpectedAnswer,
 )
+from simila_client.evaluations import ClassFigures, Evaluation, Forgotten
 from simila_client.results import (
     Certificate,
     Classification,
@@ -46,6 +47,7 @@ __all__ = [
     "BadRequest",
     "CannotServe",
     "Certificate",
+    "ClassFigures",
     "Classification",
     "Classifier",
     "Collection",
@@ -53,8 +55,10 @@ __all__ = [
     "ConnectionFailed",
     "Content",
     "Embeddings",
+    "Evaluation",
     "Example",
     "Filter",
+    "Forgotten",
     "Group",
     "Hit",
     "HitPage",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simila_client import wire
+from simila_client.evaluations import Evaluation, Forgotten
 from simila_client.results import (
     Classification,
     Classifier,
@@ -285,10 +286,58 @@ class Simila:
         self._transport.send(wire.delete_payload_index(name, key))
 
     def classify_by_example(
-        self, name: str, inputs: Sequence[Content], *, top_k: int | None = None
+        self,
+        name: str,
+        inputs: Sequence[Content],
+        *,
+        top_k: int | None = None,
+        method: str | None = None,
+        k: int | None = None,
+        calibrated: bool | None = None,
+        false_rejection_rate: float | None = None,
     ) -> tuple[Classification, ...]:
-        """Nearest-mean classification: which of the collection's labels each input is."""
-        return self._transport.send(wire.classify_by_example(name, inputs, top_k=top_k))
+        """Which of the collection's labels each input is: by `nearest_mean`, `knn` of `k` items, or `blend`.
+
+        With `false_rejection_rate`, inputs less familiar than all but so many of the items have the label None.
+        """
+        unknown = None if false_rejection_rate is None else {"false_rejection_rate": false_rejection_rate}
+        options = {"top_k": top_k, "method": method, "k": k, "calibrated": calibrated, "unknown": unknown}
+        return self._transport.send(wire.classify_by_example(name, inputs, **options))
+
+    def evaluate(
+        self,
+        name: str,
+        *,
+        method: str | None = None,
+        k: int | None = None,
+        calibrated: bool | None = None,
+        held_out: float | None = None,
+        seed: int | None = None,
+        hold_out_classes: Sequence[str] | None = None,
+        picture: Path | None = None,
+    ) -> Evaluation:
+        """How well the labelled items classify each other: each by all others, or a `held_out` share by the rest.
+
+        Classes that are held out are not learned, and tell how well the unknown is told from the known. The confusion
+        matrix and the calibration are drawn to the file `picture`, if one is given.
+        """
+        options = {"method": method, "k": k, "calibrated": calibrated, "held_out": held_out, "seed": seed}
+        held = None if hold_out_classes is None else list(hold_out_classes)
+        if picture is not None:
+            self._transport.download(wire.evaluation_picture(name, **options, hold_out_classes=held), picture, ignore)
+        return self._transport.send(wire.evaluate(name, **options, hold_out_classes=held))
+
+    def forget(
+        self,
+        name: str,
+        *,
+        ids: Sequence[str] | None = None,
+        label: str | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+    ) -> Forgotten:
+        """Delete items of some ids, of a class, or that match, so that no file of the server holds a trace of them."""
+        given = None if ids is None else list(ids)
+        return self._transport.send(wire.forget(name, ids=given, label=label, filter=filter))
 
     def upsert_vectors(
         self,

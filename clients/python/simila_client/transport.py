@@ -61,7 +61,7 @@ class Transport:
         """Write the answer's body to a file, which appears, or replaces another, once it is complete."""
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            with self._failures_named(request, _FILE_TIMEOUT_SECONDS), self._stream(request) as answer:
+            with self._failures_named(request, _FILE_TIMEOUT_SECONDS), self._stream(request, request.body()) as answer:
                 if not answer.is_success:
                     answer.read()
                     return _parsed(request, answer)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 import numpy as np
 
 from simila_client.errors import InvalidArgument
+from simila_client.evaluations import ClassFigures, Evaluation, Forgotten
 from simila_client.request import Json, Request
 from simila_client.results import (
     Certificate,
@@ -196,11 +197,21 @@ def delete_payload_index(name: str, key: str) -> Request[None]:
     return Request("DELETE", _path(name, "indexes", _segments(key, "a payload key")), _nothing)
 
 
-def classify_by_example(
-    name: str, inputs: Sequence[Content], *, top_k: int | None = None
-) -> Request[tuple[Classification, ...]]:
-    body = _given({"input": [_content(one) for one in _list("inputs", inputs)]}, top_k=top_k)
+def classify_by_example(name: str, inputs: Sequence[Content], **options: Json) -> Request[tuple[Classification, ...]]:
+    body = _given({"input": [_content(one) for one in _list("inputs", inputs)]}, **options)
     return Request("POST", _path(name, "classify"), _classifications, body)
+
+
+def evaluate(name: str, **options: Json) -> Request[Evaluation]:
+    return Request("POST", _path(name, "evaluate"), _evaluation, _given({}, **options))
+
+
+def evaluation_picture(name: str, **options: Json) -> Request[None]:
+    return Request("POST", _path(name, "evaluate"), _nothing, _given({}, **options), headers={"accept": "image/png"})
+
+
+def forget(name: str, **what: Json) -> Request[Forgotten]:
+    return Request("POST", _path(name, "forget"), _forgotten, _given({}, **what))
 
 
 def _path(collection_name: str, *parts: str) -> str:
@@ -282,6 +293,25 @@ def _classifications(body: Json) -> tuple[Classification, ...]:
         )
         for row in sorted(body["data"], key=lambda row: row["index"])
     )
+
+
+def _evaluation(body: Json) -> Evaluation:
+    open_set = body["open_set"]
+    return Evaluation(
+        method=body["method"],
+        protocol=body["protocol"],
+        items=body["items"],
+        accuracy=body["accuracy"],
+        macro_f1=body["macro_f1"],
+        classes=tuple(ClassFigures(**one) for one in body["classes"]),
+        confusion=tuple(map(tuple, body["confusion"])),
+        calibration_error=body["calibration"]["error"],
+        open_set_auroc=open_set and open_set["auroc"],
+    )
+
+
+def _forgotten(body: Json) -> Forgotten:
+    return Forgotten(body["forgotten"], tuple(body["ids"]), body["classes"], body["remaining"], body["verified"])
 
 
 def _trained(body: Json) -> Trained:

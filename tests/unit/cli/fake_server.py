@@ -77,6 +77,10 @@ class FakeServer:
                 return self.search(name, body)
             case ["classify"]:
                 return classified(body, sorted(self.labels(name)))
+            case ["evaluate"]:
+                return httpx.Response(200, json=evaluated(body, sorted(self.labels(name))))
+            case ["forget"]:
+                return self.forget(name, body)
         raise AssertionError(f"nobody answers POST {name} {action}")
 
     def train(self, body):
@@ -161,6 +165,14 @@ class FakeServer:
             del self.collections[name]["items"][item_id]
         return httpx.Response(200, json={"deleted": len(ids)})
 
+    def forget(self, name, body):
+        label = body["label"]
+        ids = self.matching(name, {"filter": {"$label": label}})
+        for item_id in ids:
+            del self.collections[name]["items"][item_id]
+        counts = {"classes": {label: len(ids)}, "remaining": {label: 0}}
+        return httpx.Response(200, json={"forgotten": len(ids), "ids": ids, "verified": True, **counts})
+
     def search(self, name, body):
         items = list(self.collections[name]["items"].values())[: body["limit"]]
         hits = [
@@ -185,6 +197,21 @@ def classified(body, labels):
         for index in range(len(body["input"]))
     ]
     return httpx.Response(200, json={"data": rows, "usage": {"total_tokens": 1}})
+
+
+def evaluated(body, labels):
+    figures = {"support": 4, "precision": 0.75, "recall": 0.5, "f1": 0.6}
+    return {
+        "method": body.get("method", "nearest_mean"),
+        "protocol": "held_out" if "held_out" in body else "leave_one_out",
+        "items": 4 * len(labels),
+        "accuracy": 0.875,
+        "macro_f1": 0.6,
+        "classes": [{"label": label, **figures} for label in labels],
+        "confusion": [[3 if row == column else 0 for column in range(len(labels))] for row in range(len(labels))],
+        "calibration": {"error": 0.125, "bins": []},
+        "open_set": {"auroc": 0.9375, "unknown_items": 3} if "hold_out_classes" in body else None,
+    }
 
 
 def listed(rows):
