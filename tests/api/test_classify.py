@@ -1,8 +1,10 @@
+import io
 import json
 
 import httpx
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 from scipy.special import softmax
 
 from api.wire import b64, embed, vectors
@@ -180,3 +182,14 @@ def test_rules_that_are_none(api: httpx.Client, change: dict, status: int, param
     request = {"model": "simila-lite", "input": "a cat", "labels": ["cat", "dog"], **change}
     response = api.post("/v1/classify", json={name: value for name, value in request.items() if value is not None})
     assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
+
+
+def test_views_of_a_photograph_are_averaged(api: httpx.Client, photo) -> None:
+    mirrored = io.BytesIO()
+    ImageOps.mirror(Image.open(io.BytesIO(photo("coffee.png")))).save(mirrored, "png")
+    both = [{"image": b64(data)} for data in (photo("coffee.png"), mirrored.getvalue())]
+    image = vectors(embed(api, "simila-lite", both)).mean(axis=0)
+    (entry,) = classify(api, input=both[:1], labels=LABELS, views=["plain", "flip"])["data"]
+    texts = vectors(embed(api, "simila-lite", [f"a photo of a {label}" for label in LABELS]))
+    expected = dict(zip(LABELS, texts @ image / np.linalg.norm(image), strict=True))
+    assert {one["label"]: one["cosine"] for one in entry["predictions"]} == pytest.approx(expected, abs=FLOAT32_VALUES)

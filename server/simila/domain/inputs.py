@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from simila.domain.errors import SimilaError
 from simila.domain.manifest import Modality
@@ -22,11 +23,18 @@ class TokensInput:
     modality = Modality.TEXT
 
 
+View = Literal[
+    "plain", "flip", "top_left", "top_right", "bottom_left", "bottom_right", "rotate_90", "rotate_180", "rotate_270"
+]
+"""How an image is looked at: as it is, as in a mirror, a crop at a corner, or turned counter-clockwise."""
+
+
 @dataclass(frozen=True)
 class ImageInput:
-    """An encoded image file."""
+    """An encoded image file, and how to look at it."""
 
     data: bytes = field(repr=False)
+    view: View = "plain"
     modality = Modality.IMAGE
 
 

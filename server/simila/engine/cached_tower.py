@@ -173,7 +173,7 @@ def _content(entry: Input) -> bytes:
     if isinstance(entry, TextInput):
         return entry.text.encode(errors="surrogatepass")
     if isinstance(entry, ImageInput):
-        return entry.data
+        return entry.data if entry.view == "plain" else f"{entry.view}\0".encode() + entry.data
     return b",".join(b"%x" % token for token in entry.ids)
 
 

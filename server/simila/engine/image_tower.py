@@ -72,7 +72,7 @@ class RunningImageTower:
 
     def _row(self, image: ImageInput) -> ImageRow | SimilaError:
         try:
-            return image_row(image.data, self._tower, max_pixels=self._max_image_pixels)
+            return image_row(image.data, self._tower, max_pixels=self._max_image_pixels, view=image.view)
         except SimilaError as error:
             return error
 

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from simila.domain.errors import InvalidImage, LimitExceeded
+from simila.domain.inputs import View
 from simila.domain.manifest import ImageTower
+from simila.preprocessing.views import seen_as
 
 ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 # Floats and 32-bit integers have no white of their own; Pillow would clip them at 255 and say nothing.
@@ -25,8 +27,8 @@ Image.MAX_IMAGE_PIXELS = None
 ImageRow = NDArray[np.uint8]  # [3, size, size]
 
 
-def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
-    """Decode, turn upright, scale and crop one image to `uint8 [3, size, size]`.
+def image_row(data: bytes, tower: ImageTower, *, max_pixels: int, view: View = "plain") -> ImageRow:
+    """Decode, turn upright, look at in a `view`, scale and crop one image to `uint8 [3, size, size]`.
 
     Raises:
         LimitExceeded: its header declares more than `max_pixels`, or too long an edge; nothing is decoded then.
@@ -37,7 +39,7 @@ def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
         with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
             _check_pixels(image, max_pixels)
             ImageOps.exif_transpose(image, in_place=True)  # else it copies even what it does not turn
-            pixels = _resize_and_crop(_rgb(image), tower)
+            pixels = _resize_and_crop(seen_as(_rgb(image), view), tower)
     except (LimitExceeded, InvalidImage):
         raise
     except Exception as error:  # decoders raise whatever hostile bytes make them raise

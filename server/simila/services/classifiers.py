@@ -14,15 +14,15 @@ from simila.domain.errors import (
     UnknownClassifier,
     UnknownEncoder,
 )
-from simila.domain.inputs import Source
+from simila.domain.inputs import Source, View
 from simila.domain.vectors import Float32
 from simila.engine.encoder import Encoder
 from simila.engine.model_pool import ModelPool
 from simila.services.class_models import ClassModel
 from simila.services.decisions import DecisionRules, decide
+from simila.services.image_views import check_views, vectors_in_views
 from simila.services.learned_models import class_model
 from simila.services.ranking import Classified, check_predictions
-from simila.services.source_vectors import vectors_of
 from simila.storage.classifier_files import Array, ClassifierFiles, ClassifierRecord
 
 logger = logging.getLogger("simila.services")
@@ -69,7 +69,9 @@ class ClassifierService:
             raise ClassifierUnavailable(state.message, param="classifier_id")
         return state
 
-    async def classify(self, classifier_id: str, inputs: Sequence[Source], rules: DecisionRules) -> Classified:
+    async def classify(
+        self, classifier_id: str, inputs: Sequence[Source], rules: DecisionRules, *, views: Sequence[View] = ()
+    ) -> Classified:
         """Decide for each input.
 
         Raises:
@@ -77,22 +79,24 @@ class ClassifierService:
             NotReady: it is being trained.
             CannotServe: it could not be trained, or its encoder is not served.
             FingerprintMismatch: its encoder has changed, and something is to be embedded.
-            InvalidInput, LimitExceeded: see `vectors_of`, `DecisionRules.check`, `check_predictions` and `decide`.
+            InvalidInput, LimitExceeded: see `vectors_in_views`, `DecisionRules.check`, `check_predictions`, `decide`.
 
         """
         record = self.get(classifier_id).record
         model = await self._model(record)
         rules.check(model.labels)
+        check_views(views)
         check_predictions(len(inputs), len(model.labels), rules.top_k, limit=self._most_predictions)
-        vectors, tokens = await self.vectors(record, inputs)
+        vectors, tokens = await self.vectors(record, inputs, views)
         classified = await decide(model, rules, vectors, tokens)
         self._note_use(classifier_id)
         return classified
 
-    async def vectors(self, record: ClassifierRecord, sources: Sequence[Source]) -> tuple[Float32, int]:
+    async def vectors(
+        self, record: ClassifierRecord, sources: Sequence[Source], views: Sequence[View] = ()
+    ) -> tuple[Float32, int]:
         """Vectors `float32 [n, d], unit length` in the space of a classifier, and the tokens that they took."""
-        names = [f"input[{position}]" for position in range(len(sources))]
-        return await vectors_of(self._encoder_of(record), record.dimension, sources, names)
+        return await vectors_in_views(self._encoder_of(record), record.dimension, sources, views)
 
     async def keep(self, record: ClassifierRecord, arrays: Mapping[str, Array]) -> ClassifierState:
         """Store a classifier, new or changed.

@@ -7,15 +7,15 @@ from simila.classifiers.activations import Activation
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION
 from simila.classifiers.template_sets import template_set
 from simila.domain.errors import InvalidInput
-from simila.domain.inputs import Source
+from simila.domain.inputs import Source, View
 from simila.domain.manifest import Manifest
 from simila.engine.model_pool import ModelPool
 from simila.services.class_models import LinearModel
 from simila.services.decisions import DecisionRules, decide
+from simila.services.image_views import check_views, vectors_in_views
 from simila.services.label_scorers import LabelScorers
 from simila.services.label_sets import ClassSource, LabelSet
 from simila.services.ranking import Classified, check_predictions
-from simila.services.source_vectors import vectors_of
 
 _RANK_ALL = DecisionRules()
 
@@ -37,13 +37,16 @@ class ZeroShotService:
         templates: Sequence[str] | None = None,
         named_templates: str | None = None,
         rules: DecisionRules = _RANK_ALL,
+        views: Sequence[View] = (),
     ) -> Classified:
         """Decide for each input; prompts are of `templates`, of the set of that name, or of the encoder's own.
+
+        Images are seen in `views`, and the directions of all of them averaged.
 
         Raises:
             UnknownEncoder, NotReady: see `ModelPool.get`; or `LabelScorers.scorer`.
             CannotServe, InvalidLabels, InvalidInput, LimitExceeded: see `LabelSet.check`, `DecisionRules.check`,
-                `check_predictions` and `decide`.
+                `check_views`, `check_predictions` and `decide`.
 
         """
         encoder = self._pool.get(encoder_name)
@@ -51,10 +54,10 @@ class ZeroShotService:
         label_set = LabelSet(encoder.manifest, classes, chosen)
         await self._scorers.check(label_set)
         rules.check(label_set.labels)
+        check_views(views)
         check_predictions(len(inputs), len(classes), rules.top_k, limit=self._most_predictions)
-        names = [f"input[{position}]" for position in range(len(inputs))]
         (vectors, tokens), scorer = await asyncio.gather(
-            vectors_of(lambda: encoder, encoder.manifest.dimension, inputs, names),
+            vectors_in_views(lambda: encoder, encoder.manifest.dimension, inputs, views),
             self._scorers.scorer(label_set),
         )
         return await decide(LinearModel(scorer, own_activation(encoder.manifest)), rules, vectors, tokens)

@@ -15,7 +15,8 @@ async def classify(body: ClassifyRequest, services: FromServices) -> Response:
     """Rank the classes for each input, and decide by the rules of the request. The shape is Jina's."""
     inputs, rules = services.reader.sources(body.input), body.rules()
     if body.classifier_id is not None:
-        return classification_answer(await services.classifiers.classify(body.classifier_id, inputs, rules))
+        classified = await services.classifiers.classify(body.classifier_id, inputs, rules, views=body.views)
+        return classification_answer(classified)
     classified = await services.zero_shot.classify(
         body.model or "",
         inputs,
@@ -23,5 +24,6 @@ async def classify(body: ClassifyRequest, services: FromServices) -> Response:
         templates=body.templates,
         named_templates=body.template_set,
         rules=rules,
+        views=body.views,
     )
     return classification_answer(classified)

@@ -9,6 +9,7 @@ from simila.api.schemas.inputs import AnyInputs, InputReader, Vector
 from simila.api.schemas.one_source import check_exactly_one
 from simila.classifiers.label_metric import label_metric
 from simila.classifiers.label_tree import label_tree
+from simila.domain.inputs import View
 from simila.services.decisions import DecisionRules
 from simila.services.label_sets import ClassSource, KeywordClass, VectorClass
 
@@ -126,6 +127,8 @@ class ClassifyRequest(RulesBody):
     """Prompts with `{}` where the label goes; by default the encoder's own."""
     template_set: Text | None = None
     """The name of a set of prompts, such as `photograph`."""
+    views: Annotated[list[View], Field(default_factory=list, max_length=9)]
+    """Each image is seen so, and the average counts."""
 
     @model_validator(mode="after")
     def _says_by_what(self) -> Self:
