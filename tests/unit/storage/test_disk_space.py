@@ -1,10 +1,12 @@
 """A file shrinks with what it holds, and its log stays short."""
 
+import re
 from contextlib import closing
 
 import numpy as np
 import pytest
 
+from simila.domain.errors import StorageFailed
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
 from simila.storage.item_writes import Delete, UpsertArrays
@@ -109,3 +111,28 @@ def test_a_reader_of_an_old_state_holds_nothing_up(store, path):
     wait_until_tidy(store)
     assert path.with_name("items.sqlite-wal").stat().st_size == 0
     assert store.disk_bytes() < 2**18
+
+
+def test_what_was_deleted_is_in_no_page_once_it_was_erased(path, store):
+    random = np.random.default_rng(0)
+    for part in np.array_split(random.permutation(ITEMS), 8):  # at random, so that pages of ids are split and merged
+        store.submit(UpsertArrays(names(part), vectors(len(part)))).result(TIMEOUT_SECONDS)
+    deleted = random.permutation(ITEMS)[:12_000]
+    for part in np.array_split(deleted, 30):
+        store.submit(Delete(names(part))).result(TIMEOUT_SECONDS)
+    gone = {name.encode() for name in names(deleted)}
+    assert store.erase_deleted().result(TIMEOUT_SECONDS)
+    content = path.read_bytes() + path.with_name(f"{path.name}-wal").read_bytes()
+    assert gone.isdisjoint(re.findall(rb"item\d{5}", content))
+    assert store.reader.count() == ITEMS - len(deleted)
+    store.submit(UpsertArrays(names([int(deleted[0])]), vectors(1))).result(TIMEOUT_SECONDS)
+    store.check_pages()
+
+
+def test_an_erasure_that_the_disk_refuses_is_told_and_the_next_write_goes_on(store, monkeypatch):
+    monkeypatch.setattr("simila.storage.disk_space._PATIENCE_MILLISECONDS", "no number of milliseconds '")
+    with pytest.raises(StorageFailed, match="what was deleted could not be erased from the disk"):
+        store.erase_deleted().result(TIMEOUT_SECONDS)
+    monkeypatch.undo()
+    assert store.submit(Delete(names([1]))).result(TIMEOUT_SECONDS).ids == names([1])
+    assert store.erase_deleted().result(TIMEOUT_SECONDS)
