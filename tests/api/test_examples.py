@@ -5,12 +5,14 @@ import io
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
+from api.wire import b64
 from simila.domain.vectors import unit_rows
 from simila_client import Simila
+from tolerances import FLOAT32_VALUES
 
 DIMENSION = 384
 ROWS = unit_rows(np.pad(load_digits().data[:160], ((0, 0), (0, DIMENSION - 64))).astype(np.float32))
@@ -48,7 +50,7 @@ def test_neighbours_agree_with_scikit_learn_item_by_item(api: httpx.Client, digi
     assert [entry["prediction"] for entry in answer["data"]] == expected
     shares = {entry["label"]: entry["score"] for entry in answer["data"][0]["predictions"]}
     assert shares == pytest.approx(
-        dict(zip(model.classes_, model.predict_proba(ROWS[TAUGHT:])[0], strict=True)), abs=1e-5
+        dict(zip(model.classes_, model.predict_proba(ROWS[TAUGHT:])[0], strict=True)), abs=FLOAT32_VALUES
     )
 
 
@@ -198,3 +200,19 @@ def test_the_client_evaluates_draws_and_forgets(server_url: str, digits: str, tm
         assert [one.label for one in client.classify_by_example(name, rows, method="knn", k=1)] == LABELS[:2]
         receipt = client.forget(name, ids=["n0"])
         assert (receipt.items, receipt.ids, receipt.verified) == (1, ("n0",), True)
+
+
+def test_views_of_a_photograph_are_averaged(api: httpx.Client, collection, photo) -> None:
+    path = collection("efficientnet-lite0")
+    image = photo("coffee.png")
+    mirrored = io.BytesIO()
+    ImageOps.mirror(Image.open(io.BytesIO(image))).save(mirrored, "png")
+    both = [{"id": str(n), "image": b64(data), "label": "cup"} for n, data in enumerate((image, mirrored.getvalue()))]
+    other = {"id": "other", "image": b64(photo("chelsea.png")), "label": "cat"}
+    assert api.post(f"{path}/items", json={"items": [*both, other]}).status_code == 200
+    body = {"input": [{"image": b64(image)}], "views": ["plain", "flip"]}
+    best = api.post(f"{path}/classify", json=body).json()["data"][0]["predictions"][0]
+    assert best["label"] == "cup"
+    assert best["cosine"] == pytest.approx(1, abs=FLOAT32_VALUES)  # the mean of both views is the mean of the class
+    plain = api.post(f"{path}/classify", json={"input": body["input"]}).json()["data"][0]["predictions"][0]
+    assert plain["cosine"] < 1 - 100 * FLOAT32_VALUES

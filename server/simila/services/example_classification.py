@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from simila.classifiers.linear_scorer import nearest_mean_scorer
 from simila.classifiers.prototypes import Prototypes
 from simila.classifiers.rejection import rejection_threshold
 from simila.domain.errors import CannotServe, InvalidInput
-from simila.domain.inputs import Source
+from simila.domain.inputs import Source, View
 from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
@@ -28,6 +29,7 @@ from simila.services.example_methods import (
     temperature_of,
 )
 from simila.services.example_models import ExampleModels
+from simila.services.image_views import check_views, vectors_in_views
 from simila.services.indexed_neighbours import IndexedNeighbours, labelled
 from simila.services.label_scorers import LabelScorers
 from simila.services.label_sets import LabelSet
@@ -94,10 +96,11 @@ class ExampleClassificationService:
         sources: Sequence[Source],
         by: ByExamples = _NEAREST_MEAN,
         *,
+        views: Sequence[View] = (),
         rules: DecisionRules = _RANK_ALL,
         false_rejection_rate: float | None = None,
     ) -> Classified:
-        """Decide for each input by the items that have labels.
+        """Decide for each input by the items that have labels; images are seen in `views`, and these averaged.
 
         With `false_rejection_rate`, inputs are rejected that are less familiar than all but so many of the items, each
         judged as if it were not there.
@@ -111,8 +114,10 @@ class ExampleClassificationService:
         """
         collection = self._catalogue.get(name)
         by.check()
-        names = [f"input[{position}]" for position in range(len(sources))]
-        vectors, tokens = await self._source_vectors.of(collection.spec, sources, names)
+        check_views(views)
+        spec = collection.spec
+        encoder = partial(self._source_vectors.encoder, spec)
+        vectors, tokens = await vectors_in_views(encoder, spec.dimension, sources, views)
         method = await self.method(collection, by)
         model = await asyncio.to_thread(self._model, collection, by, method)
         check_predictions(len(sources), len(model.labels), rules.top_k, limit=self._most_predictions)

@@ -28,6 +28,7 @@ async def classify(name: str, body: CollectionClassifyRequest, services: FromSer
         name,
         services.reader.sources(body.input),
         body.method_options(body.filter),
+        views=body.views,
         rules=body.rules(),
         false_rejection_rate=body.unknown.false_rejection_rate if body.unknown else None,
     )

@@ -9,6 +9,7 @@ from simila.api.schemas.classification import RulesBody
 from simila.api.schemas.inputs import SourceInputs
 from simila.api.schemas.one_source import check_exactly_one
 from simila.api.schemas.search import Filter
+from simila.domain.inputs import View
 from simila.services.evaluation import EvaluationReport, HowToEvaluate
 from simila.services.example_classification import ByExamples
 from simila.services.example_methods import MethodName
@@ -60,6 +61,8 @@ class CollectionClassifyRequest(MethodBody, RulesBody):
     input: SourceInputs
     filter: Filter | None = None
     """knn: only items that match vote."""
+    views: Annotated[list[View], Field(default_factory=list, max_length=9)]
+    """Images: each is seen in all of these, and their directions are averaged."""
     unknown: UnknownToExamples | None = None  # type: ignore[assignment] # more ways to say it than without items
 
 
