@@ -155,7 +155,8 @@ class Catalogue:
 
     def discard(self, collection: Collection) -> None:
         """Close a generation that serves no more, or never did, and remove it."""
-        collection.close()
+        message = f"collection {collection.spec.name} was replaced meanwhile; send this again"
+        collection.close(CollectionUnavailable(message, param="name"))
         # A disk that failed at the wrong moment may name it as the one to serve from the next start on.
         if current_generation(collection.folder.parent) != collection.folder:
             remove_tree(collection.folder)

@@ -140,10 +140,10 @@ class Collection:
         collection._upkeep.start()
         return collection
 
-    def close(self) -> None:
-        """Finish the writes that wait, and let go of files and memory."""
+    def close(self, refusal: SimilaError | None = None) -> None:
+        """Finish the writes that wait, or fail them and all later uses with `refusal`; let go of files and memory."""
         self._upkeep.cancel()
-        self._store.close()
+        self._store.close(refusal)
         self._view = View.empty(self.spec.dimension)
 
     def write(self, operation: Operation[R]) -> Future[R]:

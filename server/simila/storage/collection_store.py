@@ -137,10 +137,14 @@ class CollectionStore:
         """How much the file takes on disk, its log included."""
         return disk_bytes(self._path)
 
-    def close(self) -> None:
-        """Refuse new writes, finish those that wait, interrupt readers, and close."""
+    def close(self, refusal: SimilaError | None = None) -> None:
+        """Refuse new writes, finish those that wait, interrupt readers, and close.
+
+        With a `refusal`, that is what everybody gets from now on, and those that wait get it too.
+        """
+        self._refusal = refusal or self._refusal
         self._writer.close()
-        self._connections.close()
+        self._connections.close(refusal)
         # Last, because SQLite folds its log in with the last connection, if that may write.
         self._connection.close()
 

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
-from simila.domain.errors import CollectionUnavailable, UnknownCollection
+from simila.domain.errors import CollectionUnavailable, SimilaError, UnknownCollection
 
 _REMEDY = "restore it from a backup, or delete the collection"
 _MOST_IDLE_READERS = 8
@@ -66,7 +66,7 @@ class ReadConnections:
         self._condition = threading.Condition()
         self._idle: list[sqlite3.Connection] = []
         self._leased: set[sqlite3.Connection] = set()
-        self._closed = False
+        self._refusal: SimilaError | None = None
 
     @contextmanager
     def lease(self) -> Iterator[sqlite3.Connection]:
@@ -75,18 +75,18 @@ class ReadConnections:
         try:
             yield connection
         except sqlite3.Error as error:
-            raise (closed(self._name) if self._closed else unavailable(self._path, str(error))) from error
+            raise (self._refusal or unavailable(self._path, str(error))) from error
         finally:
             self._give_back(connection)
 
     def check_open(self) -> None:
-        if self._closed:
-            raise closed(self._name)
+        if self._refusal:
+            raise self._refusal
 
-    def close(self) -> None:
-        """Interrupt all readers, wait until they have left, and close."""
+    def close(self, refusal: SimilaError | None = None) -> None:
+        """Interrupt all readers, wait until they have left, and close; later ones get `refusal`."""
         with self._condition:
-            self._closed = True
+            self._refusal = refusal or closed(self._name)
             for connection in self._leased:
                 connection.interrupt()
             self._condition.wait_for(lambda: not self._leased)
@@ -96,8 +96,8 @@ class ReadConnections:
 
     def _take(self) -> sqlite3.Connection:
         with self._condition:
-            if self._closed:
-                raise closed(self._name)
+            if self._refusal:
+                raise self._refusal
             connection = self._idle.pop() if self._idle else connect_reader(self._path)
             self._leased.add(connection)
             return connection

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from memory_vectors import unit_vectors
-from simila.domain.errors import CollectionUnavailable, Conflict, InvalidBackup, StorageFailed, UnknownCollection
+from simila.domain.errors import CollectionUnavailable, Conflict, InvalidBackup, StorageFailed
 from simila.index.catalogue import Catalogue
 from simila.index.collection import SearchQuery
 from simila.services.backups import BackupService
@@ -157,8 +157,8 @@ def test_searches_and_writes_go_on_while_a_collection_is_replaced(service, catal
         while not stop.is_set():
             try:
                 work()
-            except UnknownCollection:  # it was let go of meanwhile
-                continue
+            except CollectionUnavailable as error:
+                assert error.message == "collection shoes was replaced meanwhile; send this again"
             except BaseException as error:
                 faults.append(error)
                 raise

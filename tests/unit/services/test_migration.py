@@ -150,7 +150,7 @@ def test_a_search_that_took_the_old_generation_may_finish(service, monkeypatch):
         with pytest.raises(CollectionUnavailable, match="being switched to encoder newer"):
             before.write(DeclarePayloadIndex("n"))
         await service.migrations.close()
-        with pytest.raises(UnknownCollection):
+        with pytest.raises(CollectionUnavailable, match="was replaced meanwhile; send this again"):
             before.reader.count()
 
     asyncio.run(run())
