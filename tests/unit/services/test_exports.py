@@ -11,7 +11,7 @@ from simila.index.catalogue import Catalogue
 from simila.services import exports
 from simila.services.exports import ExportService
 from simila.storage.collection_file import CollectionSpec
-from simila.storage.connections import ReadConnections
+from simila.storage.connections import ReadConnections, closed
 from simila.storage.item_reader import ItemReader
 from simila.storage.item_writes import Delete, UpsertArrays
 
@@ -90,13 +90,13 @@ def test_a_collection_that_is_dropped_ends_its_export(catalogue, monkeypatch):
     def page_then_drop(reader, *arguments):
         rows = read_page(reader, *arguments)
         dropping.start()
-        is_closing.wait()
+        assert is_closing.wait(10)
         return rows
 
-    def closing(connections):
-        connections._closed = True
+    def closing(connections, refusal):
+        connections._refusal = closed("shoes")
         is_closing.set()
-        close(connections)
+        close(connections, refusal)
 
     monkeypatch.setattr(ReadConnections, "close", closing)
     monkeypatch.setattr(ItemReader, "page", page_then_drop)
