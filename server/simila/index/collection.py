@@ -2,8 +2,7 @@
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from simila.domain.errors import InvalidVector, SimilaError
 from simila.domain.results import Hit
 from simila.domain.vectors import Float32, Int64
+from simila.index.asked_queries import AskedQueries, SyntheticQueries
 from simila.index.body import Body, Measured
 from simila.index.body_file import BodyUnusable, load_body
 from simila.index.body_upkeep import BodyUpkeep
@@ -34,8 +34,6 @@ logger = logging.getLogger("simila.index")
 ITEMS_FILE = "items.sqlite"
 _CHUNK_ROWS = 8192
 _CHECKED_ROWS = 512
-_RECENT_QUERIES = 256
-_RARER = 16
 
 R = TypeVar("R")
 
@@ -80,7 +78,7 @@ class Collection:
         *,
         executor: Executor,
         memory_bytes: int | None,
-        synthetic_queries: Callable[[CollectionSpec], Float32] | None = None,
+        synthetic_queries: SyntheticQueries | None = None,
     ) -> None:
         self.spec: CollectionSpec = store.spec
         self.reader: ItemReader = store.reader
@@ -93,10 +91,7 @@ class Collection:
         self._is_stale = False
         self._publishing = threading.Lock()
         self._filtered = FilteredSearch(store.reader, view=lambda: self._view, catch_up=self._catch_up)
-        self._recent_queries: deque[Float32] = deque(maxlen=_RECENT_QUERIES)
-        self._queries_asked = 0
-        self._queries_until_tuning = _RECENT_QUERIES
-        self._synthetic_queries = synthetic_queries
+        self._queries = AskedQueries(store.spec, synthetic_queries)
         self._upkeep = BodyUpkeep(
             folder,
             store.spec,
@@ -105,7 +100,7 @@ class Collection:
             executor=executor,
             view=lambda: self._view,
             publish=self._publish,
-            outside_queries=self._outside_queries,
+            outside_queries=self._queries.vectors,
         )
         store.on_commit = self._apply
 
@@ -116,7 +111,7 @@ class Collection:
         *,
         executor: Executor,
         memory_bytes: int | None = None,
-        synthetic_queries: Callable[[CollectionSpec], Float32] | None = None,
+        synthetic_queries: SyntheticQueries | None = None,
     ) -> Self:
         """Open a collection's folder: its body, if it can be used, and all vectors that are not in it.
 
@@ -164,7 +159,7 @@ class Collection:
             StorageFailed: the disk refuses.
 
         """
-        self._recent_queries.clear()  # one may be an item's vector
+        self._queries.clear()  # one may be an item's vector
         body = self._view.body
         if body is None:
             self._publish(None)
@@ -189,8 +184,8 @@ class Collection:
         self._check(query.vectors)
         newest = self._newest
         excluded = self._sequences_of(query.excluded_ids)
-        if not len(excluded):
-            self._remember(query.vectors)
+        if not len(excluded) and self._queries.add(query.vectors):
+            self._upkeep.retune()
         while True:
             neighbours, account, filter_account = self._neighbours(query, excluded)
             wanted = np.unique(neighbours.sequences[neighbours.sequences >= 0])
@@ -331,26 +326,9 @@ class Collection:
             return None
         return body
 
-    def _outside_queries(self) -> Float32:
-        """What was searched for last, and texts in a space of images: vectors that a body may find hard."""
-        recent = list(self._recent_queries)
-        synthetic = self._synthetic_queries(self.spec) if self._synthetic_queries else None
-        parts = [np.stack(recent)] if recent else []
-        if synthetic is not None and len(synthetic):
-            parts.append(synthetic)
-        return np.concatenate(parts) if parts else np.empty((0, self.spec.dimension), np.float32)
-
     def _sequences_of(self, ids: Sequence[str]) -> Int64:
         found = [stored.sequence for stored in map(self.reader.get, ids) if stored]
         return np.array(sorted(found), dtype=np.int64)
-
-    def _remember(self, queries: Float32) -> None:
-        """Keep what is asked for, and have the body tuned on it once that is enough, and again ever more rarely."""
-        self._recent_queries.extend(queries[:_RECENT_QUERIES])
-        self._queries_asked += len(queries)
-        if self._queries_asked >= self._queries_until_tuning:
-            self._queries_until_tuning = self._queries_asked * _RARER
-            self._upkeep.retune()
 
     def _check(self, vectors: Float32) -> None:
         if vectors.ndim != 2 or vectors.shape[1] != self.spec.dimension:
