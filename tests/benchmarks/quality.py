@@ -14,10 +14,11 @@ from typing import Annotated
 
 import typer
 from class_folders import LAYOUT, ClassFolders, NoClassFolders, read_class_folders
+from classifier_quality import digits_split, photograph_split, rule_figures, shot_figures
 from conse_variants import ImagenetOutputs, conse_inputs, variant_figures
 from in_process import running_services
 from nearest_mean_quality import measure_nearest_mean
-from quality_report import QualityFigures, QualityReport, show_report
+from quality_report import ClassifierFigures, QualityFigures, QualityReport, show_report
 from zero_shot_quality import measure_zero_shot
 
 from simila.cli.configuration import DataDirOption, read_settings
@@ -36,6 +37,7 @@ from simila_models.sources import fetch_sources
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data" / "clothing"
 IMAGE_ENCODERS = ("efficientnet-lite0", "efficientnet-lite2")
 JOINT_ENCODER = "simila-lite"
+CLASSIFIER_ENCODERS = ("efficientnet-lite2", JOINT_ENCODER)
 TEXT_ENCODER = "all-minilm-l6-v2"  # in whose space `simila-lite` is built
 
 app = typer.Typer(add_completion=False)
@@ -106,12 +108,18 @@ async def _figures(
             for figure in await measure_nearest_mean(services, encoder, photographs, progress)
         ]
         zero_shot = await measure_zero_shot(services, JOINT_ENCODER, photographs, progress)
+        shots, rules = shot_figures(digits := digits_split()), [await rule_figures(digits)]
+        for encoder in CLASSIFIER_ENCODERS:
+            split, seen = await photograph_split(services, encoder, photographs, progress)
+            shots += await asyncio.to_thread(shot_figures, split)
+            rules.append(await rule_figures(split, seen))
+        classifiers = ClassifierFigures(tuple(shots), tuple(rules))
         joint = manifests[JOINT_ENCODER]
         imagenet = await asyncio.to_thread(_imagenet_outputs, photographs, settings, joint, progress)
         if imagenet is None:
-            return QualityFigures(tuple(nearest_mean), zero_shot, variants=None)
+            return QualityFigures(tuple(nearest_mean), zero_shot, classifiers, variants=None)
         inputs = await conse_inputs(services, TEXT_ENCODER, photographs, imagenet, progress)
-        return QualityFigures(tuple(nearest_mean), zero_shot, variant_figures(inputs))
+        return QualityFigures(tuple(nearest_mean), zero_shot, classifiers, variant_figures(inputs))
 
 
 def _imagenet_outputs(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from classifier_quality import RuleFigures, ShotFigure
 from conse_variants import TEMPERATURES, VariantFigure
 from nearest_mean_quality import NearestMeanFigure
 from rich.table import Table
@@ -12,11 +13,20 @@ from simila.cli.tables import column, show, table
 
 
 @dataclass(frozen=True)
+class ClassifierFigures:
+    """Each classifier by the number of examples, and each rule of decision."""
+
+    shots: tuple[ShotFigure, ...]
+    rules: tuple[RuleFigures, ...]
+
+
+@dataclass(frozen=True)
 class QualityFigures:
     """All that was measured; `variants` is None where torch is not installed."""
 
     nearest_mean: tuple[NearestMeanFigure, ...]
     zero_shot: ZeroShotFigures
+    classifiers: ClassifierFigures
     variants: tuple[VariantFigure, ...] | None
 
     @property
@@ -45,6 +55,8 @@ def show_report(report: QualityReport) -> None:
     )
     _show_titled(f"Zero-shot accuracy, {figures.zero_shot.encoder}", _zero_shot_table(figures.zero_shot))
     _show_titled("Nearest mean: means from train, accuracy on test", _nearest_mean_table(figures.nearest_mean))
+    _show_titled("Classifiers: mean accuracy by examples a class", _shots_table(figures.classifiers.shots))
+    _show_titled("Rules of decision, all of train learned", _rules_table(figures.classifiers.rules))
     if figures.variants is None:
         show("\nPrompts, centring and temperature are compared with torch: pip install 'simila[export]'")
     else:
@@ -76,6 +88,46 @@ def _nearest_mean_table(figures: Sequence[NearestMeanFigure]) -> Table:
         accuracy, differing = f"{figure.accuracy:.3f}", str(figure.differing_from_scikit_learn)
         rows.add_row(figure.encoder, str(figure.examples_a_class), accuracy, differing)
     return rows
+
+
+def _shots_table(figures: Sequence[ShotFigure]) -> Table:
+    classifiers = list(figures[0].accuracies)
+    rows = table(
+        column("data"),
+        column("examples", justify="right"),
+        *(column(classifier, justify="right") for classifier in classifiers),
+    )
+    for figure in figures:
+        accuracies = (figure.accuracies[classifier] for classifier in classifiers)
+        rows.add_row(figure.split, str(figure.shots), *map(_share, accuracies))
+    return rows
+
+
+def _rules_table(figures: Sequence[RuleFigures]) -> Table:
+    rows = table(column("figure"), *(column(figure.split, justify="right") for figure in figures))
+    for title, name in (
+        ("zero-shot accuracy", "zero_shot"),
+        ("nearest mean", "plain"),
+        ("nearest mean, views averaged", "views"),
+        ("logistic probe under a label shift", "shifted"),
+        ("the same, priors estimated", "shifted_corrected"),
+        ("AUROC of two unknown classes, maximum logit", "auroc_logit"),
+        ("AUROC of two unknown classes, k-th neighbour", "auroc_neighbour"),
+    ):
+        rows.add_row(title, *(_share(getattr(figure, name)) for figure in figures))
+    for step in range(max(len(figure.incremental) for figure in figures)):
+        rows.add_row(f"class-incremental, step {step + 1}: streamed / at once", *(_step(one, step) for one in figures))
+    return rows
+
+
+def _step(figure: RuleFigures, step: int) -> str:
+    if step >= len(figure.incremental):
+        return ""
+    return f"{_share(figure.incremental[step])} / {_share(figure.at_once[step])}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _variants_table(figures: Sequence[VariantFigure]) -> Table:

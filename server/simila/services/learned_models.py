@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simila.classifiers.activations import Activation
 from simila.classifiers.calibration import fitted_temperature
@@ -19,9 +20,8 @@ from simila.storage.classifier_files import Array, ClassifierRecord, Method
 
 NEIGHBOURS = 10
 PENALTY = 1.0
-# Of each class, every fifth example says how sure a ridge probe may be; without any, its scale is as for many.
 _HELD_OUT_EVERY = 5
-_RIDGE_ACTIVATION = Activation(scale=10.0)
+_SCALE = 10.0  # of probes of too few examples to hold any out
 
 Arrays = Mapping[str, Array]
 Options = Mapping[str, float]
@@ -107,30 +107,40 @@ def _neighbours(vectors: Float32, item_classes: Int64, _: Sequence[str], __: Opt
 
 
 def _ridge(vectors: Float32, item_classes: Int64, classes: Sequence[str], options: Options) -> dict[str, Array]:
-    scorer = ridge_probe(vectors, item_classes, classes, penalty=options["penalty"])
-    scale = _ridge_scale(vectors, item_classes, classes, options["penalty"])
-    return {"weights": scorer.weights, "biases": scorer.biases, "scale": np.array([scale])}
+    def fit(vectors: Float32, item_classes: Int64) -> LinearScorer:
+        return ridge_probe(vectors, item_classes, classes, penalty=options["penalty"])
 
-
-def _ridge_scale(vectors: Float32, item_classes: Int64, classes: Sequence[str], penalty: float) -> float:
-    """The scale under which held-out examples are most likely, by a probe that has not seen them."""
-    by_class = np.argsort(item_classes, kind="stable")
-    counts = np.bincount(item_classes)
-    rank_in_class = np.arange(len(by_class)) - np.repeat(np.cumsum(counts) - counts, counts)
-    held_out = by_class[rank_in_class % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1]
-    if not held_out.size:
-        return _RIDGE_ACTIVATION.scale
-    seen = np.setdiff1d(by_class, held_out)
-    probe = ridge_probe(vectors[seen], item_classes[seen], classes, penalty=penalty)
-    return fitted_temperature(probe.scores(vectors[held_out]), item_classes[held_out]).scale
+    return _probe(fit, vectors, item_classes)
 
 
 def _logistic(vectors: Float32, item_classes: Int64, classes: Sequence[str], options: Options) -> dict[str, Array]:
     # scikit-learn takes a second to import, and only those who fit this probe need it.
     from simila.classifiers.logistic_regression import logistic_probe  # noqa: PLC0415
 
-    scorer = logistic_probe(vectors, item_classes, classes, penalty=options["penalty"]).scorer
-    return {"weights": scorer.weights, "biases": scorer.biases, "scale": np.array([1.0])}
+    def fit(vectors: Float32, item_classes: Int64) -> LinearScorer:
+        return logistic_probe(vectors, item_classes, classes, penalty=options["penalty"]).scorer
+
+    return _probe(fit, vectors, item_classes)
+
+
+def _probe(fit: Callable[[Float32, Int64], LinearScorer], vectors: Float32, item_classes: Int64) -> dict[str, Array]:
+    """A probe of all examples, and the scale under which held-out ones are most likely by a probe without them."""
+    scorer, held_out = fit(vectors, item_classes), _held_out(item_classes)
+    scale = _SCALE
+    if held_out.any():
+        probe = fit(vectors[~held_out], item_classes[~held_out])
+        scale = fitted_temperature(probe.scores(vectors[held_out]), item_classes[held_out]).scale
+    return {"weights": scorer.weights, "biases": scorer.biases, "scale": np.array([scale])}
+
+
+def _held_out(item_classes: Int64) -> NDArray[np.bool_]:
+    """Every fifth example of each class."""
+    by_class = np.argsort(item_classes, kind="stable")
+    counts = np.bincount(item_classes)
+    number_in_class = np.arange(len(by_class)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held_out = np.zeros(len(by_class), dtype=np.bool_)
+    held_out[by_class] = number_in_class % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+    return held_out
 
 
 _LEARNERS: Mapping[Method, Callable[[Float32, Int64, Sequence[str], Options], dict[str, Array]]] = {

@@ -6,16 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import classifier_quality
 import numpy as np
 import pytest
 import quality
 from class_folders import ClassFolders, NoClassFolders, read_class_folders
+from classifier_quality import RuleFigures, ShotFigure, digits_split, rule_figures, shot_figures
 from conse_variants import TEMPERATURES, TEMPLATES, ConseInputs, VariantFigure, conse_image_vectors, variant_figures
 from imagenet_outputs import imagenet_outputs
 from in_process import photograph_vectors, running_services, text_vectors
 from nearest_mean_quality import LabelledVectors, NearestMeanFigure, nearest_mean_figure
 from PIL import Image
-from quality_report import QualityFigures, QualityReport, show_report
+from quality_report import ClassifierFigures, QualityFigures, QualityReport, show_report
 from skimage import data
 from typer.testing import CliRunner
 from zero_shot_quality import Calibration, ScaleFigure, ZeroShotAnswers, ZeroShotFigures, calibrate
@@ -40,6 +42,10 @@ FIGURES = QualityFigures(
         0.5,
         0.25,
         Calibration(8.0, 4.0, (ScaleFigure(4.0, 1.5, 1.75), ScaleFigure(8.0, 2.0, 2.25))),
+    ),
+    classifiers=ClassifierFigures(
+        shots=(ShotFigure("digits", 2, {"ridge": 0.375, "blend": None}),),
+        rules=(RuleFigures("digits", 0.5, None, None, 0.5, 0.625, 0.875, None, (1.0,), (1.0,)),),
     ),
     variants=tuple(
         VariantFigure(TEMPLATES, centred=True, temperature=temperature, accuracy=0.1 * (position + 1))
@@ -270,3 +276,24 @@ def test_splits_need_the_same_classes_and_more_than_one(tmp_path, files, message
 
     with pytest.raises(NoClassFolders, match=message):
         read_class_folders(tmp_path)
+
+
+def test_learning_class_by_class_is_as_good_as_learning_at_once():
+    figures = asyncio.run(rule_figures(digits_split()))
+    assert figures.incremental == figures.at_once
+    assert len(figures.incremental) == 5
+
+
+def test_estimated_priors_help_under_a_shift_and_the_unknown_are_told():
+    figures = asyncio.run(rule_figures(digits_split()))
+    assert figures.shifted_corrected >= figures.shifted > 0.9
+    assert min(figures.auroc_logit, figures.auroc_neighbour) > 0.9
+
+
+def test_more_examples_are_more_accurate(monkeypatch):
+    monkeypatch.setattr(classifier_quality, "SHOTS", (1, 16))
+    monkeypatch.setattr(classifier_quality, "DRAWS", 2)
+    few, many = shot_figures(digits_split())
+    for method in classifier_quality.METHODS:
+        assert few.accuracies[method] + 0.1 < many.accuracies[method]
+    assert (few.shots, few.accuracies["blend"]) == (1, None)
