@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from simila.services.forgetting import ForgettingService, ToForget
 from simila.services.item_checks import NewItem
 from simila.storage.item_rows import Source
 from simila.storage.item_writes import Delete, UpsertArrays
-from small_collections import lower_flat_values
+from small_collections import lower_flat_values, nearest
 from unit.services.word_encoders import DIMENSION, direction
 
 ITEMS = 600
@@ -177,3 +178,36 @@ def test_what_would_forget_everything_or_too_much_at_once_is_refused(service):
         forget(service, filter={})
     with pytest.raises(LimitExceeded, match="501 ids are more than the limit of 500"):
         forget(service, ids=[str(number) for number in range(501)])
+
+
+def test_writes_and_searches_go_on_while_items_are_forgotten(service, pets):
+    vectors = clustered_vectors(1, 200, DIMENSION)
+    stop, written, faults = threading.Event(), [], []
+
+    def write():
+        while not stop.is_set():
+            number = len(written) % 200
+            pets.write(UpsertArrays([f"new{number}"], vectors[[number]], ["bird"])).result()
+            written.append(number)
+
+    def search():
+        while not stop.is_set():
+            hits = nearest(pets, vectors[0], 5)
+            if len(hits) != 5:
+                faults.append(hits)
+
+    threads = [threading.Thread(target=work) for work in (write, search)]
+    for thread in threads:
+        thread.start()
+    try:
+        forgotten = [forget(service, filter={"secret": f"payload-of-{number:04}"}) for number in (1, 2, 3, 4)]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert [receipt.items for receipt in forgotten] == [1, 1, 1, 1]
+    assert not faults
+    pets.check()
+    for name, number in (("new0", 0), (f"new{written[-1]}", written[-1])):
+        assert pets.reader.get(name).item.vector.tobytes() == vectors[number].tobytes()
+    assert files_with(pets.folder, b"unmistakable-id-0003") == []
