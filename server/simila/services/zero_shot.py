@@ -53,7 +53,8 @@ class ZeroShotService:
         chosen = chosen_templates(encoder.manifest, templates, named_templates)
         label_set = LabelSet(encoder.manifest, classes, chosen)
         await self._scorers.check(label_set)
-        rules.check(label_set.labels)
+        if not rules.only_rank:
+            rules.check(label_set.labels)
         check_views(views)
         check_predictions(len(inputs), len(classes), rules.top_k, limit=self._most_predictions)
         (vectors, tokens), scorer = await asyncio.gather(
