@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from simila.classifiers.calibration import fitted_temperature
 from simila.classifiers.ridge import ridge_probe
 from simila.domain.errors import InvalidInput, InvalidLabels
 from simila.domain.vectors import unit_rows
@@ -33,9 +34,10 @@ def test_a_probe_is_of_all_examples_and_its_scale_of_those_held_out():
     classes, arrays = learned("ridge", vectors, labels, complete_options("ridge", {"penalty": 0.5}))
     probe = ridge_probe(vectors, np.arange(60) % 3, classes, penalty=0.5)
     np.testing.assert_array_equal(arrays["weights"], probe.weights)
-    noisier, labels = examples(60, noise=4.0)
-    _, unsure = learned("ridge", noisier, labels, complete_options("ridge", {"penalty": 0.5}))
-    assert unsure["scale"][0] < arrays["scale"][0]
+    held_out = np.arange(60) // 3 % 5 == 4
+    unseen = ridge_probe(vectors[~held_out], (np.arange(60) % 3)[~held_out], classes, penalty=0.5)
+    fitted = fitted_temperature(unseen.scores(vectors[held_out]), (np.arange(60) % 3)[held_out])
+    assert arrays["scale"].tolist() == [fitted.scale]
 
 
 def test_a_probe_of_few_examples_has_a_scale_too():

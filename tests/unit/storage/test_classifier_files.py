@@ -107,3 +107,11 @@ def test_an_array_that_is_missing_is_told(files, tmp_path):
     next(folder(tmp_path).glob("weights-*")).unlink()
     with pytest.raises(ClassifierUnavailable, match="No such file"):
         files.arrays(kept)
+
+
+def test_a_record_that_is_sound_json_and_not_what_was_written_is_refused(files, tmp_path):
+    files.write(RECORD, ARRAYS)
+    path = folder(tmp_path) / RECORD_FILE
+    path.write_bytes(path.read_bytes().replace(b"shoes", b"shoer"))
+    with pytest.raises(ClassifierUnavailable, match="its checksum is another"):
+        files.record("0a")
