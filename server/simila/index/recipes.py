@@ -107,6 +107,8 @@ def suitable_recipes(rows: int, dimension: int, memory_bytes: int | None = None)
         memory_bytes: what the body may take; None for as much as it likes.
 
     """
+    if rows < FEWEST_ROWS:
+        return ()
     if rows * dimension <= FLAT_VALUES and (memory_bytes is None or rows * dimension * 4 <= memory_bytes):
         return ()
     fitting = [place for place, recipe in enumerate(RECIPES) if recipe.fits(rows, dimension, memory_bytes)]

@@ -11,6 +11,7 @@ from simila.index.body_builder import BuildWatch, build_body
 from simila.index.recipes import RECIPES
 from simila.index.view import NO_SEQUENCES, View
 
+FEWEST_TRAINABLE_ROWS = 16  # of 4-bit product quantisation
 DIMENSION = 8
 NO_ROWS = MemoryVectors(NO_SEQUENCES, np.empty((0, DIMENSION), np.float32))
 QUERIES = unit_vectors(1, 2, DIMENSION)
@@ -40,7 +41,7 @@ class Views(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(RECIPES), setting=st.builds(Setting, st.sampled_from([1, 4]), st.sampled_from([1, 4])))
     def build(self, kind: object, setting: Setting) -> None:
-        if len(self.view):
+        if len(self.view) >= FEWEST_TRAINABLE_ROWS:
             recipe = next(recipe for recipe in RECIPES if recipe is kind)
             built = build_body(recipe, self.stored, self.view.sequences(), DIMENSION, BuildWatch())
             self.body = Body(built.index, built.sequences, recipe, setting)
