@@ -12,8 +12,8 @@ def kinds(rows: int, dimension: int, memory_bytes: int | None = None) -> list[st
 @pytest.mark.parametrize(
     ("rows", "dimension", "memory_bytes", "expected"),
     [
-        (255, 384, 1, []),
-        (256, 384, 1, ["ivf-pq", "ivf-rabitq", "ivf-sq8", "hnsw-sq8"]),
+        (63, 384, 1, []),
+        (64, 384, 1, ["ivf-pq", "ivf-rabitq", "ivf-sq8", "hnsw-sq8"]),
         (FLAT_VALUES // 384, 384, None, []),
         (FLAT_VALUES // 384 + 1, 384, None, ["hnsw-sq8"]),
         (MILLION, 384, None, ["ivf-sq8", "hnsw-sq8"]),
