@@ -12,6 +12,7 @@ from simila.domain.vectors import Float32
 from simila.index.body import Body
 from simila.index.body_builder import BuildCancelled, BuildWatch, build_body
 from simila.index.body_file import remove_body, remove_leftovers, save_body
+from simila.index.freed_memory import give_back_freed_memory
 from simila.index.recipes import FLAT_VALUES, suitable_recipes
 from simila.index.stored_vectors import StoredVectors
 from simila.index.tuning import tuned
@@ -137,6 +138,7 @@ class BodyUpkeep:
             logger.exception("collection %s: the index could not be built", self._spec.name)
         finally:
             self.progress = None
+            give_back_freed_memory()
             with self._lock:
                 self._is_running = False
         self.consider()  # much may have been written meanwhile

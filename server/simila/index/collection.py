@@ -18,6 +18,7 @@ from simila.index.body import Body, Measured
 from simila.index.body_file import BodyUnusable, load_body
 from simila.index.body_upkeep import BodyUpkeep
 from simila.index.filtered_search import FilterAccount, FilteredSearch
+from simila.index.freed_memory import give_back_freed_memory
 from simila.index.neighbours import Neighbours
 from simila.index.statistics import CollectionStatistics, IndexStatistics, disk_bytes
 from simila.index.view import SearchAccount, View
@@ -216,6 +217,7 @@ class Collection:
         while rows := self.reader.page(after, _CHECKED_ROWS):
             self.reader.vectors(np.array([row.sequence for row in rows], dtype=np.int64))
             after = rows[-1].sequence
+        give_back_freed_memory()
 
     @property
     def measured(self) -> Measured | None:

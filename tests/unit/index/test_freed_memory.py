@@ -1,0 +1,26 @@
+"""What was freed goes back to the system."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from simila.index.freed_memory import give_back_freed_memory
+
+MEBI = 2**20
+
+
+def own_bytes():
+    return int(re.search(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_that_was_freed_is_given_back():
+    pieces = [bytearray(2000) for _ in range(100_000)]  # small enough for glibc to keep them
+    kept = pieces[::50]  # so that it cannot give back the top alone
+    held = own_bytes()
+    del pieces
+    give_back_freed_memory()
+    assert own_bytes() < held - 100 * MEBI
+    assert len(kept) == 2000
