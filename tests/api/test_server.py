@@ -50,13 +50,17 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
         "/healthz",
         "/metrics",
         "/readyz",
+        "/v1/classifiers",
+        "/v1/classifiers/{classifier_id}",
         "/v1/classify",
         "/v1/collections",
         "/v1/collections/{name}",
         "/v1/collections/{name}/backup",
         "/v1/collections/{name}/classify",
         "/v1/collections/{name}/count",
+        "/v1/collections/{name}/evaluate",
         "/v1/collections/{name}/export",
+        "/v1/collections/{name}/forget",
         "/v1/collections/{name}/indexes/{key}",
         "/v1/collections/{name}/items",
         "/v1/collections/{name}/items/delete",
@@ -68,6 +72,7 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
         "/v1/embeddings",
         "/v1/models",
         "/v1/models/{model}",
+        "/v1/train",
     }
     error_body = {"$ref": "#/components/schemas/ErrorBody"}
     for path, operations in document["paths"].items():

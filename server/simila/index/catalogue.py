@@ -34,6 +34,8 @@ from simila.storage.durable_folders import make_folder, rename_folder
 
 logger = logging.getLogger("simila.index")
 # A folder of this prefix is half made or half removed. No collection is named like it.
+# More than are given before a migration ends; JSON numbers hold two million times as many.
+SEQUENCES_A_GENERATION = 2**32
 _TRANSIENT = ".transient-"
 
 
@@ -74,6 +76,7 @@ class Catalogue:
     ) -> None:
         self._root = root
         self._background = ThreadPoolExecutor(1, thread_name_prefix="index")
+        self._checks = ThreadPoolExecutor(1, thread_name_prefix="check")
         self._open = partial(
             Collection.open,
             executor=self._background,
@@ -117,15 +120,19 @@ class Catalogue:
     def new_generation(self, spec: CollectionSpec) -> Collection:
         """Make an empty collection beside the one of its name, which goes on serving until `switch`.
 
+        Its sequences are past all that the old one will give, so that whoever pages through the items by them sees some
+        twice after the switch, and misses none.
+
         Raises:
-            UnknownCollection: there is none of this name.
+            UnknownCollection, CollectionUnavailable: there is none of this name, or it cannot be read.
             StorageFailed: the disk refuses the write.
 
         """
-        self._entry(spec.name)
+        last = self._available(spec.name).reader.last_sequence()
         try:
             generation = new_generation(self._root / spec.name)
-            CollectionStore.create(generation / ITEMS_FILE, spec).close()
+            begins_after = (last // SEQUENCES_A_GENERATION + 1) * SEQUENCES_A_GENERATION
+            CollectionStore.create(generation / ITEMS_FILE, spec, after_sequence=begins_after).close()
         except OSError as error:
             raise StorageFailed(f"collection {spec.name} cannot be written anew: {error}") from error
         return self._open(generation)
@@ -158,7 +165,7 @@ class Catalogue:
         message = f"collection {collection.spec.name} was replaced meanwhile; send this again"
         collection.close(CollectionUnavailable(message, param="name"))
         # A disk that failed at the wrong moment may name it as the one to serve from the next start on.
-        if current_generation(collection.folder.parent) != collection.folder:
+        if collection.folder.parent.exists() and current_generation(collection.folder.parent) != collection.folder:
             remove_tree(collection.folder)
 
     def scratch_folder(self) -> Path:
@@ -278,6 +285,7 @@ class Catalogue:
             if isinstance(entry, Collection):
                 entry.close()
         self._background.shutdown()
+        self._checks.shutdown()
 
     def _entry(self, name: str) -> Collection | Unavailable:
         try:
@@ -329,7 +337,7 @@ class Catalogue:
             )
             logger.error("collection %s is unavailable: %s", folder.name, reason)
             return Unavailable(reason)
-        self._background.submit(self._check, collection)
+        self._checks.submit(self._check, collection)
         return collection
 
     def _check(self, collection: Collection) -> None:

@@ -76,18 +76,18 @@ class FilteredSearch:
 
     def _share(self, where: Where) -> float:
         """The share of the items that match, estimated, more than 0 and at most 1."""
-        newest = self._reader.last_sequence()
+        rows = len(self._view())
         known = self._shares.get(where)
-        if known is None or newest > 2 * known[0]:
-            known = newest, self._estimated_share(newest, where)
+        if known is None or rows > 2 * known[0]:
+            known = rows, self._estimated_share(where)
             _keep(self._shares, where, known, _ESTIMATES_KEPT)
         return known[1]
 
-    def _estimated_share(self, newest: int, where: Where) -> float:
-        size = min(_SAMPLE_ROWS, newest)
-        sample = np.sort(np.random.default_rng(_SEED).choice(newest, size, replace=False)) + 1
-        rows = len(self._reader.matching_among(sample, Where("1")))
-        return (len(self._reader.matching_among(sample, where)) + 1) / (rows + 1)
+    def _estimated_share(self, where: Where) -> float:
+        sequences = self._view().sequences()
+        size = min(_SAMPLE_ROWS, len(sequences))
+        sample = np.sort(np.random.default_rng(_SEED).choice(sequences, size, replace=False))
+        return (len(self._reader.matching_among(sample, where)) + 1) / (size + 1)
 
     def _matching(self, where: Where) -> tuple[View, Int64]:
         """A view, and the sequences of all its rows that match, ascending."""

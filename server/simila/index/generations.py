@@ -12,6 +12,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from simila.domain.errors import CollectionUnavailable
 from simila.storage.durable_folders import sync_folder
 
 logger = logging.getLogger("simila.index")
@@ -30,12 +31,16 @@ def current_generation(folder: Path) -> Path:
     """The folder of the generation that serves.
 
     Raises:
-        OSError: what names it cannot be read, or names no generation.
+        CollectionUnavailable: what names it cannot be read, or names no generation.
 
     """
-    name = (folder / _POINTER).read_text(encoding="ascii", errors="replace").strip()
+    try:
+        name = (folder / _POINTER).read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        name = os.strerror(error.errno or 0)
     if not _GENERATION.fullmatch(name):
-        raise OSError(f"{folder.name}/{_POINTER} does not name a generation")
+        rest = "write the name of the folder beside it that is to serve into it, or restore a backup"
+        raise CollectionUnavailable(f"{folder.name}/{_POINTER} does not name a generation ({name[:40]}); {rest}")
     return folder / name
 
 

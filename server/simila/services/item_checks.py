@@ -125,6 +125,9 @@ def _check_ids(ids: Sequence[str]) -> None:
         if not item_id.strip() or len(item_id) > MOST_ID_CHARACTERS:
             message = f"{name}: an id has 1 to {MOST_ID_CHARACTERS} characters and is not blank"
             raise InvalidInput(message, param=f"{name}.id")
+        if not {".", ".."}.isdisjoint(item_id.split("/")):
+            # Clients take such segments out of a path: deleting the item would delete its collection.
+            raise InvalidInput(f"{name}: an id has no part '.' or '..' between slashes", param=f"{name}.id")
         if CONTROL_CHARACTER.search(item_id):
             raise InvalidInput(f"{name}: the id has a control character", param=f"{name}.id")
 

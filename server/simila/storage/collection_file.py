@@ -113,8 +113,10 @@ class CollectionSpec:
         return VectorCodec(self.dimension, self.vector_dtype)
 
 
-def create_file(path: Path, spec: CollectionSpec) -> sqlite3.Connection:
+def create_file(path: Path, spec: CollectionSpec, *, after_sequence: int = 0) -> sqlite3.Connection:
     """Make the file, readable by this user alone, and return the connection that writes it.
+
+    The first item gets the sequence after `after_sequence`.
 
     Raises:
         StorageFailed: the file exists or cannot be written.
@@ -128,6 +130,7 @@ def create_file(path: Path, spec: CollectionSpec) -> sqlite3.Connection:
             connection.executescript(_SCHEMA)
             marks = ", ".join("?" * len(fields(spec)))
             connection.execute(f"INSERT INTO collection VALUES ({marks})", astuple(spec))  # noqa: S608 - marks alone
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('items', ?)", (after_sequence,))
         except BaseException:
             connection.close()
             raise

@@ -39,14 +39,14 @@ class CollectionStore:
         self._writer = GroupCommit[Change](connection, spec.name, self._committed, self._disk_space)
 
     @classmethod
-    def create(cls, path: Path, spec: CollectionSpec) -> Self:
-        """Make the file, readable by this user alone, and open it.
+    def create(cls, path: Path, spec: CollectionSpec, *, after_sequence: int = 0) -> Self:
+        """Make the file, readable by this user alone, and open it; its sequences begin after `after_sequence`.
 
         Raises:
             StorageFailed: the file exists or cannot be written.
 
         """
-        return cls(path, create_file(path, spec), spec)
+        return cls(path, create_file(path, spec, after_sequence=after_sequence), spec)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -70,6 +70,7 @@ class CollectionStore:
         """
         if self._refusal:
             raise self._refusal
+        self._connections.check_open()
         prepared = operation.prepared(self.spec)
 
         def run(connection: sqlite3.Connection) -> Outcome[R, Change]:

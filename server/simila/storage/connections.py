@@ -11,6 +11,7 @@ from simila.domain.errors import CollectionUnavailable, SimilaError, UnknownColl
 
 _REMEDY = "restore it from a backup, or delete the collection"
 _MOST_IDLE_READERS = 8
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _MMAP_BYTES = 2**40  # SQLite takes as much of it as it was built for
 _WRITER_CACHE_KIB = 65_536
 
@@ -47,7 +48,11 @@ class Leases(Protocol):
     def lease(self) -> AbstractContextManager[sqlite3.Connection]: ...
 
     def check_open(self) -> None:
-        """Raise `UnknownCollection` after `close`."""
+        """Raise `UnknownCollection` after `close`, and `CollectionUnavailable` once damage was found."""
+        ...
+
+    def damaged(self, cause: str) -> CollectionUnavailable:
+        """The error of what is not as it was written; from now on everybody gets it."""
         ...
 
 
@@ -75,6 +80,8 @@ class ReadConnections:
         try:
             yield connection
         except sqlite3.Error as error:
+            if self._refusal is None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+                raise self.damaged(str(error)) from error
             raise (self._refusal or unavailable(self._path, str(error))) from error
         finally:
             self._give_back(connection)
@@ -93,6 +100,13 @@ class ReadConnections:
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
+
+    def damaged(self, cause: str) -> CollectionUnavailable:
+        """The error of what is not as it was written. From now on everybody gets it: filters read rows unchecked."""
+        error = unavailable(self._path, cause)
+        with self._condition:
+            self._refusal = self._refusal or error
+        return error
 
     def _take(self) -> sqlite3.Connection:
         with self._condition:
@@ -134,6 +148,9 @@ class PinnedConnection:
 
     def check_open(self) -> None:
         self._origin.check_open()
+
+    def damaged(self, cause: str) -> CollectionUnavailable:
+        return self._origin.damaged(cause)
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32, Int64
 from simila.storage.class_sum_rows import SumsCheck, check_equal, class_sums_of, read_class_sums
 from simila.storage.collection_file import CollectionSpec
-from simila.storage.connections import Leases, PinnedConnection, unavailable
+from simila.storage.connections import Leases, PinnedConnection
 from simila.storage.item_rows import ItemChunk, ItemRow, Source, checksum, integers, unpacked_row, unpacked_rows
 from simila.storage.where import Where
 
@@ -195,7 +195,7 @@ class ItemReader:
             rows = connection.execute(query, (after_sequence, limit)).fetchall()
         for sequence, kind, content, expected in rows:
             if checksum([kind.encode(), content]) != expected:
-                raise unavailable(self._path, f"the source of sequence {sequence} fails its checksum")
+                raise self._connections.damaged(f"the source of sequence {sequence} fails its checksum")
         return [StoredInput(sequence, Source(kind, content)) for sequence, kind, content, _ in rows]
 
     def without_input(self) -> int:
@@ -210,17 +210,17 @@ class ItemReader:
     def _ascending(self, sequences: Int64, after: int) -> Int64:
         """SQLite takes the rows of a table to be in order, as it put them; damaged ones are not."""
         if (np.diff(sequences, prepend=after) <= 0).any():
-            raise unavailable(self._path, "its rows are not in order")
+            raise self._connections.damaged("its rows are not in order")
         return sequences
 
     def _vectors(self, sequences: Sequence[int], content: bytes | None, checksums: Sequence[int]) -> Float32:
         content = content or b""
         if len(content) != len(sequences) * self._codec.row_bytes:
-            raise unavailable(self._path, f"it holds a vector that is not of {self._codec.dimension} dimensions")
+            raise self._connections.damaged(f"it holds a vector that is not of {self._codec.dimension} dimensions")
         computed = self._codec.checksums(content)
         if computed != checksums:
             damaged = next(s for s, a, b in zip(sequences, computed, checksums, strict=True) if a != b)
-            raise unavailable(self._path, f"the vector of sequence {damaged} fails its checksum")
+            raise self._connections.damaged(f"the vector of sequence {damaged} fails its checksum")
         return self._codec.decoded(content)
 
     def _rows(self, query: str, *values: str | float | None) -> list[ItemRow]:
@@ -241,7 +241,7 @@ class ItemReader:
         try:
             return decode()
         except ValueError as error:
-            raise unavailable(self._path, str(error)) from error
+            raise self._connections.damaged(str(error)) from error
 
 
 def _json(sequences: Sequence[int] | Int64) -> str:

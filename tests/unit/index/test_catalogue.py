@@ -319,7 +319,7 @@ def test_rows_that_are_damaged_are_found_in_the_background(root, caplog):
     filled(root, "bags", "hats")
     flip_a_bit_of(items_file(root, "hats"), b"x" * 3000)
     catalogue = Catalogue(root)
-    catalogue._background.submit(lambda: None).result()  # the checks are done by then
+    catalogue._checks.submit(lambda: None).result()  # the checks are done by then
     with pytest.raises(CollectionUnavailable, match=r"item 'a' \(sequence 1\) fails its checksum"):
         catalogue.get("hats")
     assert "collection hats is unavailable" in caplog.text
@@ -333,7 +333,7 @@ def test_a_body_is_built_in_the_background_and_found_by_the_next_start(root, mon
     catalogue = Catalogue(root)
     collection, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
     upsert(collection, *(Item(str(number), vector) for number, vector in enumerate(unit_vectors(0, 400, 3))))
-    catalogue._background.submit(lambda: None).result()
+    catalogue._checks.submit(lambda: None).result()
     assert collection.statistics().index.kind == "hnsw-sq8"
     catalogue.close()
     catalogue = Catalogue(root)

@@ -19,6 +19,9 @@ def item(item_id="a", label=None, payload=None):
         (item("x" * 513), InvalidInput, "items[1]: an id has 1 to 512 characters and is not blank", "items[1].id"),
         (item("a\nb"), InvalidInput, "items[1]: the id has a control character", "items[1].id"),
         (item("a\u2028b"), InvalidInput, "items[1]: the id has a control character", "items[1].id"),
+        (item(".."), InvalidInput, "items[1]: an id has no part '.' or '..' between slashes", "items[1].id"),
+        (item("a/../../b"), InvalidInput, "items[1]: an id has no part '.' or '..' between slashes", "items[1].id"),
+        (item("./b"), InvalidInput, "items[1]: an id has no part '.' or '..' between slashes", "items[1].id"),
         (item("first"), DuplicateId, "items[1]: the id 'first' is that of items[0] too", "items[1].id"),
         (
             item(label="  \u2003"),
@@ -39,7 +42,20 @@ def item(item_id="a", label=None, payload=None):
             "items[1].payload",
         ),
     ],
-    ids=["empty-id", "blank-id", "long-id", "newline", "separator", "twice", "blank-label", "large-payload", "nan"],
+    ids=[
+        "empty-id",
+        "blank-id",
+        "long-id",
+        "newline",
+        "separator",
+        "dots",
+        "climb",
+        "here",
+        "twice",
+        "blank-label",
+        "large-payload",
+        "nan",
+    ],
 )
 def test_an_item_that_is_refused_is_named(bad, error, message, param):
     with pytest.raises(error) as refused:

@@ -115,6 +115,18 @@ def test_all_items_come_along_in_the_new_space(service):
     np.testing.assert_array_equal(items["photo"][2], turned(b"bytes"))
 
 
+def test_whoever_pages_through_the_items_misses_none(service):
+    async def run():
+        await service.fill(words(10))
+        first = service.catalogue.get("c").reader.page(0, 4)
+        await service.migrated()
+        return first, service.catalogue.get("c").reader.page(first[-1].sequence, 100)
+
+    first, rest = asyncio.run(run())
+    assert {row.id for row in [*first, *rest]} == {f"w{n}" for n in range(10)}
+    assert [row.id for row in rest] == [f"w{n}" for n in range(10)]  # some come again
+
+
 def test_what_is_written_meanwhile_comes_along(service, other):
     async def write_between(embedded):
         if embedded == 4:  # w0 to w3 are on their way
