@@ -54,7 +54,7 @@ def sound(tmp_path_factory):
             collection, _ = catalogue.create(CollectionSpec.new(name, dimension=DIMENSION, **ENCODER))
             collection.write(DeclarePayloadIndex("n")).result()
             collection.write(Upsert([item(number) for number in range(ROWS)])).result()
-        catalogue._checks.submit(lambda: None).result()
+        catalogue._background.submit(lambda: None).result()
         catalogue.close()
     return root
 
@@ -110,7 +110,8 @@ def served(root):
     """Whether the damaged collection serves all, once it is checked. What it serves must be right."""
     catalogue = Catalogue(root)
     try:
-        catalogue._checks.submit(lambda: None).result()
+        for pool in (catalogue._checks, catalogue._background):
+            pool.submit(lambda: None).result()
         assert is_right_or_refused(catalogue.get("bags"))
         assert isinstance(catalogue.states()["bags"], Available)
         try:

@@ -333,7 +333,7 @@ def test_a_body_is_built_in_the_background_and_found_by_the_next_start(root, mon
     catalogue = Catalogue(root)
     collection, _ = catalogue.create(CollectionSpec.new("shoes", **MINILM))
     upsert(collection, *(Item(str(number), vector) for number, vector in enumerate(unit_vectors(0, 400, 3))))
-    catalogue._checks.submit(lambda: None).result()
+    catalogue._background.submit(lambda: None).result()
     assert collection.statistics().index.kind == "hnsw-sq8"
     catalogue.close()
     catalogue = Catalogue(root)
