@@ -100,6 +100,8 @@ def _object(path: Path, number: int, line: bytes, with_vector: bool) -> dict[str
     if not isinstance(found, dict) or any(name not in found for name in names):
         advice = "; give the vectors with --vectors FILE.npy" if with_vector else ""
         raise WrongUsage(f"{path}, line {number}: it is no object with {' and '.join(names)}{advice}")
+    if isinstance(found["id"], bool) or not isinstance(found["id"], str | int):
+        raise WrongUsage(f"{path}, line {number}: the id is neither a text nor a whole number")
     return found
 
 

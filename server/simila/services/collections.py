@@ -207,6 +207,8 @@ class CollectionService:
             InvalidInput: SQLite cannot address the key.
 
         """
+        if key.startswith("$"):
+            raise InvalidInput(f"the key {quoted(key)} starts with '$', and filters address no such key", param="key")
         return await _write_named(self._catalogue.get(name), DeclarePayloadIndex(key), param="key")
 
     async def drop_payload_index(self, name: str, key: str) -> None:

@@ -115,7 +115,7 @@ class MigrationService:
         target = await asyncio.to_thread(self._catalogue.new_generation, _moved(spec, encoder))
         superseded: Collection | None = target
         try:
-            copy = _Copy(collection, target, encoder, lambda done: self._note(spec.name, items_done=done))
+            copy = _Copy(collection, target, encoder, lambda done: self._note_copied(spec.name, done))
             await copy.indexes()
             await copy.items()
             busy = f"collection {spec.name} is being switched to encoder {encoder.manifest.name}; send this again"
@@ -127,11 +127,15 @@ class MigrationService:
             except BaseException:
                 collection.resume()
                 raise
-            self._note(spec.name, state="done")
+            total = await asyncio.to_thread(target.reader.count)
+            self._note(spec.name, state="done", items_done=total, items_total=total)
             await asyncio.sleep(GRACE_SECONDS)
         finally:
             if superseded:
                 await asyncio.to_thread(self._catalogue.discard, superseded)
+
+    def _note_copied(self, name: str, items: int) -> None:
+        self._note(name, items_done=items, items_total=max(items, self._progress[name].items_total))
 
     def _note(self, name: str, **changes: object) -> None:
         self._progress[name] = replace(self._progress[name], **changes)  # type: ignore[arg-type]  # a few fields

@@ -86,6 +86,8 @@ def test_json_lines_come_in_batches(tmp_path, monkeypatch):
             "line 2: it is no object with id and vector; give the vectors with --vectors",
         ),
         ([{"id": "a"}], "line 1: it is no object with id and vector"),
+        ([{"id": None, "vector": [1]}], "line 1: the id is neither a text nor a whole number"),
+        ([{"id": True, "vector": [1]}], "line 1: the id is neither a text nor a whole number"),
         ([{"id": "a", "vector": [1]}, {"id": "b", "vector": [1, 2]}], "are not all lists of as many numbers"),
         ([{"id": "a", "vector": 1}], "are no lists of numbers"),
     ],
