@@ -14,6 +14,8 @@ from simila.storage.where import Where
 
 # The cosine of a pair moves in its last digits with the rows that it is computed beside.
 _SAME_SCORE = 1e-5
+# Twice it, lest one whose score is at the very edge be neither remembered nor above the edge in the next search.
+_REMEMBERED = 2 * _SAME_SCORE
 _INT64 = range(2**63)
 
 
@@ -27,7 +29,7 @@ class Cursor:
     search: str  # the digest of what is searched for
     newest_sequence: int
     shown: int  # items, on all pages so far
-    score: float  # of the last of them
+    score: float  # the lowest of them
     level: tuple[int, ...]  # the sequences of those of about this score
 
     @classmethod
@@ -70,14 +72,20 @@ class Cursor:
 
     def advanced(self, hits: Sequence[Hit], page: Sequence[Hit]) -> "Cursor":
         """The cursor behind the next page, which was found among `hits`."""
-        last = page[-1].score
+        # A score that moved up must not raise the level: what is forgotten above it could then come again.
+        lowest = min(self.score, page[-1].score)
         on_page = {hit.sequence for hit in page}
         passed = [hit for hit in hits if hit.sequence in on_page or self.has_passed(hit)]
-        return Cursor(self.search, self.newest_sequence, self.shown + len(page), last, _level(passed, last))
+        level = _level(passed, lowest)
+        if self.score <= lowest + _REMEMBERED:
+            # Among near-duplicates an item that was shown may rank below all of `hits`, and be found again by the next.
+            found = {hit.sequence for hit in hits}
+            level += tuple(sequence for sequence in self.level if sequence not in found)
+        return Cursor(self.search, self.newest_sequence, self.shown + len(page), lowest, level)
 
 
 async def page_after(cursor: Cursor, items: RankedItems, limit: int) -> tuple[Sequence[Hit], Cursor | None]:
-    """The next `limit` items, and where they end; None behind the last page.
+    """The next `limit` items, and where they end; None behind a page of fewer.
 
     FAISS cannot begin below a score, so a page is found by a search for all pages up to it.
     """
@@ -93,5 +101,5 @@ async def page_after(cursor: Cursor, items: RankedItems, limit: int) -> tuple[Se
         count *= 2
 
 
-def _level(hits: Iterable[Hit], last: float) -> tuple[int, ...]:
-    return tuple(hit.sequence for hit in hits if hit.score <= last + _SAME_SCORE)
+def _level(hits: Iterable[Hit], lowest: float) -> tuple[int, ...]:
+    return tuple(hit.sequence for hit in hits if hit.score <= lowest + _REMEMBERED)

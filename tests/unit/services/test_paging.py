@@ -1,10 +1,12 @@
 import asyncio
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from simila.domain.results import Hit
 from simila.services.paging import Cursor, page_after
+from simila.storage.where import Where
 
 
 @dataclass
@@ -61,6 +63,38 @@ def test_scores_that_move_in_their_last_digits_repeat_nothing_and_lose_nothing(j
     second, cursor = page(cursor, Ranked(scores), 3)
     assert cursor is None
     assert sorted(first + second) == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-4])
+@pytest.mark.parametrize("limit", [7, 10])
+def test_near_duplicates_whose_scores_move_are_each_on_one_page(spread, limit):
+    scores = {sequence: 0.9 - spread * sequence / 300 for sequence in range(300)}
+    noise = np.random.default_rng(8)
+
+    def ranked():
+        moves = noise.uniform(-2e-7, 2e-7, len(scores)).tolist()
+        return Ranked({sequence: score + move for (sequence, score), move in zip(scores.items(), moves, strict=True)})
+
+    first = asyncio.run(ranked().top(limit, Where("1", ())))
+    seen, cursor = [hit.sequence for hit in first], Cursor.after_first("x", 999, first)
+    while cursor:
+        found, cursor = page(cursor, ranked(), limit)
+        seen += found
+    assert sorted(seen) == list(scores)
+
+
+def test_a_score_that_moved_up_does_not_raise_a_cursor():
+    cursor = Cursor.after_first("x", 99, hits({1: 0.5}))
+    found, cursor = page(cursor, Ranked({1: 0.5, 2: 0.5 + 5e-6}), 1)
+    assert (found, cursor.score) == ([2], 0.5)
+
+
+def test_a_cursor_forgets_those_no_longer_found_once_its_score_is_far_below():
+    cursor = Cursor.after_first("x", 99, hits({1: 0.5, 2: 0.5}))
+    _, cursor = page(cursor, Ranked({1: 0.5, 3: 0.5, 4: 0.5, 5: 0.3, 6: 0.2}), 2)
+    assert sorted(cursor.level) == [1, 2, 3, 4]
+    _, cursor = page(cursor, Ranked({1: 0.5, 3: 0.5, 4: 0.5, 5: 0.3, 6: 0.2, 7: 0.1}), 2)
+    assert cursor.level == (6,)
 
 
 def test_a_cursor_keeps_only_those_of_about_its_score():

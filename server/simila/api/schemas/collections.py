@@ -185,7 +185,11 @@ class ItemWithVector(ItemEntry):
 
 
 class ItemPage(BaseModel):
-    """Items in the order they were written; `next` is the `after` of the next page, null on the last."""
+    """Items in the order they were written.
+
+    `next` is the `after` of the page that follows, null on a page of fewer than `limit` items, so that behind a full
+    last page comes an empty one.
+    """
 
     object: str = "list"
     data: list[ItemEntry]
