@@ -125,6 +125,6 @@ def test_a_key_that_sqlite_cannot_address_has_no_index(api: httpx.Client, shop: 
     assert "has a double quote" in error(response)["message"]
 
 
-def test_a_key_that_no_filter_addresses_is_not_indexed(api, shop):
+def test_a_key_that_no_filter_addresses_is_not_indexed(api: httpx.Client, shop: str) -> None:
     response = api.put(f"{shop}/indexes/$label")
     assert (response.status_code, error(response)["param"]) == (400, "key")
