@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 from simila.domain.errors import CollectionUnavailable, StorageFailed
 from simila.storage.connections import connect_writer, place, reading, unavailable
 from simila.storage.vector_codec import VectorCodec
+from simila.storage.write_ahead_log import check_log
 
 SCHEMA_VERSION = 3
 VectorType = Literal["float32", "float16"]
@@ -142,12 +143,13 @@ def create_file(path: Path, spec: CollectionSpec, *, after_sequence: int = 0) ->
 def open_file(path: Path) -> tuple[sqlite3.Connection, CollectionSpec]:
     """Return the connection that writes the file, and what the file says of itself.
 
-    The header and the schema are checked, the pages are not: `check_pages` reads them all.
+    The header, the schema and the log are checked, the pages are not: `check_pages` reads them all.
 
     Raises:
         CollectionUnavailable: it is missing, damaged, no collection, or written by a newer Simila.
 
     """
+    check_log(path)  # before SQLite opens it: its last connection to close deletes the log, damaged or not
     with reading(path):
         connection = connect_writer(path)
         try:
