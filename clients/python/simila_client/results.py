@@ -116,7 +116,7 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class ItemPage:
-    """Stored items by ascending sequence. `next` is where the page after this one starts; None on the last page."""
+    """Stored items by ascending sequence. `next` is where the next page starts; None if this one is not full."""
 
     items: tuple[StoredItem, ...]
     next: int | None
@@ -150,7 +150,7 @@ class Group:
 
 @dataclass(frozen=True)
 class HitPage:
-    """One page of a search. `next` is the `after` of the page that follows; None behind the last one."""
+    """One page of a search. `next` is the `after` of the page that follows; None if this one is not full."""
 
     hits: tuple[Hit, ...]
     next: str | None

@@ -52,7 +52,7 @@ class CollectionLimits:
 
 @dataclass(frozen=True)
 class ItemsPage:
-    """Items, and the `after_sequence` of the page that follows; None on the last.
+    """Items, and the `after_sequence` of the page that follows; None if this one is not full.
 
     `vectors` are by sequence, `float32 [d], unit length`; an item that was deleted meanwhile has none.
     """
