@@ -54,11 +54,18 @@ def test_an_item_is_deleted_from_index_and_means(api: httpx.Client, collection) 
 
 def test_ids_may_hold_slashes_spaces_and_any_unicode(api: httpx.Client, collection) -> None:
     path = collection("efficientnet-lite0")
-    for item_id in ["dress/1.jpg", "a b?c#d%e", "κλειδί/🙂", "..", "/leading", "items/x/search"]:
+    for item_id in ["dress/1.jpg", "a b?c#d%e", "κλειδί/🙂", "...", "a..b/.c", "/leading", "items/x/search"]:
         upsert(api, path, {"id": item_id, "vector": axis(0)})
         url = f"{path}/items/" + "".join(f"%{byte:02x}" for byte in item_id.encode())
         assert api.get(url).json()["id"] == item_id
         assert api.delete(url).status_code == 204
+
+
+@pytest.mark.parametrize("item_id", ["..", ".", "../../other", "a/../b", "./a"])
+def test_an_id_that_climbs_out_of_its_path_is_refused(api: httpx.Client, collection, item_id: str) -> None:
+    path = collection("efficientnet-lite0")
+    answer = api.post(f"{path}/items", json={"items": [{"id": item_id, "vector": axis(0)}]})
+    assert (answer.status_code, error(answer)["param"]) == (400, "items[0].id")
 
 
 def test_pages_cover_every_item_once(api: httpx.Client, collection) -> None:
