@@ -8,12 +8,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from simila.classifiers.labels import check_examples, check_labels
 from simila.classifiers.linear_scorer import LinearScorer
-from simila.domain.errors import InvalidInput
+from simila.classifiers.probe_checks import PENALTY, check_probe
 from simila.domain.vectors import Float32, Int64
 
-PENALTY = 1.0
 MOST_ITERATIONS = 1000
 
 
@@ -44,10 +42,7 @@ def logistic_probe(
         InvalidInput: the penalty is not above 0.
 
     """
-    check_labels(labels)
-    check_examples(item_classes, labels)
-    if not penalty > 0:
-        raise InvalidInput(f"the penalty is {penalty}; it must be above 0", param="penalty")
+    check_probe(item_classes, labels, penalty)
     model = LogisticRegression(C=1 / penalty, max_iter=most_iterations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

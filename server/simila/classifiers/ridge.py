@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simila.classifiers.labels import check_examples, check_labels
 from simila.classifiers.linear_scorer import LinearScorer
+from simila.classifiers.probe_checks import PENALTY, check_probe
 from simila.classifiers.prototypes import class_totals
-from simila.domain.errors import InvalidInput
 from simila.domain.vectors import Float32, Int64
 
-PENALTY = 1.0
 _ROWS_AT_A_TIME = 8192
 
 
@@ -28,10 +26,7 @@ def ridge_probe(
         InvalidInput: the penalty is not above 0.
 
     """
-    check_labels(labels)
-    check_examples(item_classes, labels)
-    if not penalty > 0:
-        raise InvalidInput(f"the penalty is {penalty}; it must be above 0", param="penalty")
+    check_probe(item_classes, labels, penalty)
     dimension = vectors.shape[1]
     vector_mean = vectors.mean(axis=0, dtype=np.float64)
     class_shares = np.bincount(item_classes, minlength=len(labels)) / len(vectors)

@@ -11,6 +11,7 @@ from simila.classifiers.calibration import fitted_temperature
 from simila.classifiers.class_sums import ClassSums
 from simila.classifiers.labels import check_labels, class_positions
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, LinearScorer, nearest_mean_scorer
+from simila.classifiers.probe_checks import PENALTY
 from simila.classifiers.ridge import ridge_probe
 from simila.domain.class_sum import ClassSum
 from simila.domain.errors import InvalidInput
@@ -19,7 +20,6 @@ from simila.services.class_models import ClassModel, LinearModel, NeighbourModel
 from simila.storage.classifier_files import Array, ClassifierRecord, Method
 
 NEIGHBOURS = 10
-PENALTY = 1.0
 _HELD_OUT_EVERY = 5
 _SCALE = 10.0  # of probes of too few examples to hold any out
 

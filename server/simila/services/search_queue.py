@@ -57,7 +57,7 @@ class SearchQueue:
         with self._admission.admit(1):
             waiting = _Waiting(collection, query, asyncio.get_running_loop().create_future())
             self._waiting.append(waiting)
-            if not self._running:
+            if all(worker.done() for worker in self._running):
                 self._start_worker()
             elif self._patience is None:
                 self._patience = waiting.future.get_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
