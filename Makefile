@@ -26,7 +26,7 @@ test: setup  ## Run every test
 	@$(BIN)/pytest $(ARGS)
 
 soak: setup  ## Kill and damage collections for a quarter of an hour: 200 kills, 600 damaged spots
-	@CRASH_ROUNDS=200 DAMAGE_SPOTS=600 $(BIN)/pytest tests/reliability/crash tests/reliability/disk $(ARGS)
+	@CRASH_ROUNDS=200 DAMAGE_SPOTS=600 $(BIN)/pytest -o faulthandler_timeout=1800 tests/reliability/crash tests/reliability/disk $(ARGS)
 
 check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/ruff check --quiet .
