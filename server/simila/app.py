@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -14,10 +15,13 @@ from simila.api.application import create_api
 from simila.api.dependencies import Services
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
+from simila.backends.device_choice import choose_devices
+from simila.backends.registry import runtimes
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.engine.cores import usable_cores
-from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, ModelPool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import EncoderStatus, LoadState, ModelPool
 from simila.index.catalogue import Catalogue
 from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
@@ -43,6 +47,8 @@ from simila.settings import Settings
 from simila.storage.classifier_files import ClassifierFiles
 from simila_models.catalogue import find_manifest
 
+logger = logging.getLogger("simila.app")
+
 
 def create_app(settings: Settings) -> ASGIApp:
     """Compose a server. Encoders load in the background: until then they answer 503 and `/readyz` says so.
@@ -50,10 +56,13 @@ def create_app(settings: Settings) -> ASGIApp:
     Raises:
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
         DataFolderError: the folder of collections or of classifiers cannot be made or read.
+        DeviceUnavailable: the settings ask for a device that is not there.
 
     """
     manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
+    engine_options = _engine_options(settings)
+    logger.info("device %s: %s", settings.device, engine_options.devices)
     text_queries = TextQueries()
     catalogue = Catalogue(
         settings.collections_dir,
@@ -65,7 +74,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = ModelPool(manifests, ModelRepository(settings.models_dir), _engine_options(settings))
+        pool = ModelPool(manifests, ModelRepository(settings.models_dir), engine_options)
         app.state.services = services = compose_services(settings, pool, catalogue, classifier_files)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
@@ -172,6 +181,7 @@ def _engine_options(settings: Settings) -> EngineOptions:
         max_queue_seconds=engine.max_queue_seconds,
         workers=engine.workers,
         cache_bytes=engine.cache_bytes,
+        devices=choose_devices(settings.device, runtimes()),
     )
 
 

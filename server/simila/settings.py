@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         default=DEFAULT_ENCODERS,
         description="Encoders to export and to serve, separated by commas or spaces, or as a JSON list.",
     )
+    device: str = Field(
+        default="auto",
+        description="What encoders run on: `auto`, `cpu`, `cuda`, `tensorrt` or another of docs/devices.md,"
+        " with `:NUMBER` for one device of several.",
+    )
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
     )

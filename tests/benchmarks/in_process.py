@@ -12,7 +12,8 @@ from simila.domain.inputs import TextInput
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.domain.vectors import Float32
-from simila.engine.model_pool import EngineOptions, ModelPool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import ModelPool
 from simila.services.embedding import EmbeddingService, name_failures
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import Settings

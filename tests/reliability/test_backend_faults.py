@@ -7,17 +7,19 @@ import random
 import threading
 import time
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from simila.backends.onnx_runtime import OnnxRuntimeBackend
+from simila.backends.device_choice import choose_devices
+from simila.backends.onnx_runtime import CpuRuntime
 from simila.domain.errors import ModelError, NotReady
 from simila.domain.inputs import TextInput
 from simila.domain.manifest import Modality
 from simila.domain.vectors import unit_rows
-from simila.engine import model_pool
-from simila.engine.model_pool import EngineOptions, LoadState, ModelPool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import LoadState, ModelPool
 from simila.engine.pending_request import PendingRequest
 from simila.services.readiness import ReadinessService
 from simila_models.catalogue import bundled_manifests
@@ -34,7 +36,9 @@ OPTIONS = EngineOptions(threads=1, preprocess_threads=2, workers=2, max_queue_se
 
 
 class Faults:
-    """What happens to the backends: `before_run` is called with the tensors; those built before `kill` are dead."""
+    """A runtime's faults: `before_run` is called with the tensors; backends started before `kill` are dead."""
+
+    uses_host_cores = True
 
     def __init__(self):
         self.built = 0
@@ -44,11 +48,14 @@ class Faults:
         self.before_run = lambda tensors: None  # noqa: ARG005
         self.instead_of_run = None
 
-    def build(self, onnx, output_name, threads):
+    def devices(self):
+        return ["ONNX Runtime with faults"]
+
+    def start(self, graph, device_number, threads):
         if self.build_error:
             raise self.build_error
         self.built += 1
-        return FaultyBackend(self, self.built, OnnxRuntimeBackend(onnx, output_name, threads))
+        return FaultyBackend(self, self.built, CpuRuntime().start(graph, device_number, threads))
 
     def kill(self, build_error=None):
         self.build_error = build_error
@@ -83,21 +90,20 @@ def vectors_of_ids(tensors):
 
 
 @pytest.fixture
-def faults(monkeypatch, caplog):
+def faults(caplog):
     caplog.set_level(logging.CRITICAL, logger="simila")
-    faults = Faults()
-    monkeypatch.setattr(model_pool, "OnnxRuntimeBackend", faults.build)
-    return faults
+    return Faults()
 
 
 @pytest.fixture
-def run(faults, exported_repository):  # noqa: ARG001  before anything is loaded
+def run(faults, exported_repository):
     """Load MiniLM, run a scenario on it, close it; no thread, task or future may be left."""
 
     def run_scenario(scenario, **options):
         async def load_and_run():
+            devices = choose_devices("cpu", {"cpu": faults})
             pool = ModelPool(
-                [bundled_manifests()[MINILM]], exported_repository, EngineOptions(**{**vars(OPTIONS), **options})
+                [bundled_manifests()[MINILM]], exported_repository, replace(OPTIONS, devices=devices, **options)
             )
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS * 4):

@@ -1,10 +1,14 @@
-"""Run one batch on one device: one file a runtime, behind one Protocol."""
+"""Run one batch on one device: one file a runtime, behind two Protocols."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import TowerFiles
 from simila.domain.vectors import Float32
 
 
@@ -17,4 +21,51 @@ class Backend(Protocol):
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         """Input tensors by name, batch first, to `float32 [n, d], unit length`."""
+        ...
+
+
+@dataclass(frozen=True)
+class TowerGraph:
+    """An exported tower, as a runtime starts it."""
+
+    manifest: Manifest
+    modality: Modality
+    files: TowerFiles
+    onnx: Path
+
+    @property
+    def output_name(self) -> str:
+        tower = self.manifest.image if self.modality is Modality.IMAGE else self.manifest.text
+        assert tower
+        return tower.output_name
+
+
+class Runtime(Protocol):
+    """A way to run towers, known by the word that `SIMILA_DEVICE` begins with, see `registry`."""
+
+    @property
+    def uses_host_cores(self) -> bool:
+        """Whether a run keeps this machine's cores busy, so that threads and batches are those that tuning found."""
+        ...
+
+    def devices(self) -> Sequence[str]:
+        """What it can run on from here, one label a device, such as "NVIDIA H200"; never empty.
+
+        Raises:
+            DeviceUnavailable: there is nothing; the message says what is missing.
+
+        """
+        ...
+
+    def objection(self, graph: TowerGraph) -> str | None:
+        """Why `auto` should pass this runtime over for a tower; None if it should not."""
+        ...
+
+    def start(self, graph: TowerGraph, device_number: int, threads: int) -> Backend:
+        """Make a backend on one of `devices`, with so many threads a run where `uses_host_cores`.
+
+        Raises:
+            ModelError: the tower cannot be loaded.
+
+        """
         ...

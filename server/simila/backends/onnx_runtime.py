@@ -1,12 +1,14 @@
 """ONNX Runtime on the CPU."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnxruntime
 from numpy.typing import NDArray
 
+from simila.backends import TowerGraph
 from simila.domain.errors import ModelError
 from simila.domain.vectors import Float32
 
@@ -54,3 +56,19 @@ class OnnxRuntimeBackend:
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         vectors: Float32 = self._session.run(self._output_names, dict(tensors))[0]
         return vectors
+
+
+@dataclass(frozen=True)
+class CpuRuntime:
+    """`cpu`: there wherever the server is, and the reference for all others."""
+
+    uses_host_cores: bool = True
+
+    def devices(self) -> Sequence[str]:
+        return [f"ONNX Runtime {onnxruntime.__version__}"]
+
+    def objection(self, graph: TowerGraph) -> str | None:  # noqa: ARG002
+        return None
+
+    def start(self, graph: TowerGraph, device_number: int, threads: int) -> OnnxRuntimeBackend:  # noqa: ARG002
+        return OnnxRuntimeBackend(graph.onnx, graph.output_name, threads)

@@ -31,6 +31,7 @@ SimilaError
 │   ├── NotExported
 │   ├── InvalidManifest
 │   └── ParityFailed
+├── DeviceUnavailable          the settings ask for a device that is not there
 ├── StorageFailed              SQLite or the disk refused a write: nothing of it was kept
 └── DataFolderError            the data folder cannot be used
 
@@ -183,6 +184,10 @@ class InvalidManifest(ModelError):
 
 class ParityFailed(ModelError):
     code = "parity_failed"
+
+
+class DeviceUnavailable(SimilaError):
+    code = "device_unavailable"
 
 
 class StorageFailed(SimilaError):

@@ -33,14 +33,25 @@ class RunningTower(Protocol):
     def close(self) -> None: ...
 
 
+class Closeable(Protocol):
+    """What an encoder ends when it ends."""
+
+    def close(self) -> None: ...
+
+
 class Encoder:
-    """The towers of one manifest, running, behind `cache` if there is one."""
+    """The towers of one manifest, running, behind `cache` if there is one; `backends` are those that they run on."""
 
     def __init__(
-        self, manifest: Manifest, towers: Mapping[Modality, RunningTower], cache: VectorCache | None = None
+        self,
+        manifest: Manifest,
+        towers: Mapping[Modality, RunningTower],
+        cache: VectorCache | None = None,
+        backends: Sequence[Closeable] = (),
     ) -> None:
         self.manifest = manifest
         self._towers = towers
+        self._backends = backends
         self._served: Mapping[Modality, Tower] = towers
         if cache:
             self._served = {modality: CachedTower(tower, cache, manifest) for modality, tower in towers.items()}
@@ -88,8 +99,8 @@ class Encoder:
         return max(tower.seconds_since_batch() for tower in self._towers.values())
 
     def close(self) -> None:
-        for tower in self._towers.values():
-            tower.close()
+        for part in (*self._towers.values(), *self._backends):
+            part.close()
 
     async def _embed_through(
         self, towers: Mapping[Modality, Tower], inputs: Sequence[Input], *, truncate: bool

@@ -14,7 +14,7 @@ from simila.domain.manifest import ImageTower, Manifest, Modality
 from simila.domain.vectors import Float32
 from simila.engine.tower_queue import TowerQueue
 from simila.engine.waiting_rows import BatchLimits
-from simila.preprocessing.images import ImageRow, image_row
+from simila.preprocessing.images import ImageRow, image_rows
 
 
 class RunningImageTower:
@@ -55,8 +55,7 @@ class RunningImageTower:
         """
         with self._queue.admit(len(inputs)):
             began_at = perf_counter()
-            loop = asyncio.get_running_loop()
-            rows = await asyncio.gather(*(loop.run_in_executor(self._pool, self._row, image) for image in inputs))
+            rows = await self._decoded(inputs)
             return await self._queue.run(
                 rows,
                 tokens=(0,) * len(rows),
@@ -70,11 +69,31 @@ class RunningImageTower:
     def close(self) -> None:
         self._queue.close()
 
-    def _row(self, image: ImageInput) -> ImageRow | SimilaError:
+    async def _decoded(self, inputs: Sequence[ImageInput]) -> list[ImageRow | SimilaError]:
+        """A row for each input; inputs that are views of the same bytes are decoded as one."""
+        positions_of: dict[int, list[int]] = {}
+        for position, image in enumerate(inputs):
+            positions_of.setdefault(id(image.data), []).append(position)
+        loop = asyncio.get_running_loop()
+        seen = await asyncio.gather(
+            *(
+                loop.run_in_executor(self._pool, self._rows, [inputs[position] for position in positions])
+                for positions in positions_of.values()
+            )
+        )
+        row_at = {
+            position: row
+            for positions, rows in zip(positions_of.values(), seen, strict=True)
+            for position, row in zip(positions, rows, strict=True)
+        }
+        return [row_at[position] for position in range(len(inputs))]
+
+    def _rows(self, images: Sequence[ImageInput]) -> Sequence[ImageRow | SimilaError]:
+        views = [image.view for image in images]
         try:
-            return image_row(image.data, self._tower, max_pixels=self._max_image_pixels, view=image.view)
+            return image_rows(images[0].data, self._tower, max_pixels=self._max_image_pixels, views=views)
         except SimilaError as error:
-            return error
+            return [error] * len(images)
 
     def _run(self, rows: Sequence[ImageRow]) -> Float32:
         return self._backend.run({self._tower.input_name: np.stack(rows)})

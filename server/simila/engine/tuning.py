@@ -13,6 +13,10 @@ logger = logging.getLogger("simila.engine")
 # On two cores of a server small batches of like length, one thread a core, came first: a batch stays in the cache.
 DEFAULT_BATCH_TOKENS = 256
 DEFAULT_BATCH_IMAGES = 8
+# An accelerator wants enough work in a batch to keep all of it busy; one batch is prepared while another runs.
+ACCELERATOR_BATCH_TOKENS = 16_384
+ACCELERATOR_BATCH_IMAGES = 64
+ACCELERATOR_WORKERS = 2
 # So that the items do not limit a batch of texts before its tokens do.
 SHORTEST_TEXT_TOKENS = 8
 
@@ -47,6 +51,13 @@ def default_tuning(modality: Modality, cores: int) -> Tuning:
     """One thread a core, each with small batches of its own."""
     items, tokens = batch_limits(modality, DEFAULT_BATCH_TOKENS if modality is Modality.TEXT else DEFAULT_BATCH_IMAGES)
     return Tuning(cores, cores, 1, items, tokens)
+
+
+def accelerator_tuning(modality: Modality, devices: int) -> Tuning:
+    """Large batches, and for each device one that runs and one that is prepared."""
+    budget = ACCELERATOR_BATCH_TOKENS if modality is Modality.TEXT else ACCELERATOR_BATCH_IMAGES
+    items, tokens = batch_limits(modality, budget)
+    return Tuning(0, ACCELERATOR_WORKERS * devices, 1, items, tokens)
 
 
 def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:

@@ -9,7 +9,8 @@ import pytest
 
 from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository, TowerFiles
-from simila.engine.model_pool import EngineOptions, ModelPool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import ModelPool
 from simila_models.catalogue import bundled_manifests
 
 OPTIONS = EngineOptions(

@@ -106,6 +106,19 @@ def test_an_image_has_the_same_vector_alone_and_in_a_batch(pool):
     assert np.einsum("nd,nd->n", together, separately).min() >= BATCH_INVARIANCE_COSINE
 
 
+def test_an_image_is_decoded_once_for_all_its_views(pool, monkeypatch):
+    encoder = pool.get("efficientnet-lite0")
+    views = [replace(image, view=view) for view in ("plain", "flip", "top_left") for image in (COFFEE, BROKEN, CAT)]
+    separately = [embed(encoder, [view]) for view in views]
+    opened, really_open = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda file, **how: opened.append(file) or really_open(file, **how))
+    together = embed(encoder, views)
+    assert len(opened) == 3
+    assert sorted(together.failures) == [1, 4, 7]
+    expected = np.concatenate([embedded.vectors for embedded in separately])
+    np.testing.assert_allclose(together.vectors, expected, atol=FLOAT32_VALUES)
+
+
 def test_requests_that_run_at_once_get_their_own_vectors(minilm):
     async def together():
         return await asyncio.gather(*(minilm.embed([TextInput(text)]) for text in TEXTS[:24]))

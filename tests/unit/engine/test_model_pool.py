@@ -10,7 +10,8 @@ import pytest
 from simila.domain.errors import NotReady, UnknownEncoder
 from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository
-from simila.engine.model_pool import EngineOptions, LoadState, ModelPool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import LoadState, ModelPool
 from simila_models.catalogue import bundled_manifests
 from tolerances import PARITY_COSINE
 

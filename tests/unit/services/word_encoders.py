@@ -11,7 +11,8 @@ from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
 from simila.domain.vectors import unit_rows
 from simila.engine.encoder import Encoder
-from simila.engine.model_pool import EncoderStatus, EngineOptions, LoadState, ModelPool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import EncoderStatus, LoadState, ModelPool
 
 DIMENSION = 8
 IMAGE = {

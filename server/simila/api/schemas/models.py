@@ -43,6 +43,8 @@ class ModelEntry(BaseModel):
     fingerprint: str
     zero_shot: ZeroShotEntry | None
     certificates: dict[str, CertificateEntry]
+    devices: dict[str, str]
+    """What each tower runs on."""
 
     @classmethod
     def of(cls, status: EncoderStatus) -> Self:
@@ -61,4 +63,5 @@ class ModelEntry(BaseModel):
             fingerprint=manifest.fingerprint,
             zero_shot=ZeroShotEntry(**manifest.zero_shot.model_dump()) if manifest.zero_shot else None,
             certificates={str(modality): CertificateEntry.of(entry) for modality, entry in certificates.items()},
+            devices={str(modality): device for modality, device in (status.devices or {}).items()},
         )

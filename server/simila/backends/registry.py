@@ -1,0 +1,14 @@
+"""The words of `SIMILA_DEVICE`: which runtime each stands for."""
+
+from collections.abc import Mapping
+
+from simila.backends import Runtime
+from simila.backends.onnx_runtime import CpuRuntime
+
+# `auto` takes the first of these that has a device here and no objection to a tower.
+AUTO_ORDER = ("tensorrt", "cuda", "openvino", "cpu")
+
+
+def runtimes() -> Mapping[str, Runtime]:
+    """Every runtime there is, by its word; whether it can be used here is for `Runtime.devices` to say."""
+    return {"cpu": CpuRuntime()}
