@@ -1,6 +1,7 @@
 """Encoded images to `uint8 [3, size, size]`, as the reference preprocessing makes them."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,18 @@ Image.MAX_IMAGE_PIXELS = None
 ImageRow = NDArray[np.uint8]  # [3, size, size]
 
 
-def image_row(data: bytes, tower: ImageTower, *, max_pixels: int, view: View = "plain") -> ImageRow:
-    """Decode, turn upright, look at in a `view`, scale and crop one image to `uint8 [3, size, size]`.
+def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
+    """Decode, turn upright, scale and crop one image to `uint8 [3, size, size]`.
+
+    Raises:
+        LimitExceeded, InvalidImage: see `image_rows`.
+
+    """
+    return image_rows(data, tower, max_pixels=max_pixels, views=("plain",))[0]
+
+
+def image_rows(data: bytes, tower: ImageTower, *, max_pixels: int, views: Sequence[View]) -> list[ImageRow]:
+    """Like `image_row`, one row for each of the `views`, of an image that is decoded once.
 
     Raises:
         LimitExceeded: its header declares more than `max_pixels`, or too long an edge; nothing is decoded then.
@@ -39,12 +50,13 @@ def image_row(data: bytes, tower: ImageTower, *, max_pixels: int, view: View = "
         with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
             _check_pixels(image, max_pixels)
             ImageOps.exif_transpose(image, in_place=True)  # else it copies even what it does not turn
-            pixels = _resize_and_crop(seen_as(_rgb(image), view), tower)
+            picture = _rgb(image)
+            seen = [_resize_and_crop(seen_as(picture, view), tower) for view in views]
     except (LimitExceeded, InvalidImage):
         raise
     except Exception as error:  # decoders raise whatever hostile bytes make them raise
         raise InvalidImage(_describe(error)) from error
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return [np.ascontiguousarray(pixels.transpose(2, 0, 1)) for pixels in seen]
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
