@@ -1,13 +1,18 @@
-"""Which of two media types a client would rather have (RFC 9110, section 12.5.1)."""
+"""Which of several media types a client would rather have (RFC 9110, section 12.5.1)."""
 
-OCTETS = "application/octet-stream"
+from collections.abc import Sequence
+
+ARROW_STREAM = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
+MESSAGE_PACK = "application/msgpack"
+OCTETS = "application/octet-stream"
 PNG = "image/png"
 
 
-def prefers_octets(accept: str) -> bool:
-    """Whether an `Accept` header asks for octets more than for JSON."""
-    return prefers(accept, OCTETS)
+def preferred(accept: str, others: Sequence[str]) -> str:
+    """JSON, or the one of the other types that an `Accept` header asks for most; of equals the first."""
+    wanted = [media_type for media_type in others if prefers(accept, media_type)]
+    return max(wanted, key=lambda media_type: _preference(accept, media_type), default=JSON)
 
 
 def prefers(accept: str, media_type: str) -> bool:

@@ -12,7 +12,6 @@ from simila.domain.errors import InvalidInput, InvalidVector, quoted
 from simila.services.ingestion import ItemColumns
 from simila.services.item_checks import ItemLimits, check_count
 
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
 _REQUIRED = ("id", "vector")
 _COLUMNS = (*_REQUIRED, "label", "payload")
 # Plain layouts alone: of a dictionary or of views, a small body can unfold to any size.

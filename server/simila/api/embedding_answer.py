@@ -1,20 +1,23 @@
 """Vectors to answers, without a Python float a number."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
+import ormsgpack
 import pybase64
 from fastapi import Response
 
-from simila.api.accept import JSON, OCTETS
-from simila.api.errors import detail_of
+from simila.api.accept import ARROW_STREAM, MESSAGE_PACK, OCTETS
+from simila.api.embedding_table import embedding_stream
+from simila.api.errors import ErrorDetail, detail_of
 from simila.api.schemas.embeddings import EmbeddingOptions
 from simila.domain.inputs import Embedded
 from simila.services.embedding import name_failures
 
+OTHER_TYPES = (OCTETS, ARROW_STREAM, MESSAGE_PACK)
 HEADERS = {
     "x-total-time": "Milliseconds from the request's headers to its answer",
     "x-preprocess-time": "Milliseconds of decoding and tokenising; of parts that ran side by side the slowest counts",
@@ -26,7 +29,7 @@ HEADERS = {
 }
 DOCUMENTED_ANSWER: dict[str, Any] = {
     "description": "The vectors, in the order of the inputs",
-    "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}},
+    "content": {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in OTHER_TYPES},
     "headers": {
         name: {"description": description, "schema": {"type": "string"}} for name, description in HEADERS.items()
     },
@@ -34,14 +37,14 @@ DOCUMENTED_ANSWER: dict[str, Any] = {
 
 
 def embeddings_answer(
-    embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, *, octets: bool, began_at: float
+    embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, *, media_type: str, began_at: float
 ) -> Response:
-    """`EmbeddingsResponse` as JSON, or rows of little-endian float32 one after the other.
+    """`EmbeddingsResponse` as JSON or MessagePack, its vectors as an Arrow stream, or rows of little-endian float32.
 
     The request came in at `began_at`, by `time.perf_counter`.
     """
     timings = embedded.timings
-    content = _octets(embedded) if octets else _json(embedded, names, options)
+    content = _content(embedded, names, options, media_type)
     headers = {
         "x-total-time": _milliseconds(time.perf_counter() - began_at),
         "x-preprocess-time": _milliseconds(timings.preprocess_seconds),
@@ -49,33 +52,42 @@ def embeddings_answer(
         "x-inference-time": _milliseconds(timings.inference_seconds),
         "x-compute-tokens": str(sum(embedded.tokens)),
     }
-    if octets:
+    if media_type == OCTETS:
         rows, dimensions = embedded.vectors.shape
         headers |= {"x-embedding-count": str(rows), "x-embedding-dimensions": str(dimensions)}
-    return Response(content, headers=headers, media_type=OCTETS if octets else JSON)
+    return Response(content, headers=headers, media_type=media_type)
 
 
-def _octets(embedded: Embedded) -> bytes:
-    return np.ascontiguousarray(embedded.vectors, dtype="<f4").tobytes()
+def _content(embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, media_type: str) -> bytes:
+    rows = np.ascontiguousarray(embedded.vectors, dtype="<f4")
+    if media_type == OCTETS:
+        return rows.tobytes()
+    errors = {index: detail_of(name_failures({index: error}, names)) for index, error in embedded.failures.items()}
+    if media_type == ARROW_STREAM:
+        return embedding_stream(embedded, errors, options.model)
+    vectors: Sequence[Any] = list(rows)
+    if media_type == MESSAGE_PACK:
+        if options.encoding_format == "base64":  # MessagePack has octets
+            vectors = [row.tobytes() for row in rows]
+        return ormsgpack.packb(_body(embedded, vectors, errors, options), option=ormsgpack.OPT_SERIALIZE_NUMPY)
+    if options.encoding_format == "base64":
+        vectors = [pybase64.b64encode_as_string(row) for row in rows]
+    return orjson.dumps(_body(embedded, vectors, errors, options), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f}"
 
 
-def _json(embedded: Embedded, names: Sequence[str], options: EmbeddingOptions) -> bytes:
-    vectors: Sequence[Any] = list(embedded.vectors)
-    if options.encoding_format == "base64":
-        rows = np.ascontiguousarray(embedded.vectors, dtype="<f4")
-        vectors = [pybase64.b64encode_as_string(row) for row in rows]
+def _body(
+    embedded: Embedded, vectors: Sequence[Any], errors: Mapping[int, ErrorDetail], options: EmbeddingOptions
+) -> dict[str, Any]:
     entries = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
     for index, truncated in enumerate(embedded.truncated):
         if truncated:
             entries[index]["truncated"] = True
-    for index, failure in embedded.failures.items():
-        error = detail_of(name_failures({index: failure}, names)).model_dump()
-        entries[index] = {"object": "embedding", "index": index, "embedding": None, "error": error}
+    for index, error in errors.items():
+        entries[index] = {"object": "embedding", "index": index, "embedding": None, "error": error.model_dump()}
     tokens = sum(embedded.tokens)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    body = {"object": "list", "data": entries, "model": options.model, "usage": usage}
-    return orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    return {"object": "list", "data": entries, "model": options.model, "usage": usage}

@@ -1,6 +1,6 @@
 import pytest
 
-from simila.api.accept import prefers_octets
+from simila.api.accept import ARROW_STREAM, JSON, MESSAGE_PACK, OCTETS, preferred, prefers
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,19 @@ from simila.api.accept import prefers_octets
     ],
 )
 def test_json_unless_octets_are_wanted_more(accept, octets):
-    assert prefers_octets(accept) is octets
+    assert prefers(accept, OCTETS) is octets
+
+
+@pytest.mark.parametrize(
+    ("accept", "answer"),
+    [
+        ("*/*", JSON),
+        (MESSAGE_PACK, MESSAGE_PACK),
+        (f"{OCTETS};q=0.5, {ARROW_STREAM};q=0.7, {JSON};q=0.6", ARROW_STREAM),
+        (f"{OCTETS};q=0.5, {ARROW_STREAM};q=0.7, {JSON};q=0.8", JSON),
+        (f"{MESSAGE_PACK}, {OCTETS}", OCTETS),
+        (f"{MESSAGE_PACK}, application/*;q=0.1", MESSAGE_PACK),
+    ],
+)
+def test_the_type_that_is_wanted_most_of_those_on_offer(accept, answer):
+    assert preferred(accept, (OCTETS, ARROW_STREAM, MESSAGE_PACK)) == answer

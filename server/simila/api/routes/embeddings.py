@@ -5,10 +5,10 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from simila.api.accept import prefers_octets
+from simila.api.accept import OCTETS, preferred
 from simila.api.dependencies import FromServices, services_of
 from simila.api.direct_route import DirectRoute
-from simila.api.embedding_answer import DOCUMENTED_ANSWER, embeddings_answer
+from simila.api.embedding_answer import DOCUMENTED_ANSWER, OTHER_TYPES, embeddings_answer
 from simila.api.embeddings_form import FORM, FORM_SCHEMA, read_form
 from simila.api.request_metrics import BEGAN_AT
 from simila.api.router import v1_router
@@ -46,8 +46,9 @@ router = v1_router("embeddings", route_class=_JsonOrForm)
 async def embed(body: EmbeddingsRequest, services: FromServices, request: Request) -> Response:
     """Unit vectors of texts, token ids and images, in the order given. The shape is OpenAI's, with images added.
 
-    With `Accept: application/octet-stream` the answer is rows of little-endian float32 instead. As multipart/form-data
-    the inputs are files `image` and texts `input`, in the order of the form.
+    With `Accept: application/octet-stream` the answer is rows of little-endian float32 instead; an Arrow stream and
+    MessagePack can be asked for too. As multipart/form-data the inputs are files `image` and texts `input`, in the
+    order of the form.
     """
     names = [f"input[{position}]" for position in range(len(body.input))]
     return await _embed(request, body, services.reader.inputs_or_errors(body.input), names)
@@ -61,8 +62,8 @@ async def _embed_form(request: Request) -> Response:
 async def _embed(
     request: Request, options: EmbeddingOptions, inputs: Sequence[Input | SimilaError], names: Sequence[str]
 ) -> Response:
-    octets = prefers_octets(request.headers.get("accept", ""))
-    if octets and options.on_error == "partial":
+    media_type = preferred(request.headers.get("accept", ""), OTHER_TYPES)
+    if media_type == OCTETS and options.on_error == "partial":
         message = "on_error: octets cannot say which inputs failed; ask for application/json to have 'partial'"
         raise InvalidInput(message, param="on_error")
     embedded = await services_of(request).embedding.embed(
@@ -73,4 +74,4 @@ async def _embed(
         on_error=options.on_error,
         names=names,
     )
-    return embeddings_answer(embedded, names, options, octets=octets, began_at=request.scope[BEGAN_AT])
+    return embeddings_answer(embedded, names, options, media_type=media_type, began_at=request.scope[BEGAN_AT])

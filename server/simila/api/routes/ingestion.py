@@ -6,7 +6,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from simila.api.arrow_items import ARROW_STREAM, read_items
+from simila.api.accept import ARROW_STREAM
+from simila.api.arrow_items import read_items
 from simila.api.dependencies import services_of
 from simila.api.direct_route import DirectRoute
 from simila.api.schemas.collections import UpsertResponse

@@ -1,0 +1,33 @@
+"""Vectors as an Arrow IPC stream."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from simila.api.errors import ErrorDetail
+from simila.domain.inputs import Embedded
+
+
+def embedding_stream(embedded: Embedded, errors: Mapping[int, ErrorDetail], model: str) -> bytes:
+    """One batch of columns `embedding` (float32 lists of one size), `tokens`, `truncated` and `error`.
+
+    Where an input failed, `embedding` is null and `error` is its `ErrorDetail` as JSON. The schema's metadata has
+    `model`.
+    """
+    rows, dimension = embedded.vectors.shape
+    failed = np.zeros(rows, dtype=bool)
+    failed[list(errors)] = True
+    values = pa.array(np.ascontiguousarray(embedded.vectors).ravel())
+    columns = {
+        "embedding": pa.FixedSizeListArray.from_arrays(values, dimension, mask=pa.array(failed)),
+        "tokens": pa.array(embedded.tokens, pa.int32()),
+        "truncated": pa.array(embedded.truncated, pa.bool_()),
+        "error": pa.array([errors[i].model_dump_json() if i in errors else None for i in range(rows)], pa.string()),
+    }
+    batch = pa.record_batch(columns).replace_schema_metadata({"model": model})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream
