@@ -11,7 +11,11 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from simila.domain.manifest import ImageTower
 from simila.domain.vectors import Float32
 
-_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_RESAMPLING = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 
 def normalised_pixels(images: Iterable[bytes], tower: ImageTower) -> Float32:
@@ -38,10 +42,11 @@ def decoded(data: bytes) -> Image.Image:
 
 
 def _processor(tower: ImageTower) -> CLIPImageProcessorPil:
-    size = tower.size_pixels
+    square = {"height": tower.size_pixels, "width": tower.size_pixels}
+    shorter_edge = tower.resize_shorter_edge_pixels
     return CLIPImageProcessorPil(
-        size={"shortest_edge": tower.resize_shorter_edge_pixels},
-        crop_size={"height": size, "width": size},
+        size={"shortest_edge": shorter_edge} if shorter_edge else square,
+        crop_size=square,
         resample=_RESAMPLING[tower.interpolation],
         image_mean=list(tower.mean),
         image_std=list(tower.std),

@@ -13,7 +13,13 @@ from simila.domain.errors import InvalidManifest
 
 EncoderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Rgb = tuple[float, float, float]
+
+
+# At their defaults these are as if they were not there: vectors of collections that are older than they stay usable.
+_NEWER_FIELDS = {
+    "image": ("resize", "crop_offset", "transparency", "channels", "bits"),
+    "text": ("query_prefix", "passage_prefix"),
+}
 
 
 class Modality(StrEnum):
@@ -26,33 +32,65 @@ class _Table(BaseModel):
 
 
 class ImageTower(_Table):
-    """How an image becomes `uint8 [3, size_pixels, size_pixels]`, and what the graph does with it.
+    """How an image becomes integers `[channels, size_pixels, size_pixels]`, and what the graph does with them.
 
-    The shorter edge is scaled to `resize_shorter_edge_pixels`, then a square of `size_pixels` is cut from the middle.
-    `mean` and `std` are in units of a channel scaled to 0..1; both are folded into the exported graph.
+    `shorter_edge` scales the shorter edge to `resize_shorter_edge_pixels`, then cuts a square of `size_pixels` from the
+    middle; `squash` scales both edges to `size_pixels`. `crop_offset` says how half a pixel is rounded (transformers:
+    floor; torchvision: nearest_even), `transparency` whether an image is laid on white. `mean` and `std`, one a channel,
+    are in units of a channel scaled to 0..1; both are folded into the exported graph. Three channels of 8 bits are RGB,
+    read from image files; anything else comes as a NumPy array or a TIFF.
     """
 
     size_pixels: int = Field(gt=0)
-    resize_shorter_edge_pixels: int = Field(gt=0)
-    interpolation: Literal["bicubic", "bilinear"]
-    mean: Rgb
-    std: Rgb
-    pooling: Literal["average"]
+    resize: Literal["shorter_edge", "squash"] = "shorter_edge"
+    resize_shorter_edge_pixels: int | None = Field(default=None, gt=0)
+    crop_offset: Literal["floor", "nearest_even"] = "floor"
+    interpolation: Literal["bicubic", "bilinear", "lanczos"]
+    transparency: Literal["white", "ignored"] = "white"
+    channels: int = Field(default=3, gt=0, le=256)
+    bits: Literal[8, 16] = 8
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+    pooling: Literal["average", "cls", "model"]
     input_name: str = "pixels"
     output_name: str = "embedding"
 
+    @property
+    def is_rgb(self) -> bool:
+        """Whether image files of the common formats are read, and not arrays of bands."""
+        return self.channels == 3 and self.bits == 8
+
+    @property
+    def row_shape(self) -> tuple[int, int, int]:
+        return self.channels, self.size_pixels, self.size_pixels
+
+    @property
+    def row_dtype(self) -> Literal["uint8", "uint16"]:
+        return "uint8" if self.bits == 8 else "uint16"
+
     @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
-        if self.resize_shorter_edge_pixels < self.size_pixels:
+    def _fields_fit(self) -> Self:
+        if self.resize == "squash" and self.resize_shorter_edge_pixels is not None:
+            raise ValueError("resize = 'squash' has no use for resize_shorter_edge_pixels")
+        if self.resize == "shorter_edge" and (self.resize_shorter_edge_pixels or 0) < self.size_pixels:
             raise ValueError("resize_shorter_edge_pixels is less than size_pixels, so nothing could fill the square")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need one value for each of {self.channels} channels")
         return self
 
 
 class TextTower(_Table):
-    """How a text becomes token ids. `context_length_tokens` counts the special tokens too."""
+    """How a text becomes token ids. `context_length_tokens` counts the special tokens too.
+
+    A query or a passage gets its prefix where the caller says which it is; `matryoshka_dimensions` are the shorter
+    lengths at which a vector was trained to be cut.
+    """
 
     context_length_tokens: int = Field(gt=2)
-    pooling: Literal["mean"]
+    pooling: Literal["mean", "cls", "last", "model"]
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    matryoshka_dimensions: tuple[Annotated[int, Field(gt=0)], ...] = ()
     ids_name: str = "input_ids"
     mask_name: str = "attention_mask"
     output_name: str = "embedding"
@@ -70,12 +108,12 @@ class ZeroShot(_Table):
 class SourceFile(_Table):
     """One file of the checkpoint: what the exporter uses it as, where it comes from, and what it must hash to.
 
-    `source` is `pypi:NAME==VERSION` (a wheel, of which `path` names a member) or `file:FOLDER` (relative to the
-    manifest; `path` is relative to that folder).
+    `source` is `pypi:NAME==VERSION` (a wheel, of which `path` names a member), `hf:ORG/NAME@COMMIT` (a repository of
+    the Hugging Face hub) or `file:FOLDER` (relative to the manifest; `path` is relative to that folder).
     """
 
     role: str
-    source: Annotated[str, StringConstraints(pattern=r"^(pypi|file):.+$")]
+    source: Annotated[str, StringConstraints(pattern=r"^(pypi|hf|file):.+$")]
     path: str
     sha256: Sha256
 
@@ -113,6 +151,12 @@ class Manifest(_Table):
     def fingerprint(self) -> str:
         """SHA-256 of all that changes a vector: towers, weights and recipe, not prompts or descriptions."""
         parts = self.model_dump(mode="json", include={"family", "dimension", "architecture", "image", "text"})
+        for name, tower in (("image", self.image), ("text", self.text)):
+            for field in _NEWER_FIELDS[name]:
+                if tower and getattr(tower, field) == type(tower).model_fields[field].default:
+                    del parts[name][field]
+        if self.text:
+            del parts["text"]["matryoshka_dimensions"]
         parts["weights"] = sorted((file.role, file.sha256) for file in self.files)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

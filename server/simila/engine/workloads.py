@@ -77,10 +77,10 @@ class Images:
         self.output_name = tower.output_name
 
     def batches(self, rows: int, budget: int) -> list[Batch]:
-        size = self._tower.size_pixels
+        shape, dtype = self._tower.row_shape, np.dtype(self._tower.row_dtype)
         noise = np.random.default_rng(0)
         return [
-            {self._tower.input_name: noise.integers(0, 256, (len(part), 3, size, size), dtype=np.uint8)}
+            {self._tower.input_name: noise.integers(0, 2**self._tower.bits, (len(part), *shape), dtype=dtype)}
             for part in cut([1] * max(rows, budget), *batch_limits(Modality.IMAGE, budget))
         ]
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,12 @@ ACCEPTED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 # Floats and 32-bit integers have no white of their own; Pillow would clip them at 255 and say nothing.
 WITHOUT_WHITE = ("F", "I")
 SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
-INTERPOLATIONS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-LARGEST_SUPPORT = 2  # pixels that bicubic interpolation reads on either side
+INTERPOLATIONS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+LARGEST_SUPPORT = 3  # pixels that Lanczos interpolation reads on either side
 
 # JPEG's own limit. Pillow keeps a pointer for each row, so a column of 50,000,000 pixels would take a gigabyte.
 LONGEST_EDGE_PIXELS = 65_535
@@ -50,7 +55,7 @@ def image_rows(data: bytes, tower: ImageTower, *, max_pixels: int, views: Sequen
         with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
             _check_pixels(image, max_pixels)
             ImageOps.exif_transpose(image, in_place=True)  # else it copies even what it does not turn
-            picture = _rgb(image)
+            picture = _rgb(image, tower)
             seen = [_resize_and_crop(seen_as(picture, view), tower) for view in views]
     except (LimitExceeded, InvalidImage):
         raise
@@ -69,29 +74,31 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, tower: ImageTower) -> Image.Image:
     """Three channels of eight bits; what is transparent becomes white, as transformers and browsers show it."""
     if image.mode in WITHOUT_WHITE:
         raise InvalidImage("an image of floats or 32-bit integers does not say which value is white; send 8 or 16 bits")
     if image.mode in SIXTEEN_BIT_GREY:
         # Pillow clips 16-bit grey at 255, which turns it white; the high byte is what OpenCV and scikit-image take.
         image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
+    if image.has_transparency_data and tower.transparency == "white":
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return image if image.mode == "RGB" else image.convert("RGB")  # Pillow would copy what is RGB already
 
 
 def _resize_and_crop(image: Image.Image, tower: ImageTower) -> NDArray[np.uint8]:
-    """Scale the shorter edge, cut the middle, and compute only what is cut: `uint8 [size, size, 3]`.
+    """Squash, or scale the shorter edge, cut the middle and compute only what is cut: `uint8 [size, size, 3]`.
 
     Pixels are those of an image that is scaled whole and then cut; because Pillow holds a box in float32, a few of
     them are rounded otherwise, by one grey level, seldom two.
     """
     size = tower.size_pixels
     filter_ = INTERPOLATIONS[tower.interpolation]
+    if tower.resize_shorter_edge_pixels is None:
+        return np.asarray(image.resize((size, size), filter_))
     scaled = _scaled_size(image.width, image.height, tower.resize_shorter_edge_pixels)
-    left, top, right, bottom = _kept_part(image.size, scaled, size)
+    left, top, right, bottom = _kept_part(image.size, scaled, tower)
     if _rows_first(image.size, (size, size)) and not _rows_first(image.size, scaled):
         # Bytes are rounded between the two passes, and another order would move pixels by up to five grey levels.
         margin = LARGEST_SUPPORT * max(1.0, image.height / scaled[1]) + 1
@@ -108,10 +115,12 @@ def _rows_first(size: tuple[int, int], target: tuple[int, int]) -> bool:
     return fewer_rows > max(0, 2 * fewer_columns)
 
 
-def _kept_part(size: tuple[int, int], scaled: tuple[int, int], kept: int) -> tuple[float, float, float, float]:
+def _kept_part(size: tuple[int, int], scaled: tuple[int, int], tower: ImageTower) -> tuple[float, float, float, float]:
     """The part of the image of which the middle square of the scaled image is made."""
+    kept = tower.size_pixels
     per_column, per_row = size[0] / scaled[0], size[1] / scaled[1]
-    left, top = (scaled[0] - kept) // 2, (scaled[1] - kept) // 2
+    rounded = floor if tower.crop_offset == "floor" else round
+    left, top = rounded((scaled[0] - kept) / 2), rounded((scaled[1] - kept) / 2)
     return left * per_column, top * per_row, (left + kept) * per_column, (top + kept) * per_row
 
 
