@@ -36,9 +36,9 @@ class ImageTower(_Table):
 
     `shorter_edge` scales the shorter edge to `resize_shorter_edge_pixels`, then cuts a square of `size_pixels` from the
     middle; `squash` scales both edges to `size_pixels`. `crop_offset` says how half a pixel is rounded (transformers:
-    floor; torchvision: nearest_even), `transparency` whether an image is laid on white. `mean` and `std`, one a channel,
-    are in units of a channel scaled to 0..1; both are folded into the exported graph. Three channels of 8 bits are RGB,
-    read from image files; anything else comes as a NumPy array or a TIFF.
+    floor; torchvision: nearest_even), `transparency` whether an image is laid on white. `mean` and `std`, one for each
+    channel, are in units of a channel scaled to 0..1; both are folded into the exported graph. Three channels of 8 bits
+    are RGB, read from image files; anything else comes as a NumPy array or a TIFF.
     """
 
     size_pixels: int = Field(gt=0)
