@@ -10,6 +10,9 @@ from simila_models.catalogue import bundled_manifests
 from simila_models.export import export_encoder
 from simila_models.progress import Silent
 
+# As `simila` does, before anything loads OpenMP.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
