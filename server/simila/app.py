@@ -17,6 +17,7 @@ from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
 from simila.backends.device_choice import choose_devices
 from simila.backends.registry import runtimes
+from simila.backends.triton import TritonOptions
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.engine.cores import usable_cores
@@ -181,8 +182,13 @@ def _engine_options(settings: Settings) -> EngineOptions:
         max_queue_seconds=engine.max_queue_seconds,
         workers=engine.workers,
         cache_bytes=engine.cache_bytes,
-        devices=choose_devices(settings.device, runtimes()),
+        devices=choose_devices(settings.device, runtimes(_triton_options(settings))),
     )
+
+
+def _triton_options(settings: Settings) -> TritonOptions:
+    triton = settings.triton
+    return TritonOptions(triton.addresses, triton.tls, triton.timeout_seconds)
 
 
 async def _load_and_announce(pool: ModelPool, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -16,6 +16,16 @@ from pydantic_settings import (
 )
 
 DEFAULT_ENCODERS = ("all-minilm-l6-v2", "efficientnet-lite0", "efficientnet-lite2", "simila-lite")
+
+
+def _split_names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
+"""May be one string: JSON, or names with commas or spaces between them."""
 
 
 class LimitSettings(BaseModel):
@@ -70,6 +80,20 @@ class EngineSettings(BaseModel):
     )
 
 
+class TritonSettings(BaseModel):
+    """Triton Inference Servers that run the encoders where `SIMILA_DEVICE=triton`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    addresses: Names = Field(
+        default=(), description="HOST:PORT of each server's gRPC, separated by commas or spaces, or as a JSON list."
+    )
+    tls: bool = Field(default=False, description="Speak TLS with them.")
+    timeout_seconds: float = Field(
+        default=30.0, gt=0, description="A server that takes longer for a batch counts as down until it answers again."
+    )
+
+
 class IndexSettings(BaseModel):
     """How collections are searched."""
 
@@ -96,7 +120,7 @@ class Settings(BaseSettings):
     insecure: bool = Field(
         default=False, description="Allow an address other than loopback although nothing checks who calls."
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: Names = Field(
         default=(),
         description="Names that a proxy on this machine gives as `Host`; a server on loopback refuses unknown ones.",
     )
@@ -104,7 +128,7 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("simila", appauthor=False),
         description="Folder of weights, exported models and collections.",
     )
-    encoders: Annotated[tuple[str, ...], NoDecode] = Field(
+    encoders: Names = Field(
         default=DEFAULT_ENCODERS,
         description="Encoders to export and to serve, separated by commas or spaces, or as a JSON list.",
     )
@@ -121,6 +145,7 @@ class Settings(BaseSettings):
     )
     limits: LimitSettings = Field(default_factory=LimitSettings, description="What one request may ask for.")
     engine: EngineSettings = Field(default_factory=EngineSettings, description="How batches are made and run.")
+    triton: TritonSettings = Field(default_factory=TritonSettings, description="Servers that run the encoders.")
     index: IndexSettings = Field(default_factory=IndexSettings, description="How collections are searched.")
 
     @classmethod
@@ -133,13 +158,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
-
-    @field_validator("encoders", "allowed_hosts", mode="before")
-    @classmethod
-    def _split_names(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return json.loads(value) if value.lstrip().startswith("[") else value.replace(",", " ").split()
 
     @property
     def url(self) -> str:
@@ -158,6 +176,10 @@ class Settings(BaseSettings):
     @property
     def models_dir(self) -> Path:
         return self.data_dir / "models"
+
+    @property
+    def aliases_path(self) -> Path:
+        return self.data_dir / "aliases.json"
 
     @property
     def manifests_dir(self) -> Path:

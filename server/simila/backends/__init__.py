@@ -1,6 +1,7 @@
 """Run one batch on one device: one file a runtime, behind two Protocols."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import TowerFiles
 from simila.domain.vectors import Float32
+
+nobody_waits: ContextVar[Callable[[], bool]] = ContextVar("nobody_waits", default=lambda: False)
+"""Asked during a run: whether all who wanted the batch have left. A backend that can stop a run does so then."""
 
 
 class BackendDied(Exception):

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from simila.backends import Runtime
 from simila.backends.onnx_runtime import CpuRuntime
+from simila.backends.triton import TritonOptions, TritonRuntime
 
 # `auto` takes the first of these that has a device here and no objection to a tower.
 AUTO_ORDER = ("tensorrt", "cuda", "openvino", "cpu")
 
 
-def runtimes() -> Mapping[str, Runtime]:
+def runtimes(triton: TritonOptions) -> Mapping[str, Runtime]:
     """Every runtime there is, by its word; whether it can be used here is for `Runtime.devices` to say."""
-    return {"cpu": CpuRuntime()}
+    return {"cpu": CpuRuntime(), "triton": TritonRuntime(triton)}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simila.backends import Backend, BackendDied
-from simila.domain.errors import NotReady
+from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded
 from simila.domain.vectors import Float32
 
 logger = logging.getLogger("simila.backends")
@@ -90,6 +90,8 @@ class SupervisedBackend:
             raise self._not_ready()
         try:
             return backend.run(tensors)
+        except (Overloaded, DeadlineExceeded):
+            raise  # of the moment: they say nothing about whether it lives
         except Exception as error:
             if self._lives_after(backend, error):
                 raise
@@ -109,7 +111,7 @@ class SupervisedBackend:
             if backend is not self._backend:
                 return False
             reason = f"{type(error).__name__}: {error}"
-            if not isinstance(error, BackendDied):
+            if not isinstance(error, BackendDied | InferenceServerDown):
                 fault = self._fault(backend)
                 if fault is None:
                     return True

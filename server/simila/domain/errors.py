@@ -12,7 +12,8 @@ SimilaError
 ├── CannotServe                well-formed, but this encoder or collection has no answer
 │   ├── UnsupportedModality
 │   ├── TextTooLong
-│   └── NoExamples
+│   ├── NoExamples
+│   └── LoadFailed             of an encoder that was to be served
 ├── NotFound
 │   ├── UnknownEncoder
 │   ├── UnknownCollection
@@ -21,8 +22,10 @@ SimilaError
 ├── Conflict
 │   └── FingerprintMismatch
 ├── NotReady                   try again later
+│   ├── EncoderUnloaded
 │   ├── CollectionUnavailable
-│   └── ClassifierUnavailable
+│   ├── ClassifierUnavailable
+│   └── InferenceServerDown    the server that runs the encoder cannot be reached, or is not ready
 ├── Overloaded                 more work waits than the server takes on
 ├── DeadlineExceeded           not done in the time that the caller or the settings allow
 ├── ModelError                 an encoder cannot be fetched, exported or trusted
@@ -102,6 +105,10 @@ class NoExamples(CannotServe):
     code = "no_labelled_items"
 
 
+class LoadFailed(CannotServe):
+    code = "load_failed"
+
+
 class NotFound(SimilaError):
     code = "not_found"
 
@@ -134,6 +141,10 @@ class NotReady(SimilaError):
     code = "not_ready"
 
 
+class EncoderUnloaded(NotReady):
+    code = "model_unloaded"
+
+
 class CollectionUnavailable(NotReady):
     """`cause` is what is wrong with the file, without its name and without advice."""
 
@@ -146,6 +157,10 @@ class CollectionUnavailable(NotReady):
 
 class ClassifierUnavailable(NotReady):
     code = "classifier_unavailable"
+
+
+class InferenceServerDown(NotReady):
+    code = "inference_server_down"
 
 
 class Overloaded(SimilaError):
@@ -196,6 +211,10 @@ class StorageFailed(SimilaError):
 
 class DataFolderError(SimilaError):
     code = "data_folder_error"
+
+
+# These belong to the moment or to the request that met them: another try with the same input may fare better.
+PASSING_ERRORS = (Overloaded, NotReady, DeadlineExceeded)
 
 
 def quoted(text: str) -> str:

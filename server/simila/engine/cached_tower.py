@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simila.domain.errors import DeadlineExceeded, NotReady, Overloaded, SimilaError
+from simila.domain.errors import PASSING_ERRORS, SimilaError
 from simila.domain.inputs import Embedded, ImageInput, Input, TextInput, Timings
 from simila.domain.manifest import Manifest, Modality
 from simila.engine.vector_cache import CachedVector, VectorCache
@@ -18,8 +18,6 @@ from simila.telemetry import CACHE_LOOKUPS
 KEY_BYTES = 32
 # Above this, hashing takes longer than the way to a thread and back.
 MOST_BYTES_HASHED_IN_THE_LOOP = 2**18
-# These belong to the moment or to the request that met them: another request with the same input may fare better.
-PASSING_ERRORS = (Overloaded, NotReady, DeadlineExceeded)
 
 Outcome = CachedVector | SimilaError
 Outcomes = Mapping[bytes, Outcome]  # by key

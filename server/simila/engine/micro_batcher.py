@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Generic, TypeVar
 
-from simila.domain.errors import ModelError, NotReady
+from simila.backends import nobody_waits
+from simila.domain.errors import PASSING_ERRORS, ModelError, NotReady
 from simila.domain.vectors import Float32
 from simila.engine.pending_request import BatchedRows, PendingRequest
 from simila.engine.waiting_rows import BatchLimits, WaitingRow, WaitingRows
@@ -119,8 +120,13 @@ class MicroBatcher(Generic[Row]):
         for row in batch:
             request = row.request
             request.began_at = request.began_at or began_at
+        watch = nobody_waits.set(lambda: all(row.request.is_abandoned for row in batch))
         try:
             vectors = self._checked(self._run_rows([row.row for row in batch]), rows=len(batch))
+        except PASSING_ERRORS as error:  # of no row's making
+            for row in batch:
+                self._fail(row, error)
+            return
         except Exception as error:  # noqa: BLE001  the loop outlives whatever a backend raises
             if len(batch) == 1:
                 self._fail(batch[0], error)
@@ -129,6 +135,8 @@ class MicroBatcher(Generic[Row]):
             self._run(batch[:middle])
             self._run(batch[middle:])
             return
+        finally:
+            nobody_waits.reset(watch)
         for row, vector in zip(batch, vectors, strict=True):
             row.request.vectors[row.position] = vector
         self.last_batch_at = perf_counter()
