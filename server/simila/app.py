@@ -37,6 +37,7 @@ from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
 from simila.services.label_scorers import LabelScorers
 from simila.services.migration import MigrationService
+from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchLimits, SearchService
@@ -45,6 +46,7 @@ from simila.services.text_queries import TextQueries
 from simila.services.training import TrainingService
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import Settings
+from simila.storage.alias_file import AliasFile
 from simila.storage.classifier_files import ClassifierFiles
 from simila_models.catalogue import find_manifest
 
@@ -56,7 +58,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     Raises:
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
-        DataFolderError: the folder of collections or of classifiers cannot be made or read.
+        DataFolderError: the folder of collections or of classifiers, or the aliases, cannot be made or read.
         DeviceUnavailable: the settings ask for a device that is not there.
 
     """
@@ -71,12 +73,12 @@ def create_app(settings: Settings) -> ASGIApp:
         synthetic_queries=text_queries,
     )
 
-    classifier_files = ClassifierFiles(settings.classifiers_dir)
+    classifier_files, alias_file = ClassifierFiles(settings.classifiers_dir), AliasFile(settings.aliases_path)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), engine_options)
-        app.state.services = services = compose_services(settings, pool, catalogue, classifier_files)
+        app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
         yield
@@ -84,6 +86,7 @@ def create_app(settings: Settings) -> ASGIApp:
         with suppress(asyncio.CancelledError):
             await loading
         services.search.close()
+        await services.models.close()
         await services.migration.close()
         await services.zero_shot.close()
         await services.training.close()
@@ -113,7 +116,11 @@ def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[Enc
 
 
 def compose_services(
-    settings: Settings, pool: ModelPool, catalogue: Catalogue, classifier_files: ClassifierFiles
+    settings: Settings,
+    pool: ModelPool,
+    catalogue: Catalogue,
+    classifier_files: ClassifierFiles,
+    alias_file: AliasFile,
 ) -> Services:
     """Everything that routes call, on these encoders and collections."""
     limits = settings.limits
@@ -157,6 +164,7 @@ def compose_services(
         evaluation=EvaluationService(catalogue, models, by_example),
         forgetting=ForgettingService(pool, catalogue, models, most_ids=limits.max_items),
         readiness=ReadinessService(pool),
+        models=ModelLifecycle(pool, lambda name: find_manifest(name, [settings.manifests_dir]), alias_file),
     )
 
 

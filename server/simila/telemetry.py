@@ -24,10 +24,16 @@ WORK_IN_FLIGHT = Gauge("simila_work_in_flight", "Tokens or images that are taken
 CACHE_LOOKUPS = Counter("simila_cache_lookups", "Inputs looked for in the cache, by what came of it.", ("outcome",))
 
 
+Measure = Callable[[], float]
+# While one version of an encoder takes over from another, both have work.
+_WORK_IN_FLIGHT_OF: dict[tuple[str, str], tuple[Measure, ...]] = {}
+
+
 class TowerMetrics:
     """The metrics of one tower, found once."""
 
     def __init__(self, encoder: str, tower: str) -> None:
+        self._key = (encoder, tower)
         self._preprocess_seconds = PREPROCESS_SECONDS.labels(encoder, tower)
         self._queue_seconds = QUEUE_SECONDS.labels(encoder, tower)
         self._inference_seconds = INFERENCE_SECONDS.labels(encoder, tower)
@@ -35,8 +41,14 @@ class TowerMetrics:
         self._batch_seconds = BATCH_SECONDS.labels(encoder, tower)
         self._work_in_flight = WORK_IN_FLIGHT.labels(encoder, tower)
 
-    def watch(self, work_in_flight: Callable[[], float]) -> None:
-        self._work_in_flight.set_function(work_in_flight)
+    def watch(self, work_in_flight: Measure) -> None:
+        """Count this towards the encoder's work in flight, until `unwatch`."""
+        _WORK_IN_FLIGHT_OF[self._key] = (*_WORK_IN_FLIGHT_OF.get(self._key, ()), work_in_flight)
+        self._work_in_flight.set_function(lambda: sum(measure() for measure in _WORK_IN_FLIGHT_OF[self._key]))
+
+    def unwatch(self, work_in_flight: Measure) -> None:
+        watched = _WORK_IN_FLIGHT_OF.get(self._key, ())
+        _WORK_IN_FLIGHT_OF[self._key] = tuple(one for one in watched if one != work_in_flight)
 
     def request(self, *, preprocess_seconds: float, queue_seconds: float, inference_seconds: float) -> None:
         self._preprocess_seconds.observe(preprocess_seconds)

@@ -22,6 +22,7 @@ from simila.engine.micro_batcher import MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
 from simila.index.catalogue import Catalogue
 from simila.settings import LimitSettings, Settings
+from simila.storage.alias_file import AliasFile
 from simila.storage.classifier_files import ClassifierFiles
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
@@ -91,7 +92,13 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
 
     @asynccontextmanager
     async def lifespan(app):
-        app.state.services = compose_services(settings, pool, catalogue, ClassifierFiles(settings.classifiers_dir))
+        app.state.services = compose_services(
+            settings,
+            pool,
+            catalogue,
+            ClassifierFiles(settings.classifiers_dir),
+            AliasFile(settings.aliases_path),
+        )
         yield
 
     app = create_api(

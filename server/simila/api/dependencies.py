@@ -17,6 +17,7 @@ from simila.services.exports import ExportService
 from simila.services.forgetting import ForgettingService
 from simila.services.ingestion import IngestionService
 from simila.services.migration import MigrationService
+from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.readiness import ReadinessService
 from simila.services.search import SearchService
 from simila.services.training import TrainingService
@@ -43,6 +44,7 @@ class Services:
     evaluation: EvaluationService
     forgetting: ForgettingService
     readiness: ReadinessService
+    models: ModelLifecycle
 
 
 def services_of(request: Request) -> Services:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -24,12 +25,23 @@ onnxruntime.create_and_register_allocator(
     ),
     None,
 )
+# The smallest graph there is, y = x: a run of it reaches the arena.
+IDENTITY_ONNX = bytes.fromhex(
+    "08093a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801"
+    "620f0a0179120a0a08080112040a02080142040a001011"
+)
+
+
+def shrink_arena() -> None:
+    """Let the arena of all sessions free what no session uses."""
+    session = onnxruntime.InferenceSession(IDENTITY_ONNX, _session_options(1), providers=["CPUExecutionProvider"])
+    shrinking = onnxruntime.RunOptions()
+    shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    session.run(None, {"x": np.zeros(1, dtype=np.float32)}, shrinking)
 
 
 class OnnxRuntimeBackend:
     """One inference session.
-
-    Memory patterns are off because they keep one plan for each batch shape ever seen.
 
     Raises:
         ModelError: ONNX Runtime cannot load the file.
@@ -37,17 +49,9 @@ class OnnxRuntimeBackend:
     """
 
     def __init__(self, onnx: Path, output_name: str, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False
-        # A thread that waits for work would keep a core from the tower's other workers and from decoding.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.add_session_config_entry("session.use_env_allocators", "1")
-        options.log_severity_level = FATAL_ONLY
         try:
             self._session = onnxruntime.InferenceSession(
-                onnx, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
+                onnx, _session_options(threads), providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise ModelError(f"ONNX Runtime cannot load {onnx}: {error}") from error
@@ -56,6 +60,18 @@ class OnnxRuntimeBackend:
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         vectors: Float32 = self._session.run(self._output_names, dict(tensors))[0]
         return vectors
+
+
+def _session_options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # they keep one plan for each batch shape ever seen
+    # A thread that waits for work would keep a core from the tower's other workers and from decoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.log_severity_level = FATAL_ONLY
+    return options
 
 
 @dataclass(frozen=True)

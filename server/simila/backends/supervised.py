@@ -98,12 +98,14 @@ class SupervisedBackend:
             raise self._not_ready() from error
 
     def close(self) -> None:
-        """Give up on restarting and end the thread that does it."""
+        """Let go of the backend, so that what it takes can be freed; give up on restarting, and end that thread."""
         self._closing.set()
         with self._lock:
             restarting = self._restarting
         if restarting:
             restarting.join()
+        self._outage = _Outage("it is closed", self._clock())
+        self._backend = None
 
     def _lives_after(self, backend: Backend, error: Exception) -> bool:
         """Find out whether the backend survived an error; if not, have it restarted."""

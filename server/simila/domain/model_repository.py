@@ -53,6 +53,15 @@ class TowerFiles:
     def record(self) -> Path:
         return self.folder / "export.json"
 
+    def read_record(self) -> ExportRecord:
+        """Read what the tower was exported from and with.
+
+        Raises:
+            OSError, ValidationError: the tower is not exported, or the record is damaged.
+
+        """
+        return ExportRecord.model_validate_json(self.record.read_bytes())
+
     @property
     def tuning(self) -> Path:
         return self.folder / "tuning.json"
@@ -94,7 +103,7 @@ class ModelRepository:
         files = self.tower(manifest.name, modality)
         remedy = f"run: simila models export {manifest.name}"
         try:
-            record = ExportRecord.model_validate_json(files.record.read_bytes())
+            record = files.read_record()
         except FileNotFoundError as error:
             raise NotExported(f"encoder {manifest.name} is not exported to {self.root}; {remedy}") from error
         except (OSError, ValidationError) as error:

@@ -52,6 +52,7 @@ class Encoder:
         self.manifest = manifest
         self._towers = towers
         self._backends = backends
+        self._holders: set[asyncio.Task[Any]] = set()
         self._served: Mapping[Modality, Tower] = towers
         if cache:
             self._served = {modality: CachedTower(tower, cache, manifest) for modality, tower in towers.items()}
@@ -60,10 +61,10 @@ class Encoder:
         """Embed texts and images side by side; an input that cannot be embedded fails alone."""
         return await self._embed_through(self._served, inputs, truncate=truncate)
 
-    async def check_parity(self, golden: GoldenSet) -> Certificate:
+    async def check_parity(self, golden: GoldenSet, floor: float | None = None) -> Certificate:
         """Embed the golden inputs, past the cache, and compare them with the reference library's vectors.
 
-        Inputs over this server's limits are left out: they are never served.
+        `floor` is the least cosine that holds; by default the manifest's. Inputs over this server's limits are left out: they are never served.
 
         Raises:
             SimilaError: another input cannot be embedded.
@@ -80,7 +81,18 @@ class Encoder:
             tuple(golden.inputs[position] for position in served),
             golden.vectors[served],
         )
-        return certify(checked, embedded.vectors[served], self.manifest.parity_floor)
+        return certify(checked, embedded.vectors[served], floor or self.manifest.parity_floor)
+
+    def hold(self, task: "asyncio.Task[Any] | None") -> None:
+        """Remember that `task` may embed until it is done: before that, the encoder must not be closed."""
+        if task and task not in self._holders:
+            self._holders.add(task)
+            task.add_done_callback(self._holders.discard)
+
+    async def released(self) -> None:
+        """Wait until no task holds the encoder, except the one that waits."""
+        while others := self._holders - {asyncio.current_task()}:
+            await asyncio.wait(others)
 
     async def check_alive(self) -> None:
         """Run one real inference through every tower, past the cache.

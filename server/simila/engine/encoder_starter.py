@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from simila.engine.vector_cache import VectorCache
 from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextTokenizer
 
+VERSION_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -45,9 +48,13 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class StartedEncoder:
-    """An encoder that answers, its parity check and what it runs on, tower by tower."""
+    """An encoder that answers, its parity check and what it runs on, tower by tower.
+
+    `version` is of the graphs' hashes: the same files are the same version, on any server.
+    """
 
     encoder: Encoder
+    version: str
     certificates: Mapping[Modality, Certificate]
     devices: Mapping[Modality, str]
 
@@ -57,6 +64,7 @@ class _StartedTower:
     tower: RunningTower
     backends: Sequence[SupervisedBackend]
     device: str
+    onnx_sha256: str
 
 
 class EncoderStarter:
@@ -88,7 +96,12 @@ class EncoderStarter:
         except BaseException:
             encoder.close()
             raise
-        return StartedEncoder(encoder, certificates, {modality: one.device for modality, one in started.items()})
+        return StartedEncoder(
+            encoder,
+            _version(manifest, [one.onnx_sha256 for one in started.values()]),
+            certificates,
+            {modality: one.device for modality, one in started.items()},
+        )
 
     async def _start_towers(self, manifest: Manifest) -> dict[Modality, _StartedTower]:
         """Start every tower, or none."""
@@ -105,9 +118,9 @@ class EncoderStarter:
     async def _certify(self, encoder: Encoder) -> dict[Modality, Certificate]:
         certificates = {}
         for modality in encoder.manifest.modalities:
-            files = self._repository.tower(encoder.manifest.name, modality)
+            files = self._repository.exported_tower(encoder.manifest, modality)
             golden = await asyncio.to_thread(read_golden_set, files.golden, modality)
-            certificate = await encoder.check_parity(golden)
+            certificate = await encoder.check_parity(golden, files.read_record().parity_floor)
             if not certificate.holds:
                 raise ParityFailed(_parity_message(encoder.manifest.name, modality, certificate))
             certificates[modality] = certificate
@@ -125,7 +138,7 @@ class EncoderStarter:
         except BaseException:
             _close_all(backends)
             raise
-        return _StartedTower(tower, backends, str(choice))
+        return _StartedTower(tower, backends, str(choice), files.read_record().onnx_sha256)
 
     def _tower(self, graph: TowerGraph, backend: Backend, tuning: Tuning) -> RunningTower:
         manifest = graph.manifest
@@ -183,6 +196,10 @@ def _start_backends(graph: TowerGraph, choice: Choice, threads: int) -> list[Sup
     return backends
 
 
+def _version(manifest: Manifest, onnx_sha256s: Sequence[str]) -> str:
+    return sha256(" ".join([manifest.fingerprint, *onnx_sha256s]).encode()).hexdigest()[:VERSION_DIGITS]
+
+
 def _close(started: _StartedTower) -> None:
     started.tower.close()
     _close_all(started.backends)
@@ -197,8 +214,8 @@ def _canary(graph: TowerGraph) -> Mapping[str, NDArray[Any]]:
     """The smallest batch that a tower can run: a black image, or the first token of the vocabulary twice."""
     manifest = graph.manifest
     if graph.modality is Modality.IMAGE and manifest.image:
-        size = manifest.image.size_pixels
-        return {manifest.image.input_name: np.zeros((1, 3, size, size), dtype=np.uint8)}
+        tower = manifest.image
+        return {tower.input_name: np.zeros((1, *tower.row_shape), dtype=tower.row_dtype)}
     assert manifest.text
     ids = np.zeros((1, 2), dtype=np.int64)
     return {manifest.text.ids_name: ids, manifest.text.mask_name: np.ones_like(ids)}

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
-from simila.domain.errors import NotReady, SimilaError, UnknownEncoder
+from simila.backends.onnx_runtime import shrink_arena
+from simila.domain.errors import Conflict, EncoderUnloaded, LoadFailed, NotReady, SimilaError, UnknownEncoder
 from simila.domain.golden import Certificate
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
@@ -15,6 +18,7 @@ from simila.engine.cores import usable_cores
 from simila.engine.encoder import Encoder
 from simila.engine.encoder_starter import EncoderStarter, EngineOptions
 from simila.engine.vector_cache import CacheStatistics, VectorCache
+from simila.storage.freed_memory import give_back_freed_memory
 
 logger = logging.getLogger("simila.engine")
 
@@ -22,59 +26,143 @@ logger = logging.getLogger("simila.engine")
 class LoadState(StrEnum):
     LOADING = "loading"
     READY = "ready"
+    RELOADING = "reloading"  # it answers, and another version of it is being loaded
     FAILED = "failed"
+    UNLOADING = "unloading"  # it answers those who asked before
+    UNLOADED = "unloaded"
 
 
 @dataclass(frozen=True)
 class EncoderStatus:
-    """What is known of an encoder from outside: its parity checks and devices, tower by tower."""
+    """What is known of an encoder from outside; `version` names the files that serve, see `StartedEncoder`.
+
+    Parity checks and devices are by tower. `error` is why it does not serve, or why its latest version does not.
+    """
 
     manifest: Manifest
     state: LoadState
     error: str | None = None
     certificates: Mapping[Modality, Certificate] | None = None
     devices: Mapping[Modality, str] | None = None
+    version: str | None = None
 
 
 class ModelPool:
-    """Owns the encoders and the threads that prepare their inputs."""
+    """Owns the encoders and the threads that prepare their inputs.
+
+    An encoder that `get` has given to a task works until that task is done, also when it was replaced or unloaded
+    meanwhile: read-copy-update, with tasks for readers.
+    """
 
     def __init__(self, manifests: Sequence[Manifest], repository: ModelRepository, options: EngineOptions) -> None:
         self._statuses = {manifest.name: EncoderStatus(manifest, LoadState.LOADING) for manifest in manifests}
         self._encoders: dict[str, Encoder] = {}
+        self._aliases: Mapping[str, str] = {}
+        self._changes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._draining: set[asyncio.Task[None]] = set()
         self._cache = VectorCache(options.cache_bytes) if options.cache_bytes else None
         self._pool = ThreadPoolExecutor(options.preprocess_threads or usable_cores(), thread_name_prefix="preprocess")
         self._starter = EncoderStarter(repository, options, self._pool, self._cache)
 
     async def load(self) -> None:
         """Load every encoder; one that fails is logged, keeps its error in `statuses` and leaves the others alone."""
-        await asyncio.gather(*(self._load_one(status.manifest) for status in self.statuses()))
+        await asyncio.gather(*(self._load_or_log(status.manifest) for status in self.statuses()))
+
+    async def load_version(self, manifest: Manifest) -> EncoderStatus:
+        """Load what is exported of an encoder now, check it, and let it take over from the version that serves.
+
+        The switch is one assignment. The old version is drained and freed in the background.
+
+        Raises:
+            LoadFailed: it cannot be loaded, or its certificate does not hold; the version that served goes on.
+
+        """
+        name = manifest.name
+        async with self._changes[name]:
+            replaced, before = self._encoders.get(name), self._statuses.get(name)
+            self._statuses[name] = EncoderStatus(manifest, LoadState.LOADING)
+            if replaced and before:
+                self._statuses[name] = replace(before, state=LoadState.RELOADING)
+            try:
+                started = await self._starter.start(manifest)
+            except Exception as error:  # whatever is wrong with one encoder, the others serve
+                reason = error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"
+                self._statuses[name] = EncoderStatus(manifest, LoadState.FAILED, error=reason)
+                if replaced and before:
+                    reason = f"a new version is not served, the old one goes on: {reason}"
+                    self._statuses[name] = replace(before, error=reason)
+                raise LoadFailed(reason, param="model") from error
+            self._encoders[name] = started.encoder
+            self._statuses[name] = status = EncoderStatus(
+                manifest,
+                LoadState.READY,
+                certificates=started.certificates,
+                devices=started.devices,
+                version=started.version,
+            )
+            if replaced:
+                self.forget_vectors()  # the new version's may differ in the last digits
+                self._retire(replaced)
+        return status
+
+    async def unload(self, name: str) -> EncoderStatus:
+        """Take an encoder out of service: new requests are refused at once, and when the others are done it is freed.
+
+        Raises:
+            UnknownEncoder: no encoder of this name is served.
+            Conflict: an alias points at it.
+
+        """
+        async with self._changes[name]:
+            status = self.status(name)
+            if names := [alias for alias, encoder in self._aliases.items() if encoder == name]:
+                raise Conflict(f"encoder {name} is what the alias {names[0]} means; point that elsewhere first")
+            if encoder := self._encoders.pop(name, None):
+                self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADING)
+                await self._retire(encoder)
+            self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADED)
+        return self._statuses[name]
 
     def get(self, name: str) -> Encoder:
-        """Find a loaded encoder.
+        """Find a loaded encoder by its name or an alias, for the task that asks.
 
         Raises:
             UnknownEncoder: no encoder of this name is served.
-            NotReady: it is loading, or could not be loaded.
+            NotReady: it is loading, could not be loaded, or was unloaded.
 
         """
-        if encoder := self._encoders.get(name):
+        if encoder := self._encoders.get(self._aliases.get(name, name)):
+            encoder.hold(_current_task())
             return encoder
-        raise NotReady(self.status(name).error or f"encoder {name} is loading", param="model")
+        status = self.status(name)
+        if status.state in (LoadState.UNLOADING, LoadState.UNLOADED):
+            message = f"encoder {status.manifest.name} was unloaded; POST /v1/models/{status.manifest.name}/load"
+            raise EncoderUnloaded(message, param="model")
+        raise NotReady(status.error or f"encoder {status.manifest.name} is loading", param="model")
 
     def status(self, name: str) -> EncoderStatus:
-        """How an encoder stands.
+        """How an encoder stands, by its name or an alias.
 
         Raises:
             UnknownEncoder: no encoder of this name is served.
 
         """
-        if status := self._statuses.get(name):
+        if status := self._statuses.get(self._aliases.get(name, name)):
             return status
-        raise UnknownEncoder(f"unknown encoder '{name}'; served here: {', '.join(self._statuses)}", param="model")
+        served = ", ".join([*self._statuses, *self._aliases])
+        raise UnknownEncoder(f"unknown encoder '{name}'; served here: {served}", param="model")
 
     def statuses(self) -> list[EncoderStatus]:
         return list(self._statuses.values())
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Other names, and the encoder that each means now."""
+        return self._aliases
+
+    def set_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Replace all aliases, for requests that come from now on."""
+        self._aliases = dict(aliases)
 
     @property
     def cache_statistics(self) -> CacheStatistics | None:
@@ -91,15 +179,33 @@ class ModelPool:
             encoder.close()
         self._pool.shutdown(cancel_futures=True)
 
-    async def _load_one(self, manifest: Manifest) -> None:
+    async def _load_or_log(self, manifest: Manifest) -> None:
         try:
-            started = await self._starter.start(manifest)
-        except Exception as error:  # noqa: BLE001  whatever is wrong with one encoder, the others serve
-            reason = error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"
-            logger.error("encoder %s is not served: %s", manifest.name, reason)
-            self._statuses[manifest.name] = EncoderStatus(manifest, LoadState.FAILED, error=reason)
-            return
-        self._encoders[manifest.name] = started.encoder
-        self._statuses[manifest.name] = EncoderStatus(
-            manifest, LoadState.READY, certificates=started.certificates, devices=started.devices
-        )
+            await self.load_version(manifest)
+        except LoadFailed as error:
+            logger.error("encoder %s is not served: %s", manifest.name, error.message)
+
+    def _retire(self, encoder: Encoder) -> "asyncio.Task[None]":
+        task = asyncio.create_task(_drain(encoder))
+        self._draining.add(task)  # the loop itself would forget it
+        task.add_done_callback(self._draining.discard)
+        return task
+
+
+async def _drain(encoder: Encoder) -> None:
+    await encoder.released()
+    await asyncio.to_thread(encoder.close)
+    await asyncio.to_thread(_give_back_memory)
+
+
+def _give_back_memory() -> None:
+    """To the system, what a closed session has given back to ONNX Runtime's arena and to the allocator."""
+    shrink_arena()
+    give_back_freed_memory()
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # a thread without an event loop
+        return None

@@ -41,7 +41,7 @@ class TowerQueue(Generic[Row]):
         self._admission = Admission(
             most_wait_seconds=max_queue_seconds, fair_share=limits.padded_length, workers=workers
         )
-        self._metrics.watch(lambda: self._admission.units_in_flight)
+        self._metrics.watch(self._units_in_flight)
         self._batcher = MicroBatcher(
             f"{manifest.name}.{modality}",
             lambda rows: _finite(run(rows)),
@@ -83,6 +83,10 @@ class TowerQueue(Generic[Row]):
 
     def close(self) -> None:
         self._batcher.close()
+        self._metrics.unwatch(self._units_in_flight)
+
+    def _units_in_flight(self) -> float:
+        return self._admission.units_in_flight
 
     def _observe(self, report: BatchReport) -> None:
         self._admission.measured(report.padded_length, report.seconds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from simila.domain.manifest import Modality
-from simila.domain.model_repository import ExportRecord, TowerFiles
+from simila.domain.model_repository import TowerFiles
 
 logger = logging.getLogger("simila.engine")
 
@@ -66,7 +66,7 @@ def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:
         record = _Record.model_validate_json(files.tuning.read_bytes())
         if record.tuning.cores != cores:
             reason = f"was tuned on {record.tuning.cores} cores, not on {cores}"
-        elif record.onnx_sha256 != _onnx_sha256(files):
+        elif record.onnx_sha256 != files.read_record().onnx_sha256:
             reason = "was tuned with another graph"
         else:
             return record.tuning
@@ -85,7 +85,7 @@ def keep_tuning(files: TowerFiles, tuning: Tuning) -> None:
         OSError: the tower is not exported, or its folder cannot be written.
 
     """
-    record = _Record(onnx_sha256=_onnx_sha256(files), tuning=tuning)
+    record = _Record(onnx_sha256=files.read_record().onnx_sha256, tuning=tuning)
     files.tuning.write_text(record.model_dump_json(indent=2), encoding="utf-8")
 
 
@@ -98,7 +98,3 @@ def overridden(tuning: Tuning, *, workers: int, threads: int, max_batch_items: i
         max_batch_items=max_batch_items or tuning.max_batch_items,
         max_batch_tokens=max_batch_tokens or tuning.max_batch_tokens,
     )
-
-
-def _onnx_sha256(files: TowerFiles) -> str:
-    return ExportRecord.model_validate_json(files.record.read_bytes()).onnx_sha256

@@ -12,12 +12,12 @@ from simila.domain.vectors import Float32
 from simila.index.body import Body
 from simila.index.body_builder import BuildCancelled, BuildWatch, build_body
 from simila.index.body_file import remove_body, remove_leftovers, save_body
-from simila.index.freed_memory import give_back_freed_memory
 from simila.index.recipes import FLAT_VALUES, suitable_recipes
 from simila.index.stored_vectors import StoredVectors
 from simila.index.tuning import tuned
 from simila.index.view import View
 from simila.storage.collection_file import CollectionSpec
+from simila.storage.freed_memory import give_back_freed_memory
 
 logger = logging.getLogger("simila.index")
 _MOST_DELETED_SHARE = 0.2

@@ -18,13 +18,13 @@ from simila.index.body import Body, Measured
 from simila.index.body_file import BodyUnusable, load_body
 from simila.index.body_upkeep import BodyUpkeep
 from simila.index.filtered_search import FilterAccount, FilteredSearch
-from simila.index.freed_memory import give_back_freed_memory
 from simila.index.neighbours import Neighbours
 from simila.index.statistics import CollectionStatistics, IndexStatistics, disk_bytes
 from simila.index.view import SearchAccount, View
 from simila.storage.backup import BackupContents
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
+from simila.storage.freed_memory import give_back_freed_memory
 from simila.storage.item_reader import ItemReader
 from simila.storage.item_rows import ItemRow
 from simila.storage.item_writes import Change, Delete, Operation

@@ -83,6 +83,7 @@ class MigrationService:
         total = await asyncio.to_thread(_checked_total, collection)
         progress = self._progress[name] = MigrationProgress(encoder_name, "running", 0, total)
         task = self._tasks[name] = asyncio.create_task(self._run(collection, encoder))
+        encoder.hold(task)
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
         return progress
 

@@ -4,21 +4,22 @@ import asyncio
 from dataclasses import dataclass
 
 from simila.domain.errors import Overloaded, SimilaError
-from simila.engine.model_pool import ModelPool
+from simila.engine.model_pool import LoadState, ModelPool
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """The state of each encoder, or what keeps it from answering."""
+    """The state of each encoder, or what keeps it from answering; one that was unloaded need not answer."""
 
     encoders: dict[str, str]
 
     @property
     def is_ready(self) -> bool:
-        return all(state == READY for state in self.encoders.values())
+        return all(state in (READY, *AWAY) for state in self.encoders.values())
 
 
 READY = "ready"
+AWAY = (LoadState.UNLOADING, LoadState.UNLOADED)
 
 
 class ReadinessService:
@@ -34,6 +35,9 @@ class ReadinessService:
         return Readiness(dict(zip(names, states, strict=True)))
 
     async def _check_one(self, name: str) -> str:
+        state = self._pool.status(name).state
+        if state in AWAY:
+            return state
         try:
             encoder = self._pool.get(name)
             async with asyncio.timeout(self._timeout_seconds):

@@ -17,6 +17,17 @@ def rename_folder(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file for this user alone; after a crash it has the old content or the new."""
+    new = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    sync_folder(path.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Wait until the names in this folder are on disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,9 +1,11 @@
 """`GET /v1/models`: OpenAI's list, with what each encoder is and how its parity check went."""
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel
 
+from simila.api.schemas.base import RequestBody
 from simila.domain.golden import Certificate
 from simila.engine.model_pool import EncoderStatus
 
@@ -45,9 +47,12 @@ class ModelEntry(BaseModel):
     certificates: dict[str, CertificateEntry]
     devices: dict[str, str]
     """What each tower runs on."""
+    version: str | None
+    """Of the files that serve: the same files are the same version on any server."""
+    aliases: list[str]
 
     @classmethod
-    def of(cls, status: EncoderStatus) -> Self:
+    def of(cls, status: EncoderStatus, aliases: Mapping[str, str]) -> Self:
         manifest = status.manifest
         certificates = status.certificates or {}
         return cls(
@@ -64,4 +69,23 @@ class ModelEntry(BaseModel):
             zero_shot=ZeroShotEntry(**manifest.zero_shot.model_dump()) if manifest.zero_shot else None,
             certificates={str(modality): CertificateEntry.of(entry) for modality, entry in certificates.items()},
             devices={str(modality): device for modality, device in (status.devices or {}).items()},
+            version=status.version,
+            aliases=[alias for alias, name in aliases.items() if name == manifest.name],
         )
+
+
+class LifecycleRequest(RequestBody):
+    """An empty object. That it must be JSON keeps other sites' pages from sending it: browsers ask first."""
+
+
+class AliasRequest(RequestBody):
+    model: str
+
+
+class AliasEntry(BaseModel):
+    alias: str
+    model: str
+
+    @classmethod
+    def all(cls, aliases: Mapping[str, str]) -> list[Self]:
+        return [cls(alias=alias, model=name) for alias, name in aliases.items()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simila.index.freed_memory import give_back_freed_memory
+from simila.storage.freed_memory import give_back_freed_memory
 
 MEBI = 2**20
 
