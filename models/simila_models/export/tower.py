@@ -60,7 +60,7 @@ def write_tower(manifest: Manifest, modality: Modality, tower: Tower, folder: Pa
     _write_golden(modality, tower.golden, files.golden)
     if tower.tokenizer_json:
         files.tokenizer.write_text(tower.tokenizer_json, encoding="utf-8")
-    write_triton_config(f"{manifest.name}.{modality}", files.onnx, files.config)
+    write_triton_config(manifest, modality, files.onnx, files.config)
     record = ExportRecord(
         fingerprint=manifest.fingerprint,
         precision="fp32",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from simila.domain.errors import InvalidManifest
+from simila.domain.precision import Precision
 
 EncoderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -105,6 +107,15 @@ class ZeroShot(_Table):
     templates: tuple[str, ...] = Field(min_length=1)
 
 
+class TritonModel(_Table):
+    """How Triton runs each tower: instances on each of its devices of `kind`, the largest batch, the longest queue."""
+
+    instances: int = Field(default=1, gt=0)
+    kind: Literal["auto", "cpu", "gpu"] = "auto"
+    max_batch_rows: int = Field(default=64, gt=0)
+    max_queued_requests: int = Field(default=256, gt=0)
+
+
 class SourceFile(_Table):
     """One file of the checkpoint: what the exporter uses it as, where it comes from, and what it must hash to.
 
@@ -131,6 +142,9 @@ class Manifest(_Table):
     image: ImageTower | None = None
     text: TextTower | None = None
     zero_shot: ZeroShot | None = None
+    triton: TritonModel = TritonModel()
+    precisions: dict[Modality, Precision] = {}
+    """What each tower is served in; one that is not named is served in fp32."""
     files: tuple[SourceFile, ...] = Field(min_length=1)
     folder: Path = Field(default=Path(), exclude=True, description="where the manifest was read; `file:` starts here")
 
@@ -140,6 +154,8 @@ class Manifest(_Table):
             raise ValueError("an encoder needs an [image] or a [text] tower")
         if self.zero_shot and not self.text:
             raise ValueError("[zero_shot] needs a [text] tower to embed its prompts")
+        if missing := sorted(set(self.precisions) - set(self.modalities)):
+            raise ValueError(f"[precisions] names the {missing[0]} tower, and there is none")
         return self
 
     @property
@@ -149,7 +165,10 @@ class Manifest(_Table):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that changes a vector: towers, weights and recipe, not prompts or descriptions."""
+        """SHA-256 of all that changes a vector: towers, weights and recipe, not prompts or descriptions.
+
+        A precision counts where its vectors may not lie beside the reference's, see `Precision.keeps_space`.
+        """
         parts = self.model_dump(mode="json", include={"family", "dimension", "architecture", "image", "text"})
         for name, tower in (("image", self.image), ("text", self.text)):
             for field in _NEWER_FIELDS[name]:
@@ -157,8 +176,26 @@ class Manifest(_Table):
                     del parts[name][field]
         if self.text:
             del parts["text"]["matryoshka_dimensions"]
+        if apart := {tower: precision for tower, precision in self.precisions.items() if not precision.keeps_space}:
+            parts["precisions"] = apart
         parts["weights"] = sorted((file.role, file.sha256) for file in self.files)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def reference(self) -> Self:
+        """The same encoder in fp32, of which the other precisions are made."""
+        return self.model_copy(update={"precisions": {}})
+
+    def served_in(self, wishes: Mapping[str, Precision]) -> Self:
+        """The same encoder in the precisions that `wishes` has for its name, or for one tower of it as `NAME.TOWER`."""
+        wanted = {
+            modality: wishes.get(f"{self.name}.{modality}") or wishes.get(self.name) or self.precision(modality)
+            for modality in self.modalities
+        }
+        return self.model_copy(update={"precisions": wanted})
+
+    def precision(self, modality: Modality) -> Precision:
+        return self.precisions.get(modality, Precision.FP32)
 
     def file(self, role: str) -> SourceFile:
         """Return the file with this role.
