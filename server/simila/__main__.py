@@ -115,7 +115,7 @@ app.add_typer(collections.app, name="collections")
 def main() -> None:
     """Run the command line."""
     # Threads of OpenMP spin while they wait for each other. Where others want the cores too, a spinning thread takes
-    # the time that the awaited one needs: torch ran 30 times slower. OpenMP reads this as it is loaded, later than here.
+    # the time that the awaited one needs: torch ran 30 times slower. OpenMP is loaded later than here, and reads this.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     app()
 

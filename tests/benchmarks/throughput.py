@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from speed.bench import PEER, Bench
 from speed.lifetime import cold_start, memory
+from speed.overload import Overload, overload
 from speed.scenarios import SCENARIOS, ScenarioResult
 from speed.servers import ServerFailed
 from speed.throughput_report import Result, show_line, show_report
@@ -24,8 +25,8 @@ from simila.cli.tables import JsonOption
 from simila.domain.errors import SimilaError
 
 CACHE = Path(__file__).parents[2] / ".cache"
-COLD_START, MEMORY = "cold-start", "memory"
-ALL_SCENARIOS = (*SCENARIOS, COLD_START, MEMORY)
+COLD_START, MEMORY, OVERLOAD = "cold-start", "memory", "overload"
+ALL_SCENARIOS = (*SCENARIOS, OVERLOAD, COLD_START, MEMORY)
 
 app = typer.Typer(add_completion=False)
 
@@ -81,6 +82,8 @@ def measure(bench: Bench, scenarios: Sequence[str], memory_requests: int) -> Ite
             yield cold_start(bench)
         elif scenario == MEMORY:
             yield memory(bench, memory_requests)
+        elif scenario == OVERLOAD:
+            yield from overload(bench)
         else:
             yield from SCENARIOS[scenario](bench)
 
@@ -88,7 +91,8 @@ def measure(bench: Bench, scenarios: Sequence[str], memory_requests: int) -> Ite
 def exit_code(results: Sequence[Result]) -> int:
     """Whether all that was measured is worth something."""
     standings = [standing for result in results if isinstance(result, ScenarioResult) for standing in result.standings]
-    return FAILED if any(standing.invalid for standing in standings) else 0
+    failed = any(result.failed for result in results if isinstance(result, Overload))
+    return FAILED if failed or any(standing.invalid for standing in standings) else 0
 
 
 def chosen_scenarios(names: str) -> list[str]:

@@ -13,6 +13,7 @@ from simila.api.direct_route import DirectRoutes
 from simila.api.errors import register_error_handlers
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
 from simila.api.request_metrics import RequestMetrics
+from simila.api.retries import HeldRetries
 from simila.api.routes import (
     backups,
     classification,
@@ -72,7 +73,7 @@ def create_api(
     body = LargestBody(max_body_bytes, "SIMILA_LIMITS__MAX_BODY_BYTES")
     backup = LargestBody(max_backup_bytes, "SIMILA_LIMITS__MAX_BACKUP_BYTES")
     app: ASGIApp = BodyLimit(DirectRoutes(api), lambda scope: backup if backups.is_restore(scope) else body)
-    app = Deadline(app, default_seconds=request_timeout_seconds)
+    app = Deadline(HeldRetries(app), default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)
     return RequestMetrics(app)

@@ -1,6 +1,7 @@
 """One connection of the load whose answers are kept: so that what is fast is also right."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -18,6 +19,7 @@ class Answer:
     number: int
     status: int
     body: bytes
+    seconds: float
 
 
 class Probe:
@@ -55,9 +57,11 @@ class Probe:
         try:
             while not self._finished.is_set():
                 number, body = self._bodies[len(self.answers) % len(self._bodies)]
+                began = time.perf_counter()
                 connection.request("POST", self._path, body, self._headers)
                 response = connection.getresponse()
-                self.answers.append(Answer(number, response.status, response.read()))
+                answer = response.read()
+                self.answers.append(Answer(number, response.status, answer, time.perf_counter() - began))
         except OSError as error:
             self._error = error
         finally:

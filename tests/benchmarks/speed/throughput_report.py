@@ -9,9 +9,10 @@ from rich.table import Table
 from simila.cli.tables import column, show, table
 from speed.contest import Standing
 from speed.lifetime import ColdStart, Memory
+from speed.overload import Overload
 from speed.scenarios import ScenarioResult
 
-Result = ScenarioResult | ColdStart | Memory
+Result = ScenarioResult | Overload | ColdStart | Memory
 
 
 def show_line(result: Result) -> None:
@@ -30,6 +31,13 @@ def show_report(results: Sequence[Result]) -> None:
             show(
                 f"\nCold start: ready after {result.seconds_to_ready:.2f} s, first vector after"
                 f" {result.seconds_to_first_vector:.2f} s (median of {result.starts})"
+            )
+        elif isinstance(result, Overload):
+            show(
+                f"\nOverload of {result.encoder}: {result.connections} connections that come back at once, a queue of"
+                f" {result.queue_seconds:g} s: {result.goodput:.1f}/s of a peak of {result.peak:.1f}/s ="
+                f" {result.ratio:.3f}, {result.refusals:.0f} refusals/s, {result.failed} failed, p99 of the admitted"
+                f" {result.admitted_p99_ms:.0f} ms, a new client served {result.recovered_after_ms:.0f} ms after"
             )
         elif isinstance(result, Memory):
             show(

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Timer
 
 SCRIPT = Path(__file__).with_name("cycle.lua")
+STATUSES_SCRIPT = Path(__file__).with_name("statuses.lua")
 STALLED_SECONDS = 300
 _STARTED, _FINISHED, _REFUSED = "started", "finished", "refused"
 
@@ -36,6 +37,20 @@ class WrkFigures:
     p50_ms: float
     p99_ms: float
     failed: int
+
+
+@dataclass(frozen=True)
+class Statuses:
+    """How many requests were answered with 200, with 429 and a `Retry-After`, or otherwise or not at all."""
+
+    seconds: float
+    admitted: int
+    refused: int
+    failed: int
+
+    @property
+    def admitted_rate(self) -> float:
+        return self.admitted / self.seconds
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,21 @@ def run_wrk(
     if found.failed:
         raise WrkFailed(f"{found.failed} of {requests} requests failed; {' '.join(refused)}")
     return found
+
+
+def run_wrk_for(url: str, bodies: Bodies, *, connections: int, seconds: float) -> Statuses:
+    """Send the bodies in turn for a time, and on each connection the next as soon as there is an answer.
+
+    Raises:
+        WrkFailed: wrk did not end well.
+
+    """
+    options = ["--threads", "1", "--connections", str(connections), "--duration", f"{seconds:.0f}s"]
+    script = ["--script", str(STATUSES_SCRIPT), f"{url}{bodies.path}", "--", str(bodies.file), bodies.content_type]
+    run = subprocess.run(["wrk", *options, *script], capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise WrkFailed(run.stderr.strip())
+    return Statuses(**json.loads(run.stdout.splitlines()[-1]))
 
 
 def figures(seconds: float, lines: Iterator[str]) -> WrkFigures:

@@ -55,7 +55,7 @@ def standing(name: str, rate: float, *, invalid: str | None = None) -> Standing:
 
 
 def answer(entries: Sequence[object], *, status: int = 200) -> Answer:
-    return Answer(7, status, orjson.dumps({"data": entries}))
+    return Answer(7, status, orjson.dumps({"data": entries}), seconds=0.0)
 
 
 def turned(cosine: float) -> list[float]:

@@ -1,0 +1,105 @@
+"""What is left of the throughput when ten times the clients come, none of which keeps to `Retry-After`."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from speed.bench import Bench
+from speed.corpus import short_texts
+from speed.loads import SIMILA
+from speed.photographs import jpegs
+from speed.probe import OK, Answer, Probe
+from speed.scenarios import IMAGE_BODIES, IMAGE_ENCODERS, TEXT_BODIES, TEXT_ENCODER, tokenizer
+from speed.servers import Server
+from speed.wrk import Bodies, Statuses, run_wrk_for
+
+CONNECTIONS = {TEXT_ENCODER: 32, IMAGE_ENCODERS[0]: 16}
+FACTOR = 10
+PROBES = 8
+QUEUE_SECONDS = 0.25
+"""So short that most of ten times the clients are refused; with the default of 5 s all of them find a place."""
+
+
+@dataclass(frozen=True)
+class Overload:
+    """Medians of the rounds: answers a second of one encoder, at the peak and with `FACTOR` times the connections."""
+
+    encoder: str
+    connections: int
+    queue_seconds: float
+    peak: float
+    goodput: float
+    refusals: float
+    failed: int  # answers other than 200 and 429, all rounds together
+    admitted_p99_ms: float
+    recovered_after_ms: float  # the longest, from the end of the overload to an answer to a new client
+
+    @property
+    def ratio(self) -> float:
+        return self.goodput / self.peak
+
+
+@dataclass(frozen=True)
+class _Round:
+    peak: Statuses
+    overloaded: Statuses
+    admitted_ms: Sequence[float]
+    recovered_after_ms: float
+
+
+def overload(bench: Bench) -> list[Overload]:
+    """Send one item a request, first from as many connections as make the peak, then from ten times as many."""
+    for encoder in CONNECTIONS:
+        bench.encoder(encoder)
+    items = {
+        TEXT_ENCODER: short_texts(tokenizer(bench, TEXT_ENCODER), TEXT_BODIES),
+        IMAGE_ENCODERS[0]: jpegs(IMAGE_BODIES),
+    }
+    return [
+        _overload(bench, encoder, [SIMILA.body(encoder, (item,)) for item in items[encoder]]) for encoder in CONNECTIONS
+    ]
+
+
+def _overload(bench: Bench, encoder: str, bodies: Sequence[bytes]) -> Overload:
+    file = Bodies.written(
+        bench.scratch / f"overload-{encoder}", bodies, path=SIMILA.path, content_type=SIMILA.content_type
+    )
+    with bench.simila([encoder], SIMILA_ENGINE__MAX_QUEUE_SECONDS=str(QUEUE_SECONDS)) as server:
+        _turn(bench, server, file, bodies, CONNECTIONS[encoder])  # warms up
+        rounds = []
+        for number in range(1, bench.rounds + 1):
+            rounds.append(_turn(bench, server, file, bodies, CONNECTIONS[encoder]))
+            peak, overloaded = rounds[-1].peak, rounds[-1].overloaded
+            bench.tell(
+                f"round {number} of {bench.rounds}: {overloaded.admitted_rate:.1f} of {peak.admitted_rate:.1f}/s"
+            )
+    admitted_ms = [milliseconds for one in rounds for milliseconds in one.admitted_ms]
+    return Overload(
+        encoder=encoder,
+        connections=FACTOR * CONNECTIONS[encoder],
+        queue_seconds=QUEUE_SECONDS,
+        peak=median(one.peak.admitted_rate for one in rounds),
+        goodput=median(one.overloaded.admitted_rate for one in rounds),
+        refusals=median(one.overloaded.refused / one.overloaded.seconds for one in rounds),
+        failed=sum(one.peak.failed + one.overloaded.failed for one in rounds),
+        admitted_p99_ms=quantiles(admitted_ms, n=100)[-1],
+        recovered_after_ms=max(one.recovered_after_ms for one in rounds),
+    )
+
+
+def _turn(bench: Bench, server: Server, file: Bodies, bodies: Sequence[bytes], connections: int) -> _Round:
+    peak = run_wrk_for(server.url, file, connections=connections, seconds=bench.seconds)
+    probes = [Probe(server.url, file.path, file.content_type, [(0, body)]) for body in bodies[:PROBES]]
+    with ExitStack() as stack:
+        for probe in probes:
+            stack.enter_context(probe)
+        overloaded = run_wrk_for(server.url, file, connections=FACTOR * connections - PROBES, seconds=bench.seconds)
+        ended_at = time.perf_counter()
+        while server.post(file.path, file.content_type, bodies[0])[0] != OK:
+            pass
+        recovered_after_ms = 1000 * (time.perf_counter() - ended_at)
+    answers: list[Answer] = [answer for probe in probes for answer in probe.answers]
+    admitted_ms = [1000 * answer.seconds for answer in answers if answer.status == OK]
+    return _Round(peak, overloaded, admitted_ms, recovered_after_ms)
