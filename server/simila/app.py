@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> ASGIApp:
         DeviceUnavailable: the settings ask for a device that is not there.
 
     """
-    manifests = [find_manifest(name, [settings.manifests_dir]) for name in settings.encoders]
+    manifests = [_manifest(name, settings) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
     engine_options = _engine_options(settings)
     logger.info("device %s: %s", settings.device, engine_options.devices)
@@ -164,7 +164,7 @@ def compose_services(
         evaluation=EvaluationService(catalogue, models, by_example),
         forgetting=ForgettingService(pool, catalogue, models, most_ids=limits.max_items),
         readiness=ReadinessService(pool),
-        models=ModelLifecycle(pool, lambda name: find_manifest(name, [settings.manifests_dir]), alias_file),
+        models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),
     )
 
 
@@ -177,6 +177,10 @@ def label_scorers(settings: Settings, embedding: EmbeddingService) -> LabelScore
         cache_bytes=settings.engine.label_set_cache_bytes,
         limits=PromptLimits(limits.max_labels, limits.max_label_characters, limits.max_prompt_characters),
     )
+
+
+def _manifest(name: str, settings: Settings) -> Manifest:
+    return find_manifest(name, [settings.manifests_dir]).served_in(settings.precisions)
 
 
 def _engine_options(settings: Settings) -> EngineOptions:

@@ -15,6 +15,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from simila.domain.precision import Precision
+
 DEFAULT_ENCODERS = ("all-minilm-l6-v2", "efficientnet-lite0", "efficientnet-lite2", "simila-lite")
 
 
@@ -131,6 +133,11 @@ class Settings(BaseSettings):
     encoders: Names = Field(
         default=DEFAULT_ENCODERS,
         description="Encoders to export and to serve, separated by commas or spaces, or as a JSON list.",
+    )
+    precisions: dict[str, Precision] = Field(
+        default={},
+        description="Precision of an encoder, or of one tower, that is not served as its manifest says, such as"
+        ' `{"all-minilm-l6-v2": "int8-dynamic", "simila-lite.text": "fp16"}`; see docs/precision.md.',
     )
     device: str = Field(
         default="auto",

@@ -153,7 +153,8 @@ def verify_command(check_parity: CheckParity) -> Callable[..., None]:
 
 
 def _manifests(names: list[str] | None, settings: Settings) -> list[Manifest]:
-    return [find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders]
+    found = (find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders)
+    return [manifest.served_in(settings.precisions) for manifest in found]
 
 
 def _tune_if_possible(
@@ -190,7 +191,9 @@ def _forgotten(manifests: list[Manifest], repository: ModelRepository) -> Iterat
 
 
 def _listed(manifest: Manifest, repository: ModelRepository) -> ListedModel:
-    towers = [repository.tower(manifest.name, modality) for modality in manifest.modalities]
+    towers = [
+        repository.tower(manifest.name, modality, manifest.precision(modality)) for modality in manifest.modalities
+    ]
     if repository.is_current(manifest):
         state = ExportState.EXPORTED
     else:

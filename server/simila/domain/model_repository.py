@@ -10,6 +10,8 @@ models/
   simila-lite.text/
     …
     tokenizer.json
+  simila-lite.text.int8-dynamic/
+    …                       the same tower in another precision
 """
 
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from simila.domain.errors import NotExported
 from simila.domain.manifest import Manifest, Modality
+from simila.domain.precision import Precision
 
 
 class ExportRecord(BaseModel):
@@ -31,6 +34,8 @@ class ExportRecord(BaseModel):
     onnx_sha256: str
     versions: dict[str, str]
     """Package name to version: the libraries that made the reference vectors and the graph."""
+    parity_floor: float | None = None
+    """Least cosine to the reference that a load may find; None leaves it to the manifest."""
     sizes_bytes: dict[str, int] = {}
     """Every other file of the tower, by its path in the tower's folder: what is cut short or gone is exported again."""
 
@@ -81,8 +86,9 @@ class ModelRepository:
 
     root: Path
 
-    def tower(self, encoder: str, modality: Modality) -> TowerFiles:
-        return TowerFiles(self.root / f"{encoder}.{modality}")
+    def tower(self, encoder: str, modality: Modality, precision: Precision = Precision.FP32) -> TowerFiles:
+        suffix = "" if precision is Precision.FP32 else f".{precision}"
+        return TowerFiles(self.root / f"{encoder}.{modality}{suffix}")
 
     def is_current(self, manifest: Manifest) -> bool:
         """Whether every tower of this manifest is exported, from exactly what the manifest names."""
@@ -94,21 +100,23 @@ class ModelRepository:
         return True
 
     def exported_tower(self, manifest: Manifest, modality: Modality) -> TowerFiles:
-        """Return the files of a tower that is exported and current.
+        """Return the files of a tower, in the precision it is served in, that is exported and current.
 
         Raises:
             NotExported: there is no export, it is of another fingerprint, or a file is gone or cut short.
 
         """
-        files = self.tower(manifest.name, modality)
-        remedy = f"run: simila models export {manifest.name}"
+        precision = manifest.precision(modality)
+        files = self.tower(manifest.name, modality, precision)
+        option = "" if precision is Precision.FP32 else f" --precision {precision}"
+        remedy = f"run: simila models export{option} {manifest.name}"
         try:
             record = files.read_record()
         except FileNotFoundError as error:
             raise NotExported(f"encoder {manifest.name} is not exported to {self.root}; {remedy}") from error
         except (OSError, ValidationError) as error:
             raise NotExported(f"encoder {manifest.name}: {files.record} cannot be read ({error}); {remedy}") from error
-        if record.fingerprint != manifest.fingerprint:
+        if record.fingerprint != manifest.reference.fingerprint:
             message = f"encoder {manifest.name} was exported from another manifest or other weights; {remedy}"
             raise NotExported(message)
         for path, size_bytes in record.sizes_bytes.items():

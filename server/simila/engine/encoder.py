@@ -64,7 +64,8 @@ class Encoder:
     async def check_parity(self, golden: GoldenSet, floor: float | None = None) -> Certificate:
         """Embed the golden inputs, past the cache, and compare them with the reference library's vectors.
 
-        `floor` is the least cosine that holds; by default the manifest's. Inputs over this server's limits are left out: they are never served.
+        `floor` is the least cosine that holds; by default the manifest's. Inputs over this server's limits are left
+        out: they are never served.
 
         Raises:
             SimilaError: another input cannot be embedded.

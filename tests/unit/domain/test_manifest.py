@@ -8,6 +8,7 @@ import pytest
 
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality, read_manifest
+from simila.domain.precision import Precision
 
 TABLE = {
     "name": "tiny",
@@ -200,3 +201,24 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     path.write_bytes(b"name = '\xff\xfe'")
     with pytest.raises(InvalidManifest, match=r"^manifest tiny\.toml: "):
         read_manifest(path)
+
+
+def test_settings_choose_the_precision_of_an_encoder_or_of_one_tower():
+    manifest = Manifest.model_validate({**TABLE, "precisions": {"text": "fp16"}})
+    wishes = {"tiny": Precision.INT8_DYNAMIC, "tiny.image": Precision.INT8_STATIC, "other": Precision.FP16}
+    assert manifest.served_in({}).precisions == {"image": "fp32", "text": "fp16"}
+    assert manifest.served_in(wishes).precisions == {"image": "int8-static", "text": "int8-dynamic"}
+
+
+def test_int8_vectors_have_a_fingerprint_of_their_own_and_fp16_vectors_the_references():
+    manifest = Manifest.model_validate(TABLE)
+    fingerprints = {precision: manifest.served_in({"tiny.text": precision}).fingerprint for precision in Precision}
+    assert fingerprints[Precision.FP32] == fingerprints[Precision.FP16] == manifest.fingerprint
+    assert len(set(fingerprints.values())) == 3
+    assert manifest.served_in({"tiny": Precision.INT8_STATIC}).reference.fingerprint == manifest.fingerprint
+
+
+def test_a_precision_of_a_tower_that_is_not_there():
+    table = {name: value for name, value in TABLE.items() if name != "image"}
+    with pytest.raises(ValueError, match="names the image tower, and there is none"):
+        Manifest.model_validate({**table, "precisions": {"image": "fp16"}})

@@ -1,10 +1,12 @@
 import json
+import shutil
 
 import pytest
 
 from simila.domain.errors import NotExported
 from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository
+from simila.domain.precision import Precision
 from tiny_manifests import manifest_of, source
 
 MANIFEST = manifest_of(source("weights", b"weights", path="weights.bin"))
@@ -73,3 +75,13 @@ def test_a_file_that_is_gone_or_cut_short_is_no_export(repository, damage):
     damage(files.onnx)
     with pytest.raises(NotExported, match=r"1/model.onnx is gone or not what was exported; run: simila models export"):
         repository.exported_tower(MANIFEST, Modality.IMAGE)
+
+
+def test_another_precision_is_a_model_of_its_own_beside_the_reference(repository, tmp_path):
+    served = MANIFEST.served_in({"tiny": Precision.INT8_STATIC})
+    write_record(repository, record_of(MANIFEST.fingerprint))
+    with pytest.raises(NotExported, match="run: simila models export --precision int8-static tiny"):
+        repository.exported_tower(served, Modality.IMAGE)
+    shutil.copytree(tmp_path / "tiny.image", tmp_path / "tiny.image.int8-static")
+    assert repository.exported_tower(served, Modality.IMAGE).folder == tmp_path / "tiny.image.int8-static"
+    assert repository.exported_tower(MANIFEST, Modality.IMAGE).folder == tmp_path / "tiny.image"
