@@ -40,6 +40,7 @@ from simila.services.migration import MigrationService
 from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.prompt_checks import PromptLimits
 from simila.services.readiness import ReadinessService
+from simila.services.reranking import RerankService
 from simila.services.search import SearchLimits, SearchService
 from simila.services.search_queue import SearchQueue
 from simila.services.text_queries import TextQueries
@@ -164,6 +165,7 @@ def compose_services(
         evaluation=EvaluationService(catalogue, models, by_example),
         forgetting=ForgettingService(pool, catalogue, models, most_ids=limits.max_items),
         readiness=ReadinessService(pool),
+        reranking=RerankService(embedding),
         models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),
     )
 

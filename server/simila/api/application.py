@@ -26,6 +26,7 @@ from simila.api.routes import (
     metrics,
     migration,
     models,
+    rerank,
     search,
 )
 
@@ -40,6 +41,7 @@ ROUTES = (
     collections,
     items,
     models,
+    rerank,
     health,
     metrics,
 )

@@ -19,6 +19,7 @@ from simila.services.ingestion import IngestionService
 from simila.services.migration import MigrationService
 from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.readiness import ReadinessService
+from simila.services.reranking import RerankService
 from simila.services.search import SearchService
 from simila.services.training import TrainingService
 from simila.services.zero_shot import ZeroShotService
@@ -44,6 +45,7 @@ class Services:
     evaluation: EvaluationService
     forgetting: ForgettingService
     readiness: ReadinessService
+    reranking: RerankService
     models: ModelLifecycle
 
 

@@ -40,6 +40,9 @@ class ImageInput:
 
 Input = TextInput | TokensInput | ImageInput
 
+Role = Literal["query", "passage"]
+"""What a text is for, to encoders that were trained with a prefix for each."""
+
 
 @dataclass(frozen=True)
 class VectorInput:

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from simila.domain.errors import InvalidInput, SimilaError
-from simila.domain.inputs import Embedded, Input
+from simila.domain.inputs import Embedded, Input, Role, TextInput
+from simila.domain.manifest import Manifest
 from simila.domain.vectors import leading_dimensions
 from simila.engine.encoder import Encoder
 from simila.engine.model_pool import ModelPool
@@ -30,12 +31,14 @@ class EmbeddingService:
         *,
         truncate: bool = True,
         dimensions: int | None = None,
+        role: Role | None = None,
         on_error: OnError = "fail",
         field: str = "input",
         names: Sequence[str] | None = None,
     ) -> Embedded:
         """Embed every input, or raise one error that names each of those that cannot be.
 
+        Texts get the encoder's own prefix for their role, if it has one; token ids are taken as they are.
         An input is named by `names`, or as `field[position]`; one that could not be read is given as its error. When
         `on_error` is "partial" and an input succeeds, the others are in the result's `failures` and nothing is raised.
 
@@ -53,11 +56,22 @@ class EmbeddingService:
         names = names or [f"{field}[{position}]" for position in range(len(inputs))]
         unreadable = {position: entry for position, entry in enumerate(inputs) if isinstance(entry, SimilaError)}
         _raise_if_failed(unreadable, names, on_error)
+        inputs = _in_role(inputs, encoder.manifest, role)
         embedded = await _embed_readable(encoder, inputs, unreadable, truncate=truncate)
         _raise_if_failed(embedded.failures, names, on_error)
         if dimensions is None or dimensions == encoder.manifest.dimension:
             return embedded
         return replace(embedded, vectors=leading_dimensions(embedded.vectors, dimensions))
+
+
+def _in_role(
+    inputs: Sequence[Input | SimilaError], manifest: Manifest, role: Role | None
+) -> Sequence[Input | SimilaError]:
+    tower = manifest.text
+    if tower is None or role is None:
+        return inputs
+    prefix = tower.query_prefix if role == "query" else tower.passage_prefix
+    return [TextInput(prefix + entry.text) if isinstance(entry, TextInput) else entry for entry in inputs]
 
 
 def _raise_if_failed(failures: Mapping[int, SimilaError], names: Sequence[str], on_error: OnError) -> None:

@@ -51,7 +51,7 @@ async def embed(body: EmbeddingsRequest, services: FromServices, request: Reques
     order of the form.
     """
     names = [f"input[{position}]" for position in range(len(body.input))]
-    return await _embed(request, body, services.reader.inputs_or_errors(body.input), names)
+    return await _embed(request, body, services.reader.inputs_or_errors(body.input, body.modality), names)
 
 
 async def _embed_form(request: Request) -> Response:
@@ -71,6 +71,7 @@ async def _embed(
         inputs,
         truncate=options.truncate,
         dimensions=options.dimensions,
+        role=options.role,
         on_error=options.on_error,
         names=names,
     )

@@ -1,5 +1,6 @@
 """`POST /v1/embeddings`: OpenAI's shape, with images."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -7,6 +8,12 @@ from pydantic import BaseModel, Field
 from simila.api.errors import ErrorDetail
 from simila.api.schemas.base import RequestBody, Text
 from simila.api.schemas.inputs import EmbeddingInputs
+from simila.domain.inputs import Role
+
+
+Task = Literal["retrieval.query", "retrieval.passage", "text-matching", "classification", "separation"]
+ROLES: Mapping[str, Role] = {"retrieval.query": "query", "retrieval.passage": "passage"}
+Modality = Literal["text", "image"]
 
 
 class EmbeddingOptions(RequestBody):
@@ -20,11 +27,21 @@ class EmbeddingOptions(RequestBody):
     """Cut texts at the encoder's context length; `false` refuses them instead."""
     on_error: Literal["fail", "partial"] = "fail"
     """`partial` answers as long as one input succeeds; each that fails has its own `error` then."""
+    task: Task | None = None
+    """What the texts are for: an encoder that was trained with prefixes puts its own before queries and passages."""
     user: Text | None = None
+
+    @property
+    def role(self) -> Role | None:
+        return ROLES.get(self.task or "")
 
 
 class EmbeddingsRequest(EmbeddingOptions):
     input: EmbeddingInputs
+    modality: Modality | None = None
+    """What strings are. Without it, a data URI of an image is an image, and any other string a text."""
+    normalized: Literal[True] = True
+    """Vectors are of unit length, always."""
 
 
 class EmbeddingEntry(BaseModel):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pybase64
@@ -108,10 +108,15 @@ class InputReader:
         self.check_count(len(values))
         return [self._embeddable(value, position) for position, value in enumerate(values)]
 
-    def inputs_or_errors(self, values: "Sequence[EmbeddingInput]") -> list[Input | SimilaError]:
-        """Like `inputs`, with the error of each input that cannot be read in its place."""
+    def inputs_or_errors(
+        self, values: "Sequence[EmbeddingInput]", modality: Literal["text", "image"] | None = None
+    ) -> list[Input | SimilaError]:
+        """Like `inputs`, with the error of each input that cannot be read in its place.
+
+        Strings are of `modality`; where that is None, a data URI of an image is an image.
+        """
         self.check_count(len(values))
-        return list(self._each(values))
+        return list(self._each(_items_of(values, modality)))
 
     def sources(self, values: "Sequence[AnyInput]") -> list[Source]:
         """Read inputs that may be vectors too; errors name `input[position]`."""
@@ -194,6 +199,15 @@ class InputReader:
         if isinstance(value, TextItem):
             return self.text(value.text, f"input[{position}].text")
         return TokensInput(tuple(value))
+
+
+def _items_of(
+    values: "Sequence[EmbeddingInput]", modality: Literal["text", "image"] | None
+) -> "Sequence[EmbeddingInput]":
+    if modality is None:
+        return values
+    items = {"text": lambda value: TextItem(text=value), "image": lambda value: ImageItem(image=value)}
+    return [items[modality](value) if isinstance(value, str) else value for value in values]
 
 
 def _decoded(encoded: str) -> bytes:
