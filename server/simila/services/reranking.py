@@ -44,7 +44,5 @@ class RerankService:
 
         """
         asked = await self._embedding.embed(encoder_name, [query], names=names[:1], role="query", truncate=truncate)
-        given = await self._embedding.embed(
-            encoder_name, documents, names=names[1:], role="passage", truncate=truncate
-        )
+        given = await self._embedding.embed(encoder_name, documents, names=names[1:], role="passage", truncate=truncate)
         return Compared(given.vectors @ asked.vectors[0], sum(asked.tokens) + sum(given.tokens))

@@ -6,7 +6,7 @@ from simila.api.accept import JSON
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.embeddings import Usage
-from simila.api.schemas.inputs import TextItem
+from simila.api.schemas.inputs import ImageItem, TextItem
 from simila.api.schemas.rerank import Document, RankedDocument, RerankRequest, RerankResponse
 
 router = v1_router("rerank")

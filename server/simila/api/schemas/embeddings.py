@@ -10,7 +10,6 @@ from simila.api.schemas.base import RequestBody, Text
 from simila.api.schemas.inputs import EmbeddingInputs
 from simila.domain.inputs import Role
 
-
 Task = Literal["retrieval.query", "retrieval.passage", "text-matching", "classification", "separation"]
 ROLES: Mapping[str, Role] = {"retrieval.query": "query", "retrieval.passage": "passage"}
 Modality = Literal["text", "image"]
