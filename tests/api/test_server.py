@@ -50,6 +50,8 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
         "/healthz",
         "/metrics",
         "/readyz",
+        "/v1/aliases",
+        "/v1/aliases/{alias}",
         "/v1/classifiers",
         "/v1/classifiers/{classifier_id}",
         "/v1/classify",
@@ -72,6 +74,8 @@ def test_openapi_documents_every_route_with_its_errors(api: httpx.Client) -> Non
         "/v1/embeddings",
         "/v1/models",
         "/v1/models/{model}",
+        "/v1/models/{model}/load",
+        "/v1/models/{model}/unload",
         "/v1/train",
     }
     error_body = {"$ref": "#/components/schemas/ErrorBody"}
