@@ -98,6 +98,7 @@ def create_app(settings: Settings) -> ASGIApp:
     return create_api(
         lifespan,
         max_body_bytes=settings.limits.max_body_bytes,
+        max_decompressed_bytes=settings.limits.max_decompressed_bytes,
         max_backup_bytes=settings.limits.max_backup_bytes,
         request_timeout_seconds=settings.request_timeout_seconds,
         hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,

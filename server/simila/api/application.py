@@ -8,9 +8,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from simila import __version__
+from simila.api.compression import CompressedBodies
 from simila.api.deadlines import Deadline
 from simila.api.direct_route import DirectRoutes
 from simila.api.errors import register_error_handlers
+from simila.api.foreign_errors import ForeignErrors, Reshape
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
 from simila.api.request_metrics import RequestMetrics
 from simila.api.retries import HeldRetries
@@ -22,12 +24,14 @@ from simila.api.routes import (
     embeddings,
     examples,
     health,
+    infinity,
     items,
     metrics,
     migration,
     models,
     rerank,
     search,
+    text_embeddings_inference,
 )
 
 ROUTES = (
@@ -42,6 +46,8 @@ ROUTES = (
     items,
     models,
     rerank,
+    infinity,
+    text_embeddings_inference,
     health,
     metrics,
 )
@@ -53,6 +59,7 @@ def create_api(
     lifespan: Lifespan,
     *,
     max_body_bytes: int,
+    max_decompressed_bytes: int,
     max_backup_bytes: int,
     request_timeout_seconds: float,
     hosts: Collection[str] | None = None,
@@ -74,8 +81,17 @@ def create_api(
     register_error_handlers(api)
     body = LargestBody(max_body_bytes, "SIMILA_LIMITS__MAX_BODY_BYTES")
     backup = LargestBody(max_backup_bytes, "SIMILA_LIMITS__MAX_BACKUP_BYTES")
-    app: ASGIApp = BodyLimit(DirectRoutes(api), lambda scope: backup if backups.is_restore(scope) else body)
+    decompressed = LargestBody(max_decompressed_bytes, "SIMILA_LIMITS__MAX_DECOMPRESSED_BYTES")
+    app: ASGIApp = CompressedBodies(DirectRoutes(api), decompressed)
+    app = BodyLimit(app, lambda scope: backup if backups.is_restore(scope) else body)
     app = Deadline(HeldRetries(app), default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)
-    return RequestMetrics(app)
+    return RequestMetrics(ForeignErrors(app, _shape_of_errors))
+
+
+def _shape_of_errors(path: str) -> Reshape | None:
+    """How a protocol's own paths word errors; None where they are as everywhere."""
+    if path in text_embeddings_inference.PATHS or path.startswith(text_embeddings_inference.PREFIX):
+        return text_embeddings_inference.tei_error
+    return None

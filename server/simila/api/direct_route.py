@@ -24,7 +24,8 @@ MEDIA_TYPE = "application/json"
 class DirectRoute(APIRoute):
     """A `POST` route that is called directly when its endpoint has a parameter `body`, a pydantic model.
 
-    Such an endpoint takes path parameters that are strings, `services` and, if it wants it, `request`; nothing else.
+    Such an endpoint takes path parameters that are strings, `services` and, if it wants it, `request`; nothing else. A
+    request with a query goes FastAPI's own way.
     """
 
     body_type: type[BaseModel] | None = None
@@ -62,7 +63,7 @@ class DirectRoutes:
         route, path_parameters = found
         scope["app"], scope["route"] = self._api, route
         try:
-            content = await _content(receive)
+            content = await whole_body(receive)
             body = _read(route, content)
             if body is None:
                 await self._api(scope, _replayed(content, receive), send)
@@ -78,7 +79,7 @@ class DirectRoutes:
         await response(scope, receive, send)
 
     def _find(self, scope: Scope) -> tuple[DirectRoute, dict[str, str]] | None:
-        if scope["type"] != "http" or scope["method"] != "POST" or not _is_json(scope):
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"] or not _is_json(scope):
             return None
         path = scope["path"]
         if route := self._fixed.get(path):
@@ -96,7 +97,7 @@ def _is_json(scope: Scope) -> bool:
     return False
 
 
-async def _content(receive: Receive) -> bytes:
+async def whole_body(receive: Receive) -> bytes:
     """The whole body.
 
     Raises:

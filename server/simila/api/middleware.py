@@ -71,13 +71,14 @@ class BodyLimit:
                 await _drop_body(receive, 2 * largest.max_bytes)
             await _refuse(send, largest.refusal)
             return
-        await self._app(scope, _counting(receive, largest), send)
+        await self._app(scope, counted(receive, largest), send)
 
 
-def _counting(receive: Receive, largest: LargestBody) -> Receive:
+def counted(receive: Receive, largest: LargestBody) -> Receive:
+    """The messages of a body, up to the largest; past it, 413 is raised."""
     received_bytes = 0
 
-    async def counted() -> Message:
+    async def counting() -> Message:
         nonlocal received_bytes
         message = await receive()
         received_bytes += len(message.get("body", b""))
@@ -85,7 +86,7 @@ def _counting(receive: Receive, largest: LargestBody) -> Receive:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, largest.refusal)
         return message
 
-    return counted
+    return counting
 
 
 async def _drop_body(receive: Receive, most_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""What all routes under `/v1` have in common."""
+"""What all routes have in common, and those under `/v1`."""
 
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
@@ -17,3 +17,8 @@ def v1_router(tag: str, *, prefix: str = "", route_class: type[APIRoute] = Direc
         dependencies=[Depends(document_timeout)],
         route_class=route_class,
     )
+
+
+def protocol_router(tag: str, *, prefix: str = "") -> APIRouter:
+    """A router of another protocol's routes. Their errors have that protocol's shape, and are documented by it."""
+    return APIRouter(prefix=prefix, tags=[tag], dependencies=[Depends(document_timeout)], route_class=DirectRoute)

@@ -39,6 +39,15 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Token:
+    """A token of a text. `span` is where it begins and ends there, in characters; None for a special token."""
+
+    id: int
+    text: str
+    span: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A class with its probability (`score`) and the cosine of its prototype and the input."""
 

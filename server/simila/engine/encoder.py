@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from simila.domain.errors import LimitExceeded, SimilaError, UnsupportedModality
 from simila.domain.golden import Certificate, GoldenSet, certify
 from simila.domain.inputs import Embedded, ImageInput, Input, TextInput, Timings
 from simila.domain.manifest import Manifest, Modality
+from simila.domain.results import Token
 from simila.engine.cached_tower import CachedTower, Tower
 from simila.engine.vector_cache import VectorCache
 
@@ -31,6 +32,12 @@ class RunningTower(Protocol):
     def seconds_since_batch(self) -> float: ...
 
     def close(self) -> None: ...
+
+
+class TokenizingTower(Protocol):
+    """What a text tower does besides."""
+
+    async def tokenize(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[Token]]: ...
 
 
 class Closeable(Protocol):
@@ -60,6 +67,17 @@ class Encoder:
     async def embed(self, inputs: Sequence[Input], *, truncate: bool = True) -> Embedded:
         """Embed texts and images side by side; an input that cannot be embedded fails alone."""
         return await self._embed_through(self._served, inputs, truncate=truncate)
+
+    async def tokenize(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[Token]]:
+        """All tokens of Unicode texts, not cut at the context length.
+
+        Raises:
+            UnsupportedModality: the encoder has no tower for texts.
+
+        """
+        if Modality.TEXT not in self._towers:
+            raise UnsupportedModality(f"encoder {self.manifest.name} embeds no texts, and has no tokens")
+        return await cast("TokenizingTower", self._towers[Modality.TEXT]).tokenize(texts, special_tokens=special_tokens)
 
     async def check_parity(self, golden: GoldenSet, floor: float | None = None) -> Certificate:
         """Embed the golden inputs, past the cache, and compare them with the reference library's vectors.

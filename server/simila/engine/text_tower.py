@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -11,6 +12,7 @@ from simila.backends import Backend
 from simila.domain.errors import SimilaError, TextTooLong
 from simila.domain.inputs import Embedded, TextInput, TokensInput
 from simila.domain.manifest import Manifest, Modality, TextTower
+from simila.domain.results import Token
 from simila.domain.vectors import Float32
 from simila.engine.tower_queue import TowerQueue
 from simila.engine.waiting_rows import BatchLimits
@@ -73,6 +75,11 @@ class RunningTextTower:
                 truncated=[isinstance(row, TextRow) and row.truncated for row in rows],
                 preprocess_seconds=preprocess_seconds,
             )
+
+    async def tokenize(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[Token]]:
+        """All tokens of Unicode texts, not cut."""
+        tokenize = partial(self._tokenizer.tokens_of_texts, texts, special_tokens=special_tokens)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, tokenize)
 
     def seconds_since_batch(self) -> float:
         return self._queue.seconds_since_batch()

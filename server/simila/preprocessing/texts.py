@@ -7,6 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from simila.domain.errors import InvalidInput, ModelError
+from simila.domain.results import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,19 @@ class TextTokenizer:
         if len(ids) >= len(self._prefix) + len(self._suffix) and self._is_wrapped(ids):
             ids = ids[len(self._prefix) : len(ids) - len(self._suffix)]
         return self._row(ids)
+
+    def tokens_of_texts(self, texts: Sequence[str], *, special_tokens: bool) -> list[list[Token]]:
+        """All tokens of Unicode texts, not cut."""
+        encodings = self._tokenizer.encode_batch(list(texts), add_special_tokens=special_tokens)
+        return [
+            [
+                Token(id_, token, None if is_special else offsets)
+                for id_, token, is_special, offsets in zip(
+                    encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True
+                )
+            ]
+            for encoding in encodings
+        ]
 
     def _row(self, ids: tuple[int, ...]) -> TextRow:
         special_tokens = len(self._prefix) + len(self._suffix)

@@ -6,9 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from simila.domain.errors import InvalidInput, SimilaError
+from simila.domain.errors import InvalidInput, SimilaError, UnknownEncoder
 from simila.domain.inputs import Embedded, Input, Role, TextInput
 from simila.domain.manifest import Manifest
+from simila.domain.results import Token
 from simila.domain.vectors import leading_dimensions
 from simila.engine.encoder import Encoder
 from simila.engine.model_pool import ModelPool
@@ -23,6 +24,30 @@ class EmbeddingService:
 
     def __init__(self, pool: ModelPool) -> None:
         self._pool = pool
+
+    def default_encoder(self) -> str:
+        """The encoder that is meant where a protocol has no name for it: the first of the settings that reads texts.
+
+        Raises:
+            UnknownEncoder: none does.
+
+        """
+        for status in self._pool.statuses():
+            if status.manifest.text:
+                return status.manifest.name
+        raise UnknownEncoder("no encoder that embeds texts is served here (SIMILA_ENCODERS)", param="model")
+
+    async def tokenize(
+        self, encoder_name: str, texts: Sequence[TextInput], *, special_tokens: bool
+    ) -> list[list[Token]]:
+        """All tokens of each text, not cut at the context length.
+
+        Raises:
+            UnknownEncoder, NotReady, UnsupportedModality: see `ModelPool.get` and `Encoder.tokenize`.
+
+        """
+        encoder = self._pool.get(encoder_name)
+        return await encoder.tokenize([text.text for text in texts], special_tokens=special_tokens)
 
     async def embed(
         self,

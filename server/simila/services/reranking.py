@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simila.domain.inputs import Input
+from simila.domain.inputs import Input, Role
 from simila.domain.vectors import Float32
 from simila.services.embedding import EmbeddingService
 
@@ -19,7 +19,8 @@ class Compared:
 
     def best(self, most: int | None = None) -> list[int]:
         """The positions of the `most` documents of highest cosine, the highest first; of equals the first given."""
-        return np.argsort(-self.cosines, kind="stable")[:most].tolist()
+        positions: list[int] = np.argsort(-self.cosines, kind="stable")[:most].tolist()
+        return positions
 
 
 class RerankService:
@@ -35,14 +36,15 @@ class RerankService:
         documents: Sequence[Input],
         names: Sequence[str],
         *,
+        roles: tuple[Role | None, Role | None] = ("query", "passage"),
         truncate: bool = True,
     ) -> Compared:
-        """Embed the query as a query and the documents as passages; `names` are the query's and the documents'.
+        """Embed the query and the documents, each in its role; `names` are the query's and the documents'.
 
         Raises:
             SimilaError: see `EmbeddingService.embed`.
 
         """
-        asked = await self._embedding.embed(encoder_name, [query], names=names[:1], role="query", truncate=truncate)
-        given = await self._embedding.embed(encoder_name, documents, names=names[1:], role="passage", truncate=truncate)
+        asked = await self._embedding.embed(encoder_name, [query], names=names[:1], role=roles[0], truncate=truncate)
+        given = await self._embedding.embed(encoder_name, documents, names=names[1:], role=roles[1], truncate=truncate)
         return Compared(given.vectors @ asked.vectors[0], sum(asked.tokens) + sum(given.tokens))

@@ -103,6 +103,10 @@ class InputReader:
         self._max_image_bytes = max_image_bytes
         self._max_text_characters = max_text_characters
 
+    @property
+    def max_inputs(self) -> int:
+        return self._max_inputs
+
     def inputs(self, values: "Sequence[EmbeddingInput]") -> list[Input]:
         """Read the inputs of an embedding or classification request; errors name `input[position]`."""
         self.check_count(len(values))
@@ -206,8 +210,11 @@ def _items_of(
 ) -> "Sequence[EmbeddingInput]":
     if modality is None:
         return values
-    items = {"text": lambda value: TextItem(text=value), "image": lambda value: ImageItem(image=value)}
-    return [items[modality](value) if isinstance(value, str) else value for value in values]
+    return [_item_of(value, modality) if isinstance(value, str) else value for value in values]
+
+
+def _item_of(value: str, modality: Literal["text", "image"]) -> TextItem | ImageItem:
+    return TextItem(text=value) if modality == "text" else ImageItem(image=value)
 
 
 def _decoded(encoded: str) -> bytes:
