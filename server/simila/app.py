@@ -203,11 +203,11 @@ def _engine_options(settings: Settings) -> EngineOptions:
 
 def _triton_options(settings: Settings) -> TritonOptions:
     triton = settings.triton
-    return TritonOptions(triton.addresses, triton.tls, triton.timeout_seconds)
+    return TritonOptions(triton.addresses, triton.tls, triton.shared_memory, triton.timeout_seconds)
 
 
 async def _load_and_announce(pool: ModelPool, settings: Settings) -> None:
-    await pool.load()
+    await pool.load(wait_for_servers=True)
     served = [status.manifest for status in pool.statuses() if status.state is LoadState.READY]
     # The address fe80::1 in its brackets would be markup.
     Console(soft_wrap=True, highlight=False, markup=False, emoji=False).print(_announcement(served, settings))

@@ -36,9 +36,6 @@ class LimitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_body_bytes: int = Field(default=64 * 2**20, gt=0, description="Largest request body.")
-    max_decompressed_bytes: int = Field(
-        default=256 * 2**20, gt=0, description="Largest request body that came compressed, once it is unpacked."
-    )
     max_backup_bytes: int = Field(default=64 * 2**30, gt=0, description="Largest backup to restore.")
     max_inputs: int = Field(default=2048, gt=0, description="Most inputs in one embedding or classification request.")
     max_items: int = Field(default=2048, gt=0, description="Most items in one upsert.")
@@ -94,6 +91,9 @@ class TritonSettings(BaseModel):
         default=(), description="HOST:PORT of each server's gRPC, separated by commas or spaces, or as a JSON list."
     )
     tls: bool = Field(default=False, description="Speak TLS with them.")
+    shared_memory: bool = Field(
+        default=True, description="Hand tensors over in shared memory where a server sees this host's."
+    )
     timeout_seconds: float = Field(
         default=30.0, gt=0, description="A server that takes longer for a batch counts as down until it answers again."
     )

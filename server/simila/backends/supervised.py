@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simila.backends import Backend, BackendDied
-from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded
+from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded, SimilaError
 from simila.domain.vectors import Float32
 
 logger = logging.getLogger("simila.backends")
@@ -37,6 +37,7 @@ class Backoff:
 class _Outage:
     reason: str
     next_try_at: float
+    error: type[NotReady] = NotReady
 
 
 class SupervisedBackend:
@@ -81,7 +82,7 @@ class SupervisedBackend:
         """Run one batch.
 
         Raises:
-            NotReady: the backend is dead, or died of this batch.
+            NotReady: the backend is dead, or died of this batch; `InferenceServerDown` where that is why.
             Exception: what the backend raised, if it lives on.
 
         """
@@ -112,7 +113,7 @@ class SupervisedBackend:
         with self._lock:  # threads that fail together ask once each, and declare it dead once
             if backend is not self._backend:
                 return False
-            reason = f"{type(error).__name__}: {error}"
+            reason = _described(error)
             if not isinstance(error, BackendDied | InferenceServerDown):
                 fault = self._fault(backend)
                 if fault is None:
@@ -122,7 +123,7 @@ class SupervisedBackend:
             self._backend = None
             if self._clock() - self._restored_at > self._backoff.longest_seconds:
                 self._tries = 0
-            delay = self._postpone(reason)
+            delay = self._postpone(reason, error)
             self._restarting = threading.Thread(
                 target=self._restart, args=(delay,), name=f"restart-{self._name}", daemon=True
             )
@@ -131,24 +132,26 @@ class SupervisedBackend:
 
     def _restart(self, delay_seconds: float) -> None:
         while not self._wait(self._closing, delay_seconds):
+            cause: Exception | None = None
             try:
                 backend = self._build()
                 fault = self._fault(backend)
             except Exception as error:  # noqa: BLE001  whatever keeps it down is tried again
-                fault = f"{type(error).__name__}: {error}"
+                fault, cause = _described(error), error
             with self._lock:
                 if fault is None:
                     self._restored_at = self._clock()
                     self._backend = backend
                     logger.warning("%s is restarted", self._name)
                     return
-                delay_seconds = self._postpone(fault)
+                delay_seconds = self._postpone(fault, cause)
             logger.warning("%s could not be restarted: %s", self._name, fault)
 
-    def _postpone(self, reason: str) -> float:
+    def _postpone(self, reason: str, cause: Exception | None) -> float:
         delay_seconds = self._backoff.delay_seconds(self._tries)
         self._tries += 1
-        self._outage = _Outage(reason, self._clock() + delay_seconds)
+        error = InferenceServerDown if isinstance(cause, InferenceServerDown) else NotReady
+        self._outage = _Outage(reason, self._clock() + delay_seconds, error)
         return delay_seconds
 
     def _fault(self, backend: Backend) -> str | None:
@@ -156,7 +159,7 @@ class SupervisedBackend:
         try:
             vectors = backend.run(self._canary)
         except Exception as error:  # noqa: BLE001  a backend may raise anything
-            return f"{type(error).__name__}: {error}"
+            return _described(error)
         if vectors.shape == self._expected.shape and np.allclose(vectors, self._expected, atol=CANARY_TOLERANCE):
             return None
         return "it gives other vectors than at first"
@@ -165,4 +168,9 @@ class SupervisedBackend:
         outage = self._outage
         seconds = outage.next_try_at - self._clock()
         when = f"in {seconds:.1f} s" if seconds > 0 else "now"
-        return NotReady(f"{self._name} is down and is restarted {when}: {outage.reason}")
+        return outage.error(f"{self._name} is down and is restarted {when}: {outage.reason}")
+
+
+def _described(error: Exception) -> str:
+    """For people: errors of the domain speak for themselves."""
+    return error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"

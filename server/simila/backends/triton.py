@@ -14,6 +14,7 @@ class TritonOptions:
 
     addresses: tuple[str, ...] = ()
     tls: bool = False
+    shared_memory: bool = True
     timeout_seconds: float = 30.0
 
 

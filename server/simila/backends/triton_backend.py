@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
 from simila.backends import nobody_waits
+from simila.backends.shared_tensors import SharedTensors
 from simila.backends.triton import TritonOptions
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, Overloaded
 from simila.domain.vectors import Float32
@@ -46,8 +48,9 @@ class TritonBackend:
         try:
             self._most_rows = self._rows_in_a_request()
         except InferenceServerException as error:
-            self._client.close()
             raise self._translated(error) from error
+        self._tensors = SharedTensors(self._client, share=options.shared_memory)
+        self._finalizer = finalize(self, _disconnect, self._client, self._tensors)
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         """Run one batch, in as many requests as the model's `max_batch_size` demands.
@@ -67,7 +70,8 @@ class TritonBackend:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:
-        self._client.close()
+        """End the connection; what Triton has mapped is unmapped. It comes by itself when the backend is dropped."""
+        self._finalizer()
 
     def _rows_in_a_request(self) -> int:
         if not self._client.is_model_ready(self._model, client_timeout=self._timeout_seconds):
@@ -76,27 +80,24 @@ class TritonBackend:
         return config.max_batch_size or np.iinfo(np.int64).max  # 0 is Triton's word for a model without batches
 
     def _infer(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
-        answer: Future[InferResult] = Future()
-        inputs = [
-            InferInput(name, tensor.shape, np_to_triton_dtype(tensor.dtype)).set_data_from_numpy(tensor)
-            for name, tensor in tensors.items()
-        ]
-        call = self._client.async_infer(
-            self._model, inputs, _settling(answer), outputs=self._outputs, client_timeout=self._timeout_seconds
-        )
         try:
-            vectors: Float32 = self._wait(answer, call.cancel).as_numpy(self._output_name)
+            with self._tensors.inputs(tensors) as inputs:
+                vectors: Float32 = self._ask(inputs).as_numpy(self._output_name)
         except InferenceServerException as error:
             raise self._translated(error) from error
         return vectors
 
-    def _wait(self, answer: Future[InferResult], cancel: Callable[[], None]) -> InferResult:
+    def _ask(self, inputs: list[InferInput]) -> InferResult:
+        answer: Future[InferResult] = Future()
+        call = self._client.async_infer(
+            self._model, inputs, _settling(answer), outputs=self._outputs, client_timeout=self._timeout_seconds
+        )
         while True:
             try:
                 return answer.result(timeout=LOOK_SECONDS)
             except TimeoutError:
                 if nobody_waits.get()():
-                    cancel()
+                    call.cancel()
                     raise DeadlineExceeded("nobody waits for this batch any longer") from None
 
     def _translated(self, error: InferenceServerException) -> Exception:
@@ -116,3 +117,8 @@ def _settling(answer: Future[InferResult]) -> Callable[[InferResult | None, Exce
             answer.set_result(result)
 
     return settle
+
+
+def _disconnect(client: InferenceServerClient, tensors: SharedTensors) -> None:
+    tensors.close()
+    client.close()

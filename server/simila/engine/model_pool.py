@@ -10,7 +10,15 @@ from enum import StrEnum
 from typing import Any
 
 from simila.backends.onnx_runtime import shrink_arena
-from simila.domain.errors import Conflict, EncoderUnloaded, LoadFailed, NotReady, SimilaError, UnknownEncoder
+from simila.domain.errors import (
+    Conflict,
+    EncoderUnloaded,
+    InferenceServerDown,
+    LoadFailed,
+    NotReady,
+    SimilaError,
+    UnknownEncoder,
+)
 from simila.domain.golden import Certificate
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
@@ -21,6 +29,8 @@ from simila.engine.vector_cache import CacheStatistics, VectorCache
 from simila.storage.freed_memory import give_back_freed_memory
 
 logger = logging.getLogger("simila.engine")
+
+SERVER_RETRY_SECONDS = 1.0
 
 
 class LoadState(StrEnum):
@@ -64,9 +74,12 @@ class ModelPool:
         self._pool = ThreadPoolExecutor(options.preprocess_threads or usable_cores(), thread_name_prefix="preprocess")
         self._starter = EncoderStarter(repository, options, self._pool, self._cache)
 
-    async def load(self) -> None:
-        """Load every encoder; one that fails is logged, keeps its error in `statuses` and leaves the others alone."""
-        await asyncio.gather(*(self._load_or_log(status.manifest) for status in self.statuses()))
+    async def load(self, *, wait_for_servers: bool = False) -> None:
+        """Load every encoder; one that fails is logged, keeps its error in `statuses` and leaves the others alone.
+
+        To `wait_for_servers` is to try again as long as the inference server of an encoder is down.
+        """
+        await asyncio.gather(*(self._load_or_log(status.manifest, wait_for_servers) for status in self.statuses()))
 
     async def load_version(self, manifest: Manifest) -> EncoderStatus:
         """Load what is exported of an encoder now, check it, and let it take over from the version that serves.
@@ -179,11 +192,19 @@ class ModelPool:
             encoder.close()
         self._pool.shutdown(cancel_futures=True)
 
-    async def _load_or_log(self, manifest: Manifest) -> None:
-        try:
-            await self.load_version(manifest)
-        except LoadFailed as error:
-            logger.error("encoder %s is not served: %s", manifest.name, error.message)
+    async def _load_or_log(self, manifest: Manifest, wait_for_server: bool) -> None:
+        name, waiting = manifest.name, None
+        while self._statuses[name] is waiting or waiting is None:  # else somebody has unloaded or loaded it
+            try:
+                await self.load_version(manifest)
+                return
+            except LoadFailed as error:
+                if waiting is None or waiting.error != error.message:
+                    logger.error("encoder %s is not served: %s", name, error.message)
+                if not (wait_for_server and isinstance(error.__cause__, InferenceServerDown)):
+                    return
+                waiting = self._statuses[name] = EncoderStatus(manifest, LoadState.LOADING, error=error.message)
+            await asyncio.sleep(SERVER_RETRY_SECONDS)
 
     def _retire(self, encoder: Encoder) -> "asyncio.Task[None]":
         task = asyncio.create_task(_drain(encoder))
