@@ -36,6 +36,9 @@ class LimitSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_body_bytes: int = Field(default=64 * 2**20, gt=0, description="Largest request body.")
+    max_decompressed_bytes: int = Field(
+        default=256 * 2**20, gt=0, description="Largest request body that came compressed, once it is unpacked."
+    )
     max_backup_bytes: int = Field(default=64 * 2**30, gt=0, description="Largest backup to restore.")
     max_inputs: int = Field(default=2048, gt=0, description="Most inputs in one embedding or classification request.")
     max_items: int = Field(default=2048, gt=0, description="Most items in one upsert.")
