@@ -69,6 +69,7 @@ def _tune(manifest: Manifest, repository: ModelRepository, progress: Progress) -
                 one.candidate.budget,
                 round(one.rows_per_second, 1),
                 chosen=one is calibration.chosen,
+                preprocess_threads=calibration.tuning.preprocess_threads if one is calibration.chosen else None,
             )
             for one in calibration.measured
         ]

@@ -11,7 +11,10 @@ from simila_models.progress import Progress
 
 @dataclass(frozen=True)
 class Trial:
-    """A layout of threads and a size of batch; `batch` counts padded tokens of texts, or images."""
+    """A layout of threads and a size of batch; `batch` counts padded tokens of texts, or images.
+
+    `preprocess_threads` is how many keep the layout fed that was chosen; of others it is not measured.
+    """
 
     name: str
     tower: str
@@ -20,6 +23,7 @@ class Trial:
     batch: int
     rows_per_second: float
     chosen: bool
+    preprocess_threads: int | None = None
 
 
 TuneEncoder = Callable[[Manifest, ModelRepository, Progress], Sequence[Trial]]
@@ -34,10 +38,19 @@ def show_trials(trials: Sequence[Trial]) -> None:
         tables.column("threads", justify="right"),
         tables.column("batch", justify="right"),
         tables.column("rows/s", justify="right"),
+        tables.column("preprocess", justify="right"),
         tables.column(""),
     )
     for trial in trials:
         layout = (str(trial.worker_threads), str(trial.threads_per_run), str(trial.batch))
         verdict, style = ("chosen", None) if trial.chosen else ("", tables.MUTED)
-        table.add_row(trial.name, trial.tower, *layout, f"{trial.rows_per_second:.1f}", verdict, style=style)
+        table.add_row(
+            trial.name,
+            trial.tower,
+            *layout,
+            f"{trial.rows_per_second:.1f}",
+            str(trial.preprocess_threads or ""),
+            verdict,
+            style=style,
+        )
     tables.show(table)

@@ -8,6 +8,7 @@ turns in further rounds, so that a noisy neighbour disturbs all alike, as in suc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean, median
 from threading import Barrier
 from time import perf_counter
@@ -16,6 +17,7 @@ from simila.backends import Backend
 from simila.backends.onnx_runtime import OnnxRuntimeBackend
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import TowerFiles
+from simila.engine.preprocess_calibration import preprocess_threads
 from simila.engine.tuning import Tuning, batch_limits
 from simila.engine.workloads import Batch, Workload, workload_of
 
@@ -89,8 +91,19 @@ def calibrate(
     measured = measure([[Candidate(*layout, budget) for layout in layouts] for budget in budgets], run, on_step)
     best = choose(measured)
     items, tokens = batch_limits(modality, best.candidate.budget)
-    layout = (best.candidate.worker_threads, best.candidate.threads_per_run)
-    return Calibration(measured, best, Tuning(cores, *layout, items, tokens, round(best.rows_per_second, 1)))
+    return Calibration(
+        measured,
+        best,
+        Tuning(
+            cores=cores,
+            worker_threads=best.candidate.worker_threads,
+            threads_per_run=best.candidate.threads_per_run,
+            max_batch_items=items,
+            max_batch_tokens=tokens,
+            rows_per_second=round(best.rows_per_second, 1),
+            preprocess_threads=preprocess_threads(workload.prepare, partial(run, best.candidate), cores),
+        ),
+    )
 
 
 def thread_layouts(cores: int) -> list[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """How a tower is run on this machine: as measured, else by default, and settings have the last word."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,7 +24,10 @@ SHORTEST_TEXT_TOKENS = 8
 
 @dataclass(frozen=True)
 class Tuning:
-    """A layout of threads and the limits of a batch; `rows_per_second` is None where nothing was measured."""
+    """A layout of threads and the limits of a batch; `rows_per_second` is None where nothing was measured.
+
+    `preprocess_threads` is how many keep the tower fed; all towers share one pool, which is as large as the most wants.
+    """
 
     cores: int
     worker_threads: int
@@ -31,6 +35,7 @@ class Tuning:
     max_batch_items: int
     max_batch_tokens: int  # padded; images have none and take 1 each
     rows_per_second: float | None = None
+    preprocess_threads: int | None = None
 
 
 class _Record(BaseModel):
@@ -62,20 +67,31 @@ def accelerator_tuning(modality: Modality, devices: int) -> Tuning:
 
 def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:
     """What was measured of this graph on as many cores, or else the default; the log says why a tuning is not used."""
+    tuning, reason = _measured(files, cores)
+    if reason:
+        logger.info("%s %s: defaults are used; run: simila models tune", files.folder.name, reason)
+    return tuning or default_tuning(modality, cores)
+
+
+def preprocess_threads_for(towers: Sequence[TowerFiles], cores: int) -> int:
+    """As many as the tower needs that needs most; one a core if any of them was not measured."""
+    tunings = [_measured(files, cores)[0] for files in towers]
+    return max(((tuning and tuning.preprocess_threads) or cores for tuning in tunings), default=cores)
+
+
+def _measured(files: TowerFiles, cores: int) -> tuple[Tuning | None, str | None]:
+    """What was measured of this graph on as many cores, or why what was measured is not of use here."""
     try:
         record = _Record.model_validate_json(files.tuning.read_bytes())
         if record.tuning.cores != cores:
-            reason = f"was tuned on {record.tuning.cores} cores, not on {cores}"
-        elif record.onnx_sha256 != files.read_record().onnx_sha256:
-            reason = "was tuned with another graph"
-        else:
-            return record.tuning
+            return None, f"was tuned on {record.tuning.cores} cores, not on {cores}"
+        if record.onnx_sha256 != files.read_record().onnx_sha256:
+            return None, "was tuned with another graph"
     except FileNotFoundError:
-        return default_tuning(modality, cores)
+        return None, None
     except (OSError, ValidationError) as error:
-        reason = f"has a tuning that cannot be read ({error})"
-    logger.info("%s %s: defaults are used; run: simila models tune", files.folder.name, reason)
-    return default_tuning(modality, cores)
+        return None, f"has a tuning that cannot be read ({error})"
+    return record.tuning, None
 
 
 def keep_tuning(files: TowerFiles, tuning: Tuning) -> None:

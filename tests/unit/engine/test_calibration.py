@@ -136,5 +136,6 @@ def test_a_real_calibration_is_kept_and_found(copied_tower, monkeypatch):
     assert tuning.max_batch_items == calibration.chosen.candidate.budget
     assert tuning.rows_per_second == pytest.approx(calibration.chosen.rows_per_second, abs=0.1)
     assert tuning.rows_per_second > 1
+    assert tuning.preprocess_threads in (1, 2)
     keep_tuning(files, tuning)
     assert tuning_for(files, Modality.IMAGE, cores=2) == tuning

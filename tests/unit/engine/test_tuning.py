@@ -10,7 +10,7 @@ import pytest
 from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.engine.cores import usable_cores
-from simila.engine.tuning import Tuning, default_tuning, keep_tuning, overridden, tuning_for
+from simila.engine.tuning import Tuning, default_tuning, keep_tuning, overridden, preprocess_threads_for, tuning_for
 
 MEASURED = Tuning(4, 2, 2, max_batch_items=64, max_batch_tokens=512, rows_per_second=123.4)
 
@@ -91,3 +91,19 @@ def test_an_encoder_runs_as_it_was_tuned_or_set(copied_tower, load, tmp_path, wo
     load(ModelRepository(tmp_path / "models"), "efficientnet-lite0", workers=workers)
     started = [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("batcher-")]
     assert len(started) == expected
+
+
+def test_the_pool_is_as_large_as_the_tower_wants_that_wants_most(tmp_path):
+    image, text = exported(TowerFiles(tmp_path / "a"), "a" * 64), exported(TowerFiles(tmp_path / "b"), "b" * 64)
+    keep_tuning(image, replace(MEASURED, preprocess_threads=3))
+    keep_tuning(text, replace(MEASURED, preprocess_threads=1))
+    assert preprocess_threads_for([image, text], cores=4) == 3
+    assert preprocess_threads_for([text], cores=4) == 1
+
+
+def test_a_tower_that_was_not_measured_gets_a_thread_a_core(tmp_path):
+    measured, other = exported(TowerFiles(tmp_path / "a"), "a" * 64), exported(TowerFiles(tmp_path / "b"), "b" * 64)
+    keep_tuning(measured, replace(MEASURED, preprocess_threads=1))
+    assert preprocess_threads_for([measured, other], cores=4) == 4
+    keep_tuning(other, MEASURED)  # by a version that did not measure it
+    assert preprocess_threads_for([measured, other], cores=4) == 4
