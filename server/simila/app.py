@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from simila.api.application import create_api
 from simila.api.dependencies import Services
+from simila.api.grpc_transport import GrpcTransport
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
 from simila.backends.device_choice import choose_devices
@@ -45,6 +46,7 @@ from simila.services.search import SearchLimits, SearchService
 from simila.services.search_queue import SearchQueue
 from simila.services.text_queries import TextQueries
 from simila.services.training import TrainingService
+from simila.services.training_jobs import TrainingJobs
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import Settings
 from simila.storage.alias_file import AliasFile
@@ -58,11 +60,17 @@ def create_app(settings: Settings) -> ASGIApp:
     """Compose a server. Encoders load in the background: until then they answer 503 and `/readyz` says so.
 
     Raises:
+        PackageMissing: the settings ask for gRPC, and its packages are not installed.
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
         DataFolderError: the folder of collections or of classifiers, or the aliases, cannot be made or read.
         DeviceUnavailable: the settings ask for a device that is not there.
 
     """
+    grpc = GrpcTransport(
+        settings.grpc_address,
+        max_message_bytes=settings.limits.max_body_bytes,
+        timeout_seconds=settings.request_timeout_seconds,
+    )
     manifests = [_manifest(name, settings) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
     engine_options = _engine_options(settings)
@@ -82,7 +90,8 @@ def create_app(settings: Settings) -> ASGIApp:
         app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
-        yield
+        async with grpc.serving(services):
+            yield
         loading.cancel()
         with suppress(asyncio.CancelledError):
             await loading
@@ -90,7 +99,7 @@ def create_app(settings: Settings) -> ASGIApp:
         await services.models.close()
         await services.migration.close()
         await services.zero_shot.close()
-        await services.training.close()
+        await services.training_jobs.close()
         pool.close()
         # Not in the loop: a search or a build may wait for the loop.
         await asyncio.to_thread(catalogue.close)
@@ -130,7 +139,7 @@ def compose_services(
     classifiers = ClassifierService(pool, classifier_files, most_predictions=limits.max_predictions)
     items = ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes)
     vector_items = replace(items, items=limits.max_vector_items, items_setting="SIMILA_LIMITS__MAX_VECTOR_ITEMS")
-    scorers, models = label_scorers(settings, embedding), ExampleModels()
+    scorers, models, jobs = label_scorers(settings, embedding), ExampleModels(), TrainingJobs(classifiers)
     by_example = ExampleClassificationService(pool, catalogue, models, scorers, most_predictions=limits.max_predictions)
     return Services(
         reader=InputReader(
@@ -146,7 +155,10 @@ def compose_services(
             most_predictions=limits.max_predictions,
         ),
         classifiers=classifiers,
-        training=TrainingService(pool, catalogue, classifiers, label_characters=limits.max_label_characters),
+        training=TrainingService(
+            pool, catalogue, classifiers, scorers, jobs, label_characters=limits.max_label_characters
+        ),
+        training_jobs=jobs,
         collections=CollectionService(
             pool,
             catalogue,
@@ -164,7 +176,7 @@ def compose_services(
         ),
         by_example=by_example,
         evaluation=EvaluationService(catalogue, models, by_example),
-        forgetting=ForgettingService(pool, catalogue, models, most_ids=limits.max_items),
+        forgetting=ForgettingService(pool, catalogue, models, jobs, most_ids=limits.max_items),
         readiness=ReadinessService(pool),
         reranking=RerankService(embedding),
         models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),

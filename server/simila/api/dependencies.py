@@ -22,6 +22,7 @@ from simila.services.readiness import ReadinessService
 from simila.services.reranking import RerankService
 from simila.services.search import SearchService
 from simila.services.training import TrainingService
+from simila.services.training_jobs import TrainingJobs
 from simila.services.zero_shot import ZeroShotService
 
 
@@ -35,6 +36,7 @@ class Services:
     zero_shot: ZeroShotService
     classifiers: ClassifierService
     training: TrainingService
+    training_jobs: TrainingJobs
     collections: CollectionService
     ingestion: IngestionService
     backups: BackupService

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simila.classifiers.nearest_neighbours import Neighbours
+from simila.classifiers.nearest_neighbours import Neighbours, find_neighbours
+from simila.classifiers.prototypes import Prototypes, class_totals, moved_prototypes
 from simila.domain.errors import InvalidInput
-from simila.domain.vectors import Float64, Int64
+from simila.domain.vectors import Float32, Float64, Int64
 
 SPREAD = 0.9
+# Of the refinement: tried on digits and on the clothing photographs, from names and from 1 to 8 labelled items a class.
+NEIGHBOURS = 10
+REFINEMENT_SPREAD = 0.7
+ITEM_WEIGHT = 2.0
 MOST_ITERATIONS = 1000
 CHANGE_TOLERANCE = 1e-8
 _TERMS_AT_A_TIME = 2**22
@@ -101,3 +106,29 @@ def propagated_labels(
         if change <= tolerance:
             return PropagatedLabels(scores, iteration, converged=True)
     return PropagatedLabels(scores, most_iterations, converged=False)
+
+
+def refined_by_propagation(
+    prototypes: Prototypes,
+    vectors: Float32,
+    seeds: Float64,
+    *,
+    neighbours: int = NEIGHBOURS,
+    spread: float = REFINEMENT_SPREAD,
+    item_weight: float = ITEM_WEIGHT,
+) -> Prototypes:
+    """Move unit prototypes `[c, d]` to the items `float32 [n, d], unit length` that the seeds `float64 [n, c]` reach.
+
+    Each item is of the class that reaches it most, and each class becomes the direction of its prototype plus
+    `item_weight` times that of its items' mean; one without items stays. The result is `float64 [c, d], unit length`.
+
+    Raises:
+        InvalidInput: see `find_neighbours` and `propagated_labels`.
+        NoExamples: there is but one item, or none.
+
+    """
+    graph = similarity_graph(find_neighbours(vectors, vectors, neighbours, leave_one_out=True))
+    scores = propagated_labels(graph, seeds, spread=spread).scores
+    is_reached = scores.max(axis=1) > 0
+    totals = class_totals(vectors[is_reached], scores[is_reached].argmax(axis=1), len(prototypes.labels))
+    return moved_prototypes(prototypes, totals, item_weight)

@@ -7,7 +7,7 @@ import numpy as np
 
 from simila.classifiers.labels import check_labels, class_positions
 from simila.domain.errors import InvalidInput, InvalidVector
-from simila.domain.vectors import Float32, Float64, Int64, given_vector, unit_rows
+from simila.domain.vectors import SMALLEST_NORM, Float32, Float64, Int64, given_vector, unit_rows
 
 PLACEHOLDER = "{}"
 
@@ -53,6 +53,12 @@ def class_totals(vectors: Float32 | Float64, item_classes: Int64, classes: int) 
     return totals
 
 
+def moved_prototypes(prototypes: Prototypes, towards: Float32 | Float64, weight: float) -> Prototypes:
+    """Directions `float64 [c, d]` of unit prototypes plus `weight` times those of `[c, d]`; a row of 0 moves none."""
+    anchors = prototypes.vectors.astype(np.float64)
+    return Prototypes(prototypes.labels, _directions(anchors + weight * _directions(towards.astype(np.float64))))
+
+
 def given_prototypes(labels: Sequence[str], vectors: Sequence[Sequence[float]], dimension: int) -> Prototypes:
     """A caller's own prototypes, one vector a label, so that any encoder can be used: `float32 [c, d], unit length`.
 
@@ -73,3 +79,8 @@ def given_prototypes(labels: Sequence[str], vectors: Sequence[Sequence[float]], 
         except InvalidVector as error:
             raise InvalidVector(f"{name}: {error.message}", param=name) from error
     return Prototypes(tuple(labels), np.stack(rows))
+
+
+def _directions(rows: Float64) -> Float64:
+    directions: Float64 = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST_NORM)
+    return directions

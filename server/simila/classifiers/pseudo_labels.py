@@ -4,9 +4,9 @@ import numpy as np
 
 from simila.classifiers.activations import Activation
 from simila.classifiers.linear_scorer import cosine_scorer
-from simila.classifiers.prototypes import Prototypes
-from simila.domain.errors import InvalidInput, NoExamples, quoted
-from simila.domain.vectors import SMALLEST_NORM, Float32, Float64, Int64
+from simila.classifiers.prototypes import Prototypes, moved_prototypes
+from simila.domain.errors import InvalidInput, NoExamples
+from simila.domain.vectors import Float32, Float64, Int64
 
 ROUNDS = 5
 # Under `simila-lite`, these gained 2 points on the clothing photographs; items that weigh as much as prompts, none.
@@ -42,35 +42,15 @@ def refined_by_pseudo_labels(
             f"share is {share}, item_weight {item_weight} and rounds {rounds};"
             " there must be 0 < share <= 1, item_weight >= 0 and rounds >= 1"
         )
-    anchors = prototypes.vectors.astype(np.float64)
     current = prototypes
     for round_number in range(1, rounds + 1):
-        items_a_class = int(np.ceil(share * len(vectors) * round_number / rounds / len(anchors)))
+        items_a_class = int(np.ceil(share * len(vectors) * round_number / rounds / len(prototypes.labels)))
         probabilities = activation(cosine_scorer(current).scores(vectors))
         surest = _surest(probabilities, items_a_class)
-        moved = _directions(anchors + item_weight * _directions(vectors[surest].mean(axis=1, dtype=np.float64)))
-        current = Prototypes(prototypes.labels, moved)
+        current = moved_prototypes(prototypes, vectors[surest].mean(axis=1, dtype=np.float64), item_weight)
     return current
-
-
-def weighted_means(labels: tuple[str, ...], vectors: Float32, weights: Float64) -> Prototypes:
-    """Means `float64 [c, d]` of `float32 [n, d]`, in which item i counts `weights float64 [n, c]` to each class.
-
-    Raises:
-        NoExamples: all weights of a class are 0.
-
-    """
-    totals = weights.sum(axis=0)
-    if not (totals > 0).all():
-        raise NoExamples(f"class {quoted(labels[int(totals.argmin())])} has no items that count")
-    return Prototypes(labels, weights.T @ vectors.astype(np.float64) / totals[:, np.newaxis])
 
 
 def _surest(probabilities: Float64, items_a_class: int) -> Int64:
     """Rows `int64 [c, items_a_class]` of the highest probability of each class."""
     return np.argsort(-probabilities, axis=0, kind="stable")[:items_a_class].T
-
-
-def _directions(rows: Float64) -> Float64:
-    directions: Float64 = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST_NORM)
-    return directions

@@ -7,12 +7,14 @@ SimilaError
 │   ├── DuplicateId
 │   ├── InvalidLabels
 │   ├── InvalidBackup
-│   └── UnknownHost
+│   ├── UnknownHost
+│   └── UrlRefused             where it leads, nothing is fetched from
 ├── LimitExceeded              over a byte, pixel or item limit
 ├── CannotServe                well-formed, but this encoder or collection has no answer
 │   ├── UnsupportedModality
 │   ├── TextTooLong
 │   ├── NoExamples
+│   ├── ImageUnavailable       nothing that is an image comes from its URL
 │   └── LoadFailed             of an encoder that was to be served
 ├── NotFound
 │   ├── UnknownEncoder
@@ -20,7 +22,8 @@ SimilaError
 │   ├── UnknownItem
 │   └── UnknownClassifier
 ├── Conflict
-│   └── FingerprintMismatch
+│   ├── FingerprintMismatch
+│   └── StaleClassifier
 ├── NotReady                   try again later
 │   ├── EncoderUnloaded
 │   ├── CollectionUnavailable
@@ -35,6 +38,7 @@ SimilaError
 │   ├── InvalidManifest
 │   └── ParityFailed
 ├── DeviceUnavailable          the settings ask for a device that is not there
+├── PackageMissing             a setting needs a package that is not installed
 ├── StorageFailed              SQLite or the disk refused a write: nothing of it was kept
 └── DataFolderError            the data folder cannot be used
 
@@ -85,6 +89,10 @@ class UnknownHost(InvalidInput):
     code = "unknown_host"
 
 
+class UrlRefused(InvalidInput):
+    code = "url_refused"
+
+
 class LimitExceeded(SimilaError):
     code = "limit_exceeded"
 
@@ -103,6 +111,10 @@ class TextTooLong(CannotServe):
 
 class NoExamples(CannotServe):
     code = "no_labelled_items"
+
+
+class ImageUnavailable(CannotServe):
+    code = "image_unavailable"
 
 
 class LoadFailed(CannotServe):
@@ -135,6 +147,10 @@ class Conflict(SimilaError):
 
 class FingerprintMismatch(Conflict):
     code = "fingerprint_mismatch"
+
+
+class StaleClassifier(Conflict):
+    code = "classifier_stale"
 
 
 class NotReady(SimilaError):
@@ -203,6 +219,10 @@ class ParityFailed(ModelError):
 
 class DeviceUnavailable(SimilaError):
     code = "device_unavailable"
+
+
+class PackageMissing(SimilaError):
+    code = "package_missing"
 
 
 class StorageFailed(SimilaError):

@@ -11,6 +11,7 @@ from simila.domain.errors import (
     ClassifierUnavailable,
     FingerprintMismatch,
     NotReady,
+    StaleClassifier,
     UnknownClassifier,
     UnknownEncoder,
 )
@@ -46,6 +47,8 @@ class ClassifierService:
         self._files = files
         self._most_predictions = most_predictions
         self._models: dict[str, ClassModel] = {}
+        self.changing = asyncio.Lock()
+        """Held by whoever reads a classifier to write it anew."""
         self._states: dict[str, ClassifierState | ClassifierUnavailable] = {
             classifier_id: self._read(classifier_id) for classifier_id in files.ids
         }
@@ -77,6 +80,7 @@ class ClassifierService:
         Raises:
             UnknownClassifier, ClassifierUnavailable: see `get`.
             NotReady: it is being trained.
+            StaleClassifier: something that it learned from was forgotten.
             CannotServe: it could not be trained, or its encoder is not served.
             FingerprintMismatch: its encoder has changed, and something is to be embedded.
             InvalidInput, LimitExceeded: see `vectors_in_views`, `DecisionRules.check`, `check_predictions`, `decide`.
@@ -134,6 +138,9 @@ class ClassifierService:
             return known
         if record.state == "training":
             raise NotReady(f"classifier {record.id} is being trained; send this again", param="classifier_id")
+        if record.state == "stale":
+            message = f"classifier {record.id} is gone: {record.error}; train it anew"
+            raise StaleClassifier(message, param="classifier_id")
         if record.state == "failed":
             message = f"classifier {record.id} could not be trained: {record.error}"
             raise CannotServe(message, param="classifier_id")

@@ -11,6 +11,7 @@ from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.services.collections import check_ids, selective, write
 from simila.services.example_models import ExampleModels
+from simila.services.training_jobs import TrainingJobs
 from simila.storage.item_writes import Delete, Deleted, DeleteWhere
 from simila.storage.where import Where
 
@@ -31,23 +32,27 @@ class Receipt:
     """What was forgotten, and what is left.
 
     `ids` are the first `MOST_IDS_TOLD`. `remaining` counts the classes that lost items; `verified` says that their sums
-    agree with those made afresh of what is left.
+    agree with those made afresh of what is left. `stale_classifiers` had learned from what is gone, and are erased.
     """
 
     items: int
     ids: Sequence[str]
     classes: Mapping[str, int]
     remaining: Mapping[str, int]
+    stale_classifiers: Sequence[str]
     verified: bool = True
 
 
 class ForgettingService:
-    """Deletes items so that their bytes are in no file of the collection, nor in a backup made after."""
+    """Deletes items so that their bytes are in no file of the collection, no classifier and no backup made after."""
 
-    def __init__(self, pool: ModelPool, catalogue: Catalogue, models: ExampleModels, *, most_ids: int) -> None:
+    def __init__(
+        self, pool: ModelPool, catalogue: Catalogue, models: ExampleModels, jobs: TrainingJobs, *, most_ids: int
+    ) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self._models = models
+        self._jobs = jobs
         self._most_ids = most_ids
 
     async def forget(self, name: str, what: ToForget) -> Receipt:
@@ -64,7 +69,8 @@ class ForgettingService:
         deleted = await write(collection, self._deletion(what))
         self._models.drop(collection)
         self._pool.forget_vectors()
-        return await asyncio.to_thread(_erased, collection, deleted)
+        stale = await self._jobs.forget(collection)
+        return await asyncio.to_thread(_erased, collection, deleted, stale)
 
     def _deletion(self, what: ToForget) -> Delete | DeleteWhere:
         if what.ids is not None:
@@ -75,7 +81,7 @@ class ForgettingService:
         return DeleteWhere(selective(what.filter))
 
 
-def _erased(collection: Collection, deleted: Deleted) -> Receipt:
+def _erased(collection: Collection, deleted: Deleted, stale_classifiers: Sequence[str]) -> Receipt:
     if not collection.forget_deleted():
         raise NotReady(
             f"{len(deleted.ids)} items of collection {collection.spec.name} are deleted, but an export or backup keeps"
@@ -84,4 +90,4 @@ def _erased(collection: Collection, deleted: Deleted) -> Receipt:
     collection.reader.check_classes(deleted.classes)
     counts = collection.reader.label_counts()
     remaining = {label: counts.get(label, 0) for label in deleted.classes}
-    return Receipt(len(deleted.ids), deleted.ids[:MOST_IDS_TOLD], deleted.classes, remaining)
+    return Receipt(len(deleted.ids), deleted.ids[:MOST_IDS_TOLD], deleted.classes, remaining, stale_classifiers)

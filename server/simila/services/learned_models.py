@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simila.classifiers import label_propagation, pseudo_labels
 from simila.classifiers.activations import Activation
 from simila.classifiers.calibration import fitted_temperature
 from simila.classifiers.class_sums import ClassSums
+from simila.classifiers.keywords import FEWEST_DOCUMENTS, LEAST_COSINE, MOST_DOCUMENTS
 from simila.classifiers.labels import check_labels, class_positions
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, LinearScorer, nearest_mean_scorer
 from simila.classifiers.probe_checks import PENALTY
+from simila.classifiers.pseudo_labels import ROUNDS, SHARE_OF_ITEMS
 from simila.classifiers.ridge import ridge_probe
 from simila.domain.class_sum import ClassSum
 from simila.domain.errors import InvalidInput
@@ -20,8 +23,8 @@ from simila.services.class_models import ClassModel, LinearModel, NeighbourModel
 from simila.storage.classifier_files import Array, ClassifierRecord, Method
 
 NEIGHBOURS = 10
+UNFITTED = Activation(scale=10.0)  # of too few examples to hold any out
 _HELD_OUT_EVERY = 5
-_SCALE = 10.0  # of probes of too few examples to hold any out
 
 Arrays = Mapping[str, Array]
 Options = Mapping[str, float]
@@ -31,7 +34,16 @@ _OPTIONS: Mapping[Method, Mapping[str, float]] = {
     "knn": {"k": NEIGHBOURS},
     "ridge": {"penalty": PENALTY},
     "logistic": {"penalty": PENALTY},
+    "keywords": {"least_cosine": LEAST_COSINE, "fewest": FEWEST_DOCUMENTS, "most": MOST_DOCUMENTS},
+    "pseudo_labels": {"share": SHARE_OF_ITEMS, "item_weight": pseudo_labels.ITEM_WEIGHT, "rounds": ROUNDS},
+    "label_propagation": {
+        "k": label_propagation.NEIGHBOURS,
+        "spread": label_propagation.REFINEMENT_SPREAD,
+        "item_weight": label_propagation.ITEM_WEIGHT,
+    },
 }
+# What is above 0 and yet no sense: a share of the items, a spread that would never end, rounds that would last.
+_LARGEST = {"share": 1.0, "least_cosine": 1.0, "spread": 0.99, "rounds": 100, "most": 1000}
 
 
 def complete_options(method: Method, given: Options) -> dict[str, float]:
@@ -47,7 +59,12 @@ def complete_options(method: Method, given: Options) -> dict[str, float]:
             raise InvalidInput(f"{name} is no option of {method}", param=name)
         if not 0 < value < np.inf:
             raise InvalidInput(f"{name} is {value}; it must be above 0", param=name)
-    return {**known, **given}
+        if value > (largest := _LARGEST.get(name, value)):
+            raise InvalidInput(f"{name} is {value}; it must be at most {largest}", param=name)
+    complete = {**known, **given}
+    if complete.get("fewest", 0) > complete.get("most", 0):
+        raise InvalidInput(f"fewest is {complete['fewest']}, more than most, {complete['most']}", param="fewest")
+    return complete
 
 
 def learned(
@@ -93,7 +110,23 @@ def class_model(record: ClassifierRecord, arrays: Mapping[str, Any]) -> ClassMod
     if record.method == "knn":
         return NeighbourModel(record.labels, arrays["items"], arrays["item_classes"], int(record.options["k"]))
     scorer = LinearScorer(record.labels, arrays["weights"], arrays["biases"])
-    return LinearModel(scorer, Activation(scale=float(arrays["scale"][0])))
+    scale, bias, is_sigmoid = arrays["activation"].tolist()
+    return LinearModel(scorer, Activation(scale, bias, "sigmoid" if is_sigmoid else "softmax"))
+
+
+def held_out(item_classes: Int64) -> NDArray[np.bool_]:
+    """Every fifth example of each class: `bool [n]`, of classes `int64 [n]`."""
+    by_class = np.argsort(item_classes, kind="stable")
+    counts = np.bincount(item_classes)
+    number_in_class = np.arange(len(by_class)) - np.repeat(np.cumsum(counts) - counts, counts)
+    is_held_out = np.zeros(len(by_class), dtype=np.bool_)
+    is_held_out[by_class] = number_in_class % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+    return is_held_out
+
+
+def linear_arrays(scorer: LinearScorer, activation: Activation) -> dict[str, Array]:
+    row = np.array([activation.scale, activation.bias, activation.kind == "sigmoid"])
+    return {"weights": scorer.weights, "biases": scorer.biases, "activation": row}
 
 
 def _nearest_mean(vectors: Float32, item_classes: Int64, classes: Sequence[str], _: Options) -> dict[str, Array]:
@@ -125,22 +158,12 @@ def _logistic(vectors: Float32, item_classes: Int64, classes: Sequence[str], opt
 
 def _probe(fit: Callable[[Float32, Int64], LinearScorer], vectors: Float32, item_classes: Int64) -> dict[str, Array]:
     """A probe of all examples, and the scale under which held-out ones are most likely by a probe without them."""
-    scorer, held_out = fit(vectors, item_classes), _held_out(item_classes)
-    scale = _SCALE
-    if held_out.any():
-        probe = fit(vectors[~held_out], item_classes[~held_out])
-        scale = fitted_temperature(probe.scores(vectors[held_out]), item_classes[held_out]).scale
-    return {"weights": scorer.weights, "biases": scorer.biases, "scale": np.array([scale])}
-
-
-def _held_out(item_classes: Int64) -> NDArray[np.bool_]:
-    """Every fifth example of each class."""
-    by_class = np.argsort(item_classes, kind="stable")
-    counts = np.bincount(item_classes)
-    number_in_class = np.arange(len(by_class)) - np.repeat(np.cumsum(counts) - counts, counts)
-    held_out = np.zeros(len(by_class), dtype=np.bool_)
-    held_out[by_class] = number_in_class % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
-    return held_out
+    scorer, is_judged = fit(vectors, item_classes), held_out(item_classes)
+    activation = UNFITTED
+    if is_judged.any():
+        probe = fit(vectors[~is_judged], item_classes[~is_judged])
+        activation = fitted_temperature(probe.scores(vectors[is_judged]), item_classes[is_judged])
+    return linear_arrays(scorer, activation)
 
 
 _LEARNERS: Mapping[Method, Callable[[Float32, Int64, Sequence[str], Options], dict[str, Array]]] = {

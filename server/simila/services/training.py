@@ -1,52 +1,49 @@
 """Use case: learn classes from labelled examples, at once or in the background."""
 
 import asyncio
-import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import numpy as np
-
-from simila.domain.errors import CannotServe, Conflict, InvalidLabels, LimitExceeded, NoExamples, SimilaError
+from simila.classifiers.prototypes import Prototypes
+from simila.domain.errors import CannotServe, Conflict, InvalidInput, InvalidLabels, LimitExceeded, NoExamples
 from simila.domain.inputs import Source
-from simila.domain.vectors import Float32, Int64
+from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.index.filters import compile_filter
 from simila.services.classifiers import ClassifierService, ClassifierState
+from simila.services.label_scorers import LabelScorers
+from simila.services.label_sets import Classes, LabelSet
 from simila.services.learned_models import Options, complete_options, learned, sum_arrays, with_examples
 from simila.services.prompt_checks import check_length
-from simila.services.source_vectors import vectors_of
+from simila.services.refinement import REFINEMENTS, Start, refined
+from simila.services.source_vectors import SourceVectors, vectors_of
+from simila.services.training_items import TrainingItems, read_items
+from simila.services.training_jobs import SEQUENCES, Report, TrainingJobs
+from simila.services.zero_shot import chosen_templates, own_activation
 from simila.storage.classifier_files import Array, ClassifierRecord, Method
 
-logger = logging.getLogger("simila.services")
 IMMEDIATE: tuple[Method, ...] = ("nearest_mean", "knn")
 MOST_VALUES = 2**28  # of the examples of one training: a gigabyte of float32
-_ROWS_AT_A_TIME = 8192
 
-Examples = tuple[Float32, Sequence[str]]  # [n, d], unit length, and a label each
+Fitted = tuple[ClassifierRecord, Mapping[str, Array]]
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How a new classifier is to learn."""
+    """How a new classifier is to learn; a refinement of a collection may start from `classes`, in these templates."""
 
     method: Method = "nearest_mean"
     name: str | None = None
     options: Options | None = None
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """How far a training in the background is: reading examples, or fitting to all of them."""
-
-    step: str
-    samples_done: int
-    samples_total: int
+    classes: Classes | None = None
+    templates: Sequence[str] | None = None
+    named_templates: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,19 +59,22 @@ class TrainingService:
     """Trains classifiers. Means and neighbours are there at once; probes are fitted in the background, one by one."""
 
     def __init__(
-        self, pool: ModelPool, catalogue: Catalogue, classifiers: ClassifierService, *, label_characters: int
+        self,
+        pool: ModelPool,
+        catalogue: Catalogue,
+        classifiers: ClassifierService,
+        scorers: LabelScorers,
+        jobs: TrainingJobs,
+        *,
+        label_characters: int,
     ) -> None:
         self._pool = pool
+        self._source_vectors = SourceVectors(pool)
         self._catalogue = catalogue
         self._classifiers = classifiers
+        self._scorers = scorers
+        self._jobs = jobs
         self._label_characters = label_characters
-        self._changes = asyncio.Lock()
-        self._fits = asyncio.Lock()
-        self._progress: dict[str, TrainingProgress] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def progress(self, classifier_id: str) -> TrainingProgress | None:
-        return self._progress.get(classifier_id)
 
     async def train(
         self, encoder_name: str, sources: Sequence[Source], labels: Sequence[str], plan: TrainingPlan
@@ -84,9 +84,11 @@ class TrainingService:
         Raises:
             UnknownEncoder, NotReady: see `ModelPool.get`.
             InvalidLabels: fewer than two labels, or a blank one.
-            InvalidInput, LimitExceeded, …: an option or an input is at fault.
+            InvalidInput, LimitExceeded, …: the method, an option or an input is at fault.
 
         """
+        if plan.method in REFINEMENTS:
+            raise InvalidInput(f"{plan.method} learns from a collection: give one, not input", param="method")
         encoder = self._pool.get(encoder_name)
         options = complete_options(plan.method, plan.options or {})
         self._check_labels(labels, fewest=2)
@@ -98,35 +100,42 @@ class TrainingService:
             state = await self._classifiers.keep(*await asyncio.to_thread(_fitted, record, vectors, labels))
         else:
             state = await self._classifiers.keep(record, {})
-            self._begin(record, len(labels), lambda: (vectors, labels))
+            self._jobs.begin(record, len(labels), lambda report: _reported(report, record, vectors, labels))
         return Trained(state, len(labels), tokens)
 
     async def train_on(self, name: str, filter_: Any, plan: TrainingPlan) -> Trained:
-        """Make a classifier of the labelled items of a collection that match, in the background.
+        """Make a classifier of the items of a collection that match, in the background.
+
+        A method of `REFINEMENTS` learns from all of them and starts from the classes of the plan; others learn from
+        those that have labels.
 
         Raises:
             UnknownCollection, CollectionUnavailable: see `Catalogue.get`.
-            InvalidInput: the filter or an option is malformed.
-            NoExamples: no item that matches has a label.
+            InvalidInput: the filter or an option is malformed, or not of the method.
+            InvalidLabels, CannotServe, NotReady, …: see `LabelScorers.scorer`.
+            NoExamples: no item matches that the method can learn from.
             LimitExceeded: there are more examples than fit into memory.
 
         """
         collection = self._catalogue.get(name)
         options = complete_options(plan.method, plan.options or {})
-        where = compile_filter({"$and": [filter_ or {}, {"$label": {"$exists": True}}]})
-        sequences = await asyncio.to_thread(collection.reader.matching, where)
-        if not sequences.size:
-            raise NoExamples(f"collection {name} has no labelled items to learn classes from", param="collection")
+        start = await self._start(collection, plan)
+        only_labelled = plan.method not in REFINEMENTS
+        conditions = [filter_ or {}, *([{"$label": {"$exists": True}}] if only_labelled else [])]
+        sequences = await asyncio.to_thread(collection.reader.matching, compile_filter({"$and": conditions}))
+        _check_count(collection, sequences.size, only_labelled=only_labelled)
         spec = collection.spec
-        if sequences.size * spec.dimension > MOST_VALUES:
-            raise LimitExceeded(
-                f"{sequences.size} items of {spec.dimension} dimensions are more than a training holds in memory"
-                f" ({MOST_VALUES // spec.dimension}); no setting moves this limit, but a filter makes them fewer",
-                param="filter",
-            )
         record = _new_record(plan, options, spec.encoder, spec.fingerprint, spec.dimension)
+        record = replace(record, collection=name)
         state = await self._classifiers.keep(record, {})
-        self._begin(record, sequences.size, lambda: self._read(record.id, collection, sequences))
+
+        def fit(report: Report) -> Fitted:
+            reading = partial(report, "reading")
+            items = read_items(collection, sequences, only_labelled=only_labelled, report=reading)
+            report("fitting", len(items.labels))
+            return _fitted_to_items(record, items, start)
+
+        self._jobs.begin(record, int(sequences.size), fit)
         return Trained(state, int(sequences.size), 0)
 
     async def add(self, classifier_id: str, sources: Sequence[Source], labels: Sequence[str]) -> Trained:
@@ -145,7 +154,7 @@ class TrainingService:
             raise CannotServe(message, param="classifier_id")
         self._check_labels(labels, fewest=1)
         vectors, tokens = await self._classifiers.vectors(record, sources)
-        async with self._changes:
+        async with self._classifiers.changing:
             record = self._classifiers.get(classifier_id).record
             if record.state != "ready":
                 raise Conflict(f"classifier {classifier_id} is not trained: {record.state}", param="classifier_id")
@@ -157,8 +166,10 @@ class TrainingService:
                 num_samples=record.num_samples + len(labels),
                 updated_at=datetime.now(UTC).isoformat(),
                 updated_number=record.updated_number + 1,
+                priors=record.priors if record.priors and set(record.priors) == set(sums.counts) else None,
             )
-            state = await self._classifiers.keep(changed, sum_arrays(sums))
+            kept = {name: array for name, array in arrays.items() if name == SEQUENCES}
+            state = await self._classifiers.keep(changed, {**sum_arrays(sums), **kept})
         return Trained(state, changed.num_samples, tokens)
 
     async def delete(self, classifier_id: str) -> None:
@@ -168,14 +179,8 @@ class TrainingService:
             UnknownClassifier, StorageFailed: see `ClassifierService.delete`.
 
         """
-        async with self._changes:
+        async with self._classifiers.changing:
             await self._classifiers.delete(classifier_id)
-
-    async def close(self) -> None:
-        """End what is under way; a classifier that was being trained is `failed` after the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _check_labels(self, labels: Sequence[str], *, fewest: int) -> None:
         if (count := len(set(labels))) < fewest:
@@ -186,51 +191,27 @@ class TrainingService:
                 raise InvalidLabels(f"{name}: the label is blank", param=name)
             check_length(label, name, self._label_characters)
 
-    def _begin(self, record: ClassifierRecord, total: int, examples: Callable[[], Examples]) -> None:
-        self._progress[record.id] = TrainingProgress("waiting", 0, total)
-        task = asyncio.create_task(self._run(record, examples))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _start(self, collection: Collection, plan: TrainingPlan) -> Start | None:
+        """The prototypes that a refinement starts from; None where it starts from the labelled items."""
+        if plan.classes is None:
+            _check_no_classes(plan)
+            return None
+        if plan.method not in REFINEMENTS:
+            message = f"{plan.method} learns the labels of the items; labels are of {', '.join(REFINEMENTS)}"
+            raise InvalidInput(message, param="labels")
+        manifest = self._source_vectors.encoder(collection.spec).manifest
+        templates = chosen_templates(manifest, plan.templates, plan.named_templates) or ("{}",)
+        label_set = LabelSet(manifest, Classes(plan.classes), templates)
+        await self._scorers.check(label_set)
+        scorer = await self._scorers.scorer(label_set)
+        return Start(Prototypes(scorer.labels, scorer.weights), own_activation(manifest))
 
-    async def _run(self, record: ClassifierRecord, examples: Callable[[], Examples]) -> None:
-        try:
-            async with self._fits:
-                vectors, labels = await asyncio.to_thread(examples)
-                self._progress[record.id] = TrainingProgress("fitting", len(labels), len(labels))
-                await self._replace(*await asyncio.to_thread(_fitted, record, vectors, labels))
-        except SimilaError as error:
-            await self._give_up(record, error.message)
-        except Exception:
-            logger.exception("classifier %s could not be trained", record.id)
-            await self._give_up(record, "the training failed; the server's log says why")
-        finally:
-            self._progress.pop(record.id, None)
 
-    async def _give_up(self, record: ClassifierRecord, reason: str) -> None:
-        logger.warning("classifier %s could not be trained: %s", record.id, reason)
-        await self._replace(replace(record, state="failed", error=reason), {})
-
-    async def _replace(self, record: ClassifierRecord, arrays: Mapping[str, Array]) -> None:
-        """Keep what came of a training, unless the classifier was deleted meanwhile."""
-        async with self._changes:
-            if record.id in self._classifiers.all():
-                await self._classifiers.keep(record, arrays)
-
-    def _read(self, classifier_id: str, collection: Collection, sequences: Int64) -> Examples:
-        """The vectors `float32 [n, d], unit length` and labels of items, less those that are gone by now."""
-        parts: list[Float32] = []
-        labels: list[str] = []
-        with collection.reader.snapshot() as reader:
-            for start in range(0, sequences.size, _ROWS_AT_A_TIME):
-                found, vectors = reader.vectors(sequences[start : start + _ROWS_AT_A_TIME])
-                rows = reader.by_sequence(found)
-                label_of = {sequence: row.label for sequence, row in rows.items() if row.label is not None}
-                parts.append(vectors[[sequence in label_of for sequence in found.tolist()]])
-                labels += [label_of[sequence] for sequence in found.tolist() if sequence in label_of]
-                self._progress[classifier_id] = TrainingProgress("reading", len(labels), int(sequences.size))
-        if not labels:
-            raise NoExamples(f"collection {collection.spec.name} has no labelled items to learn classes from any more")
-        return np.concatenate(parts), labels
+def _check_no_classes(plan: TrainingPlan) -> None:
+    if plan.method == "keywords":
+        raise InvalidInput("keywords needs the phrases of its classes: give labels", param="labels")
+    if plan.templates is not None or plan.named_templates is not None:
+        raise InvalidInput("templates are of labels: give them too", param="labels")
 
 
 def _new_record(
@@ -251,8 +232,35 @@ def _new_record(
     )
 
 
-def _fitted(
-    record: ClassifierRecord, vectors: Float32, labels: Sequence[str]
-) -> tuple[ClassifierRecord, dict[str, Array]]:
+def _check_count(collection: Collection, items: int, *, only_labelled: bool) -> None:
+    spec = collection.spec
+    if not items:
+        what = "labelled items" if only_labelled else "items that match"
+        raise NoExamples(f"collection {spec.name} has no {what} to learn classes from", param="collection")
+    if items * spec.dimension > MOST_VALUES:
+        raise LimitExceeded(
+            f"{items} items of {spec.dimension} dimensions are more than a training holds in memory"
+            f" ({MOST_VALUES // spec.dimension}); no setting moves this limit, but a filter makes them fewer",
+            param="filter",
+        )
+
+
+def _reported(report: Report, record: ClassifierRecord, vectors: Float32, labels: Sequence[str]) -> Fitted:
+    report("fitting", len(labels))
+    return _fitted(record, vectors, labels)
+
+
+def _fitted(record: ClassifierRecord, vectors: Float32, labels: Sequence[str]) -> Fitted:
     classes, arrays = learned(record.method, vectors, labels, record.options)
     return replace(record, state="ready", labels=classes, num_samples=len(labels)), arrays
+
+
+def _fitted_to_items(record: ClassifierRecord, items: TrainingItems, start: Start | None) -> Fitted:
+    if record.method in REFINEMENTS:
+        result = refined(record.method, items.vectors, items.labels, start, record.options)
+        figures = asdict(result.figures) if result.figures else None
+        fitted = replace(record, state="ready", labels=result.labels, num_samples=len(items.labels), figures=figures)
+        arrays = result.arrays
+    else:
+        fitted, arrays = _fitted(record, items.vectors, [label for label in items.labels if label is not None])
+    return fitted, {**arrays, SEQUENCES: items.sequences}

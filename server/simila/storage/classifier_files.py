@@ -19,12 +19,16 @@ from simila.storage.durable_folders import make_folder, sync_folder
 RECORD_FILE = "classifier.json"
 
 Array = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.int64]
-Method = Literal["nearest_mean", "ridge", "logistic", "knn"]
+Method = Literal["nearest_mean", "ridge", "logistic", "knn", "keywords", "pseudo_labels", "label_propagation"]
 
 
 @dataclass(frozen=True)
 class ClassifierRecord:
-    """What is known of a classifier beside its arrays; times are ISO 8601, UTC. `files` holds each array's hash."""
+    """What is known of a classifier beside its arrays; times are ISO 8601, UTC. `files` holds each array's hash.
+
+    One that learned from a `collection` has the sequences of its items among its arrays. `priors` are how frequent the
+    classes are where it is used, `figures` what a refinement was worth.
+    """
 
     id: str
     name: str | None
@@ -34,12 +38,15 @@ class ClassifierRecord:
     dimension: int
     created_at: str
     updated_at: str
-    state: Literal["training", "ready", "failed"]
+    state: Literal["training", "ready", "failed", "stale"]
     labels: tuple[str, ...] = ()
     num_samples: int = 0
     updated_number: int = 0
     error: str | None = None
     options: Mapping[str, float] = field(default_factory=dict)
+    collection: str | None = None
+    figures: Mapping[str, float] | None = None
+    priors: Mapping[str, float] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ import pytest
 from memory_vectors import unit_vectors
 from simila.classifiers.activations import Activation, softmax
 from simila.classifiers.prototypes import Prototypes
-from simila.classifiers.pseudo_labels import refined_by_pseudo_labels, weighted_means
+from simila.classifiers.pseudo_labels import refined_by_pseudo_labels
 from simila.domain.errors import InvalidInput, NoExamples
 from simila.domain.vectors import unit_rows
 from tolerances import FLOAT64_VALUES
@@ -59,16 +59,3 @@ def test_what_cannot_refine_is_refused(items, options, error, message):
     prototypes = Prototypes(("a", "b"), unit_vectors(0, 2, 4))
     with pytest.raises(error, match=message):
         refined_by_pseudo_labels(prototypes, unit_vectors(1, items, 4), SHARP, **options)
-
-
-def test_weighted_means_are_numpys():
-    vectors, weights = unit_vectors(0, 9, 4), np.random.default_rng(1).random((9, 2))
-    means = weighted_means(("a", "b"), vectors, weights)
-    for position in range(2):
-        expected = np.average(vectors.astype(np.float64), axis=0, weights=weights[:, position])
-        np.testing.assert_allclose(means.vectors[position], expected, atol=FLOAT64_VALUES)
-
-
-def test_a_class_that_nothing_counts_to_is_named():
-    with pytest.raises(NoExamples, match="class 'b' has no items that count"):
-        weighted_means(("a", "b"), unit_vectors(0, 2, 4), np.array([[1.0, 0.0], [0.5, 0.0]]))

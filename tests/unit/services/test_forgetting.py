@@ -11,10 +11,13 @@ from memory_vectors import clustered_vectors
 from simila.domain.errors import InvalidInput, LimitExceeded, NotReady
 from simila.domain.inputs import TextInput
 from simila.engine.vector_cache import CachedVector, VectorCache
+from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionOptions
 from simila.services.example_models import ExampleModels
 from simila.services.forgetting import ForgettingService, ToForget
 from simila.services.item_checks import NewItem
+from simila.services.training_jobs import TrainingJobs
+from simila.storage.classifier_files import ClassifierFiles
 from simila.storage.item_rows import Source
 from simila.storage.item_writes import Delete, UpsertArrays
 from small_collections import lower_flat_values, nearest
@@ -25,9 +28,10 @@ CLASSES = ("bird", "cat", "dog")
 
 
 @pytest.fixture
-def service(pool, catalogue, collections):
+def service(pool, catalogue, collections, tmp_path):
     asyncio.run(collections.create("pets", "words", CollectionOptions(store_inputs=True)))
-    return ForgettingService(pool, catalogue, ExampleModels(), most_ids=500)
+    classifiers = ClassifierService(pool, ClassifierFiles(tmp_path / "classifiers"), most_predictions=100)
+    return ForgettingService(pool, catalogue, ExampleModels(), TrainingJobs(classifiers), most_ids=500)
 
 
 @pytest.fixture

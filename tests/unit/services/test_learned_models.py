@@ -37,12 +37,12 @@ def test_a_probe_is_of_all_examples_and_its_scale_of_those_held_out():
     held_out = np.arange(60) // 3 % 5 == 4
     unseen = ridge_probe(vectors[~held_out], (np.arange(60) % 3)[~held_out], classes, penalty=0.5)
     fitted = fitted_temperature(unseen.scores(vectors[held_out]), (np.arange(60) % 3)[held_out])
-    assert arrays["scale"].tolist() == [fitted.scale]
+    assert arrays["activation"].tolist() == [fitted.scale, 0, 0]
 
 
 def test_a_probe_of_few_examples_has_a_scale_too():
     vectors, labels = examples(6)
-    assert learned("ridge", vectors, labels, complete_options("ridge", {}))[1]["scale"].tolist() == [10.0]
+    assert learned("ridge", vectors, labels, complete_options("ridge", {}))[1]["activation"].tolist() == [10, 0, 0]
 
 
 def test_one_label_is_refused():

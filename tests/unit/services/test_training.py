@@ -8,7 +8,11 @@ from simila.domain.errors import CannotServe, FingerprintMismatch, NotReady, Unk
 from simila.domain.inputs import TextInput, VectorInput
 from simila.services.classifiers import STOPPED, ClassifierService
 from simila.services.decisions import DecisionRules
+from simila.services.embedding import EmbeddingService
+from simila.services.label_scorers import LabelScorers
+from simila.services.prompt_checks import PromptLimits
 from simila.services.training import TrainingPlan, TrainingService
+from simila.services.training_jobs import TrainingJobs
 from simila.storage.classifier_files import ClassifierFiles
 from unit.services.word_encoders import DIMENSION, direction
 
@@ -22,8 +26,15 @@ def classifiers(pool, tmp_path):
 
 
 @pytest.fixture
-def training(pool, catalogue, classifiers):
-    return TrainingService(pool, catalogue, classifiers, label_characters=100)
+def jobs(classifiers):
+    return TrainingJobs(classifiers)
+
+
+@pytest.fixture
+def training(pool, catalogue, classifiers, jobs):
+    limits = PromptLimits(labels=20, label_characters=100, prompt_characters=1000)
+    scorers = LabelScorers(EmbeddingService(pool), cached_labels=10, cache_bytes=10_000, limits=limits)
+    return TrainingService(pool, catalogue, classifiers, scorers, jobs, label_characters=100)
 
 
 def restarted(pool, tmp_path):
@@ -44,22 +55,22 @@ def test_means_of_embedded_texts_classify_at_once(training, classifiers):
     assert other.cosine == pytest.approx(direction("dog") @ mean / np.linalg.norm(mean), abs=1e-6)
 
 
-def test_a_classifier_that_is_deleted_while_it_is_trained_is_not_kept(training, classifiers):
+def test_a_classifier_that_is_deleted_while_it_is_trained_is_not_kept(training, classifiers, jobs):
     async def learn_and_delete():
         trained = await training.train("words", SOURCES, LABELS, TrainingPlan("ridge"))
         await training.delete(trained.state.record.id)
-        await asyncio.gather(*training._tasks)
+        await asyncio.gather(*jobs._tasks)
 
     asyncio.run(learn_and_delete())
     assert dict(classifiers.all()) == {}
 
 
-def test_a_classifier_that_was_trained_when_the_server_stopped_is_failed(pool, training, classifiers, tmp_path):
+def test_a_classifier_that_was_trained_when_the_server_stopped_is_failed(pool, training, classifiers, jobs, tmp_path):
     async def learn_and_stop():
         trained = await training.train("words", SOURCES, LABELS, TrainingPlan("ridge"))
         with pytest.raises(NotReady, match="is being trained"):
             await classifiers.classify(trained.state.record.id, [], DecisionRules())
-        await training.close()
+        await jobs.close()
         return trained.state.record.id
 
     classifier_id = asyncio.run(learn_and_stop())

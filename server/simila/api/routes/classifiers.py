@@ -19,15 +19,18 @@ router = v1_router("classification")
 async def train(request: TrainRequest, services: FromServices, response: Response) -> TrainResponse:
     """Make a classifier of labelled inputs or of a collection, or add examples to a nearest-mean one.
 
-    Probes, and whatever learns from a collection, are trained in the background: `GET /v1/classifiers/{id}` says how
-    far they are.
+    `keywords`, `pseudo_labels` and `label_propagation` learn from items without labels too: they move the prototypes of
+    `labels`, or the means of the items that have labels, to the items that are most surely theirs. Probes, and
+    whatever learns from a collection, are trained in the background: `GET /v1/classifiers/{id}` says how far they are.
     """
     if request.collection is not None:
-        trained = await services.training.train_on(request.collection, request.filter, request.plan())
+        trained = await services.training.train_on(request.collection, request.filter, request.plan(services.reader))
     elif request.classifier_id is not None:
         trained = await services.training.add(request.classifier_id, *request.examples(services.reader))
     else:
-        trained = await services.training.train(request.model or "", *request.examples(services.reader), request.plan())
+        trained = await services.training.train(
+            request.model or "", *request.examples(services.reader), request.plan(services.reader)
+        )
     response.status_code = HTTPStatus.ACCEPTED if trained.state.record.state == "training" else HTTPStatus.OK
     return TrainResponse.of(trained)
 
@@ -36,13 +39,13 @@ async def train(request: TrainRequest, services: FromServices, response: Respons
 async def list_classifiers(services: FromServices) -> list[ClassifierEntry]:
     """The oldest first. One that cannot be read has the state `unavailable`, an `error`, and no more."""
     states = services.classifiers.all()
-    return [ClassifierEntry.of(one, state, services.training.progress(one)) for one, state in states.items()]
+    return [ClassifierEntry.of(one, state, services.training_jobs.progress(one)) for one, state in states.items()]
 
 
 @router.get("/classifiers/{classifier_id}", summary="Describe a trained classifier")
 async def get_classifier(classifier_id: str, services: FromServices) -> ClassifierEntry:
     state = services.classifiers.get(classifier_id)
-    return ClassifierEntry.of(classifier_id, state, services.training.progress(classifier_id))
+    return ClassifierEntry.of(classifier_id, state, services.training_jobs.progress(classifier_id))
 
 
 @router.delete("/classifiers/{classifier_id}", summary="Delete a trained classifier", status_code=HTTPStatus.NO_CONTENT)

@@ -1,8 +1,9 @@
 """`POST /v1/classify`: Jina's shape, with more sources of classes and more rules of decision."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.api.schemas.inputs import AnyInputs, InputReader, Vector
@@ -11,7 +12,7 @@ from simila.classifiers.label_metric import label_metric
 from simila.classifiers.label_tree import label_tree
 from simila.domain.inputs import View
 from simila.services.decisions import DecisionRules
-from simila.services.label_sets import ClassSource, KeywordClass, VectorClass
+from simila.services.label_sets import Classes, ClassSource, KeywordClass, VectorClass
 
 # A geometry of labels is a square matrix, and is looked at while others wait.
 MOST_LABELS_OF_A_GEOMETRY = 1024
@@ -129,6 +130,7 @@ class ClassifyRequest(RulesBody):
     """The name of a set of prompts, such as `photograph`."""
     views: Annotated[list[View], Field(default_factory=list, max_length=9)]
     """Each image is seen so, and the average counts."""
+    _classes: Classes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _says_by_what(self) -> Self:
@@ -140,8 +142,17 @@ class ClassifyRequest(RulesBody):
             raise ValueError("labels need a model to read them with")
         return self
 
-    def classes(self, reader: InputReader) -> list[ClassSource]:
-        return [_class_source(one, position, reader) for position, one in enumerate(self.labels or [])]
+    def recognise(self, classes: Classes) -> None:
+        """Take these as what `labels` says."""
+        self._classes = classes
+
+    def classes(self, reader: InputReader) -> Classes:
+        return self._classes or Classes(class_sources(self.labels or [], reader))
+
+
+def class_sources(labels: Sequence[str | LabelByPhrases | LabelByVector], reader: InputReader) -> list[ClassSource]:
+    """Read the classes of a request; errors name `labels[position]`."""
+    return [_class_source(one, position, reader) for position, one in enumerate(labels)]
 
 
 def _class_source(one: str | LabelByPhrases | LabelByVector, position: int, reader: InputReader) -> ClassSource:

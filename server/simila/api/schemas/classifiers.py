@@ -6,14 +6,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
-from simila.api.schemas.classification import ClassifyUsage
+from simila.api.schemas.classification import ClassifyUsage, Label, class_sources
 from simila.api.schemas.inputs import InputReader
 from simila.api.schemas.one_source import OneSource, check_exactly_one
 from simila.domain.errors import ClassifierUnavailable
 from simila.domain.inputs import Source
 from simila.services.classifiers import ClassifierState
-from simila.services.training import Trained, TrainingPlan, TrainingProgress
+from simila.services.label_sets import Classes
+from simila.services.training import Trained, TrainingPlan
+from simila.services.training_jobs import TrainingProgress
 from simila.storage.classifier_files import Method
+
+OPTIONS = ("k", "penalty", "least_cosine", "fewest", "most", "share", "rounds", "spread", "item_weight")
 
 
 class Example(OneSource):
@@ -28,7 +32,7 @@ class Example(OneSource):
 
 
 class TrainRequest(RequestBody):
-    """`model` makes a classifier, `classifier_id` adds to one; `collection` makes one of its labelled items."""
+    """`model` makes a classifier, `classifier_id` adds to one; `collection` makes one of its items."""
 
     model: Text | None = None
     classifier_id: Text | None = None
@@ -37,10 +41,28 @@ class TrainRequest(RequestBody):
     filter: dict[str, Any] | None = None
     method: Method = "nearest_mean"
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    labels: Annotated[list[Label], Field(fail_fast=True)] | None = None
+    """Of `keywords`, `pseudo_labels` and `label_propagation`: the classes before any item is looked at."""
+    templates: Annotated[list[Text], Field(fail_fast=True)] | None = None
+    template_set: Text | None = None
     k: Annotated[int, Field(ge=1)] | None = None
-    """Of `knn`: how many neighbours vote."""
+    """Of `knn`: how many neighbours vote. Of `label_propagation`: how many an item is joined to."""
     penalty: float | None = None
     """Of `ridge` and `logistic`: how much weights cost."""
+    least_cosine: float | None = None
+    """Of `keywords`: documents within this cosine of a class count."""
+    fewest: Annotated[int, Field(ge=1)] | None = None
+    """Of `keywords`: so many documents count however far they are."""
+    most: Annotated[int, Field(ge=1)] | None = None
+    """Of `keywords`: no more documents count."""
+    share: float | None = None
+    """Of `pseudo_labels`: of the items, this share is taken by the last round."""
+    rounds: Annotated[int, Field(ge=1)] | None = None
+    """Of `pseudo_labels`."""
+    spread: float | None = None
+    """Of `label_propagation`: how far labels reach, below 1."""
+    item_weight: float | None = None
+    """Of `pseudo_labels` and `label_propagation`: what the items weigh beside a class's name, which weighs 1."""
     num_iters: Annotated[int, Field(ge=1)] | None = None
     """Jina's; it changes nothing, because no method here needs to be told when to stop."""
     access: Literal["private", "public"] | None = None
@@ -52,14 +74,24 @@ class TrainRequest(RequestBody):
         check_exactly_one(self, ("input", "collection"))
         if self.filter is not None and self.collection is None:
             raise ValueError("filter is of a collection's items: name the collection")
-        fixed = [name for name in ("method", "name", "k", "penalty") if name in self.model_fields_set]
+        if self.labels is not None and self.collection is None:
+            raise ValueError("labels are moved by a collection's items: name the collection")
+        fixed = [name for name in ("method", "name", *OPTIONS) if name in self.model_fields_set]
         if self.classifier_id is not None and fixed:
             raise ValueError(f"{fixed[0]} was fixed when the classifier was made: leave it out")
         return self
 
-    def plan(self) -> TrainingPlan:
-        given = {"k": self.k, "penalty": self.penalty}
-        return TrainingPlan(self.method, self.name, {name: one for name, one in given.items() if one is not None})
+    def plan(self, reader: InputReader) -> TrainingPlan:
+        """Read how to learn; errors name `labels[position]`."""
+        given = {name: getattr(self, name) for name in OPTIONS}
+        return TrainingPlan(
+            method=self.method,
+            name=self.name,
+            options={name: float(value) for name, value in given.items() if value is not None},
+            classes=None if self.labels is None else Classes(class_sources(self.labels, reader)),
+            templates=self.templates,
+            named_templates=self.template_set,
+        )
 
     def examples(self, reader: InputReader) -> tuple[list[Source], list[str]]:
         """Read the inputs and their labels; errors name `input[position]`."""
@@ -72,7 +104,7 @@ class TrainRequest(RequestBody):
 class TrainResponse(BaseModel):
     classifier_id: str
     num_samples: int
-    state: Literal["training", "ready", "failed"]
+    state: Literal["training", "ready", "failed", "stale"]
     usage: ClassifyUsage
 
     @classmethod
@@ -91,11 +123,19 @@ class ProgressEntry(BaseModel):
     samples_total: int
 
 
+class RefinementFigures(BaseModel):
+    """Accuracies on the items whose labels are known and had no part in the refinement."""
+
+    judged_items: int
+    accuracy_before: float
+    accuracy_after: float
+
+
 class ClassifierEntry(BaseModel):
     """A classifier; `used_number` and `used_at` are since the server started."""
 
     classifier_id: str
-    state: Literal["training", "ready", "failed", "unavailable"]
+    state: Literal["training", "ready", "failed", "stale", "unavailable"]
     error: str | None = None
     model_name: str | None = None
     method: Method | None = None
@@ -108,6 +148,8 @@ class ClassifierEntry(BaseModel):
     updated_at: str | None = None
     used_at: str | None = None
     metadata: Mapping[str, str | float] = {}
+    collection: str | None = None
+    refinement: RefinementFigures | None = None
     progress: ProgressEntry | None = None
 
     @classmethod
@@ -132,5 +174,7 @@ class ClassifierEntry(BaseModel):
             updated_at=record.updated_at,
             used_at=state.used_at,
             metadata={**named, **record.options},
+            collection=record.collection,
+            refinement=RefinementFigures.model_validate(record.figures) if record.figures else None,
             progress=ProgressEntry(**vars(progress)) if progress else None,
         )

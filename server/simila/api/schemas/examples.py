@@ -171,7 +171,7 @@ class ForgetResponse(BaseModel):
     """The receipt. `ids` are the first 1,000; `remaining` counts the classes that lost items.
 
     `verified`: the classes' means agree with those made afresh of what is left, and the files were written anew without
-    what is forgotten.
+    what is forgotten. `stale_classifiers` had learned from it, and are erased.
     """
 
     forgotten: int
@@ -179,6 +179,7 @@ class ForgetResponse(BaseModel):
     classes: dict[str, int]
     remaining: dict[str, int]
     verified: bool
+    stale_classifiers: list[str]
 
     @classmethod
     def of(cls, receipt: Receipt) -> Self:
@@ -188,4 +189,5 @@ class ForgetResponse(BaseModel):
             classes=dict(receipt.classes),
             remaining=dict(receipt.remaining),
             verified=receipt.verified,
+            stale_classifiers=list(receipt.stale_classifiers),
         )
