@@ -9,6 +9,7 @@ from simila.domain.model_repository import ModelRepository
 from simila_models.catalogue import bundled_manifests
 from simila_models.export import export_encoder
 from simila_models.progress import Silent
+from triton_server import PYTHON, install_triton, why_not
 
 # As `simila` does, before anything loads OpenMP.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -28,3 +29,11 @@ def exported_repository(data_dir: Path) -> ModelRepository:
     for manifest in bundled_manifests().values():
         export_encoder(manifest, repository, data_dir / "sources", Silent())
     return repository
+
+
+@pytest.fixture(scope="session")
+def installed_triton(data_dir: Path) -> Path:
+    """Where tritonserver and its packages are; only the first run installs them."""
+    if reason := why_not():
+        pytest.skip(reason)
+    return install_triton(data_dir / f"tritonserver-python{PYTHON}")

@@ -17,3 +17,6 @@ BATCH_INVARIANCE_COSINE = 0.99999
 
 FLOAT64_VALUES = 1e-12
 """Largest difference of two float64 results of the same formula, written twice."""
+
+CONGRUENT_COSINE = 0.99999
+"""Least cosine of one input's vectors from two runtimes, or two batches: sums of float32 in another order."""
