@@ -52,18 +52,20 @@ def _check_parity(settings: Settings, manifests: Sequence[Manifest]) -> list[mod
 
 
 def _tune(manifest: Manifest, repository: ModelRepository, progress: Progress) -> list[Trial]:
+    from simila.backends.registry import host_rivals  # noqa: PLC0415  as above
     from simila.engine.calibration import calibrate  # noqa: PLC0415  as above
 
     cores, trials = usable_cores(), []
     for modality in manifest.modalities:
         files = repository.exported_tower(manifest, modality)
         on_step = partial(progress.step, f"tune {manifest.name}, {modality} tower", unit="steps")
-        calibration = calibrate(manifest, modality, files, cores, on_step=on_step)
+        calibration = calibrate(manifest, modality, files, cores, rivals=host_rivals(), on_step=on_step)
         keep_tuning(files, calibration.tuning)
         trials += [
             Trial(
                 manifest.name,
                 modality,
+                one.candidate.runtime,
                 one.candidate.worker_threads,
                 one.candidate.threads_per_run,
                 one.candidate.budget,

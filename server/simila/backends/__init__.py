@@ -36,6 +36,8 @@ class TowerGraph:
     modality: Modality
     files: TowerFiles
     onnx: Path
+    fastest_runtime: str | None = None
+    """The word of the runtime that `simila models tune` has found fastest on this machine, if it has been run."""
 
     @property
     def output_name(self) -> str:

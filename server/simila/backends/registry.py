@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from simila.backends import Runtime
 from simila.backends.onnx_runtime import CpuRuntime
+from simila.backends.openvino import OpenVinoRuntime, is_installed
 from simila.backends.triton import TritonOptions, TritonRuntime
 
 # `auto` takes the first of these that has a device here and no objection to a tower.
@@ -12,4 +13,9 @@ AUTO_ORDER = ("tensorrt", "cuda", "openvino", "cpu")
 
 def runtimes(triton: TritonOptions) -> Mapping[str, Runtime]:
     """Every runtime there is, by its word; whether it can be used here is for `Runtime.devices` to say."""
-    return {"cpu": CpuRuntime(), "triton": TritonRuntime(triton)}
+    return {"cpu": CpuRuntime(), "openvino": OpenVinoRuntime(), "triton": TritonRuntime(triton)}
+
+
+def host_rivals() -> Mapping[str, Runtime]:
+    """Installed runtimes that use this machine's cores as `cpu` does: `simila models tune` measures them beside it."""
+    return {"openvino": OpenVinoRuntime()} if is_installed() else {}

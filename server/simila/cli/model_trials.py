@@ -11,13 +11,14 @@ from simila_models.progress import Progress
 
 @dataclass(frozen=True)
 class Trial:
-    """A layout of threads and a size of batch; `batch` counts padded tokens of texts, or images.
+    """A runtime, a layout of threads and a size of batch; `batch` counts padded tokens of texts, or images.
 
     `preprocess_threads` is how many keep the layout fed that was chosen; of others it is not measured.
     """
 
     name: str
     tower: str
+    runtime: str
     worker_threads: int
     threads_per_run: int
     batch: int
@@ -34,6 +35,7 @@ def show_trials(trials: Sequence[Trial]) -> None:
     table = tables.table(
         tables.column("name"),
         tables.column("tower"),
+        tables.column("runtime"),
         tables.column("workers", justify="right"),
         tables.column("threads", justify="right"),
         tables.column("batch", justify="right"),
@@ -47,6 +49,7 @@ def show_trials(trials: Sequence[Trial]) -> None:
         table.add_row(
             trial.name,
             trial.tower,
+            trial.runtime,
             *layout,
             f"{trial.rows_per_second:.1f}",
             str(trial.preprocess_threads or ""),

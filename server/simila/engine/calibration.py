@@ -8,16 +8,17 @@ turns in further rounds, so that a noisy neighbour disturbs all alike, as in suc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from statistics import fmean, median
 from threading import Barrier
 from time import perf_counter
 
-from simila.backends import Backend
-from simila.backends.onnx_runtime import OnnxRuntimeBackend
+from simila.backends import Backend, Runtime, TowerGraph
+from simila.backends.onnx_runtime import CpuRuntime
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import TowerFiles
 from simila.engine.preprocess_calibration import preprocess_threads
+from simila.engine.rival_runtimes import agreeing
 from simila.engine.tuning import Tuning, batch_limits
 from simila.engine.workloads import Batch, Workload, workload_of
 
@@ -29,16 +30,18 @@ SECONDS = 4.0  # of calibration a tower, about
 FEWEST_ROWS, MOST_ROWS = 16, 512
 FIRST_ROUNDS, FINAL_ROUNDS = 2, 3
 NEAR_THE_BEST = 0.85  # may turn out to be the best: rounds on a shared machine differ as much
+REFERENCE = "cpu"
 AS_GOOD_AS_THE_BEST = 0.97  # wins if its batch is smaller, because others wait less for it
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Threads that run batches side by side, threads within each run, and padded tokens or images of a batch."""
+    """Threads that run batches side by side, threads within each run, padded tokens or images of a batch, a runtime."""
 
     worker_threads: int
     threads_per_run: int
     budget: int
+    runtime: str = REFERENCE
 
 
 @dataclass(frozen=True)
@@ -68,27 +71,43 @@ def calibrate(
     files: TowerFiles,
     cores: int,
     *,
+    rivals: Mapping[str, Runtime] = {},
     on_step: Callable[[int, int], None],
     seconds: float = SECONDS,
 ) -> Calibration:
     """Measure a tower for about `seconds`; `on_step` is told how many of how many steps are done.
+
+    `rivals` are measured beside ONNX Runtime on the CPU, as far as they give its vectors.
 
     Raises:
         ModelError: the graph or the tokenizer cannot be loaded.
 
     """
     workload = workload_of(manifest, modality, files)
-    layouts = thread_layouts(cores)
-    backends = {threads: OnnxRuntimeBackend(files.onnx, workload.output_name, threads) for _, threads in layouts}
-    budgets = BUDGETS[modality]
-    turn_seconds = seconds / (FIRST_ROUNDS + 1) / (len(layouts) * len(budgets))
-    rows = _affordable_rows(backends[1], workload, budgets[0], turn_seconds)
+    graph, layouts, budgets = (
+        TowerGraph(manifest, modality, files, files.onnx),
+        thread_layouts(cores),
+        BUDGETS[modality],
+    )
+    words = {REFERENCE: CpuRuntime(), **agreeing(rivals, graph, workload.batches(FEWEST_ROWS, budgets[0]))}
+    backends = {(word, each): words[word].start(graph, 0, each) for word in words for _, each in layouts}
+    turn_seconds = seconds / (FIRST_ROUNDS + 1) / (len(backends) * len(budgets))
+    rows = _affordable_rows(backends[REFERENCE, 1], workload, budgets[0], turn_seconds)
+
+    @cache
+    def warm(word: str, threads: int, budget: int) -> list[Batch]:
+        """Batches that the backend has run once: some compile a kernel for every new shape."""
+        batches = workload.batches(rows, budget)
+        for batch in batches:
+            backends[word, threads].run(batch)
+        return batches
 
     def run(candidate: Candidate) -> float:
-        batches = workload.batches(rows, candidate.budget)
-        return rows_per_second(backends[candidate.threads_per_run], batches, candidate.worker_threads)
+        which = (candidate.runtime, candidate.threads_per_run)
+        return rows_per_second(backends[which], warm(*which, candidate.budget), candidate.worker_threads)
 
-    measured = measure([[Candidate(*layout, budget) for layout in layouts] for budget in budgets], run, on_step)
+    levels = [[Candidate(*layout, budget, word) for layout in layouts for word in words] for budget in budgets]
+    measured = measure(levels, run, on_step)
     best = choose(measured)
     items, tokens = batch_limits(modality, best.candidate.budget)
     return Calibration(
@@ -101,6 +120,7 @@ def calibrate(
             max_batch_items=items,
             max_batch_tokens=tokens,
             rows_per_second=round(best.rows_per_second, 1),
+            runtime=best.candidate.runtime,
             preprocess_threads=preprocess_threads(workload.prepare, partial(run, best.candidate), cores),
         ),
     )

@@ -27,6 +27,7 @@ from simila.engine.tuning import Tuning, accelerator_tuning, overridden, tuning_
 from simila.engine.vector_cache import VectorCache
 from simila.engine.waiting_rows import BatchLimits
 from simila.preprocessing.texts import TextTokenizer
+from simila.storage.freed_memory import lasting_allocations
 
 VERSION_DIGITS = 12
 
@@ -126,11 +127,13 @@ class EncoderStarter:
             certificates[modality] = certificate
         return certificates
 
+    # @lasting_allocations()
     def _start_tower(self, manifest: Manifest, modality: Modality) -> _StartedTower:
         files = self._repository.exported_tower(manifest, modality)
-        graph = TowerGraph(manifest, modality, files, files.onnx)
+        measured = tuning_for(files, modality, usable_cores())
+        graph = TowerGraph(manifest, modality, files, files.onnx, measured.runtime)
         choice = self._options.devices.for_tower(graph)
-        tuning = self._tuning(graph, choice)
+        tuning = self._tuning(measured, modality, choice)
         backends = _start_backends(graph, choice, tuning.threads_per_run)
         backend = backends[0] if len(backends) == 1 else LeastLoadedBackend(backends)
         try:
@@ -165,13 +168,11 @@ class EncoderStarter:
             workers=tuning.worker_threads,
         )
 
-    def _tuning(self, graph: TowerGraph, choice: Choice) -> Tuning:
+    def _tuning(self, measured: Tuning, modality: Modality, choice: Choice) -> Tuning:
         """As measured or as fits the device, or as the settings want it."""
         options = self._options
-        if choice.runtime.uses_host_cores:
-            tuning = tuning_for(graph.files, graph.modality, usable_cores())
-        else:
-            tuning = accelerator_tuning(graph.modality, len(choice.labels))
+        on_host = choice.runtime.uses_host_cores
+        tuning = measured if on_host else accelerator_tuning(modality, len(choice.labels))
         return overridden(
             tuning,
             workers=options.workers,

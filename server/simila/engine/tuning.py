@@ -24,7 +24,7 @@ SHORTEST_TEXT_TOKENS = 8
 
 @dataclass(frozen=True)
 class Tuning:
-    """A layout of threads and the limits of a batch; `rows_per_second` is None where nothing was measured.
+    """A layout of threads, the limits of a batch and the fastest runtime, where it was measured.
 
     `preprocess_threads` is how many keep the tower fed; all towers share one pool, which is as large as the most wants.
     """
@@ -36,6 +36,7 @@ class Tuning:
     max_batch_tokens: int  # padded; images have none and take 1 each
     rows_per_second: float | None = None
     preprocess_threads: int | None = None
+    runtime: str | None = None
 
 
 class _Record(BaseModel):

@@ -202,16 +202,16 @@ def test_tune_shows_what_it_tried_and_keeps_the_best(run, exported_repository, m
 def test_trials_are_rows_of_a_table(capsys):
     show_trials(
         [
-            Trial("tiny", "text", 2, 1, 256, 303.04, chosen=True, preprocess_threads=4),
-            Trial("tiny", "text", 1, 2, 512, 250, chosen=False),
+            Trial("tiny", "text", "openvino", 2, 1, 256, 303.04, chosen=True, preprocess_threads=4),
+            Trial("tiny", "text", "cpu", 1, 2, 512, 250, chosen=False),
         ]
     )
 
     header, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert header == ["name", "tower", "workers", "threads", "batch", "rows/s", "preprocess"]
+    assert header == ["name", "tower", "runtime", "workers", "threads", "batch", "rows/s", "preprocess"]
     assert rows == [
-        ["tiny", "text", "2", "1", "256", "303.0", "4", "chosen"],
-        ["tiny", "text", "1", "2", "512", "250.0"],
+        ["tiny", "text", "openvino", "2", "1", "256", "303.0", "4", "chosen"],
+        ["tiny", "text", "cpu", "1", "2", "512", "250.0"],
     ]
 
 

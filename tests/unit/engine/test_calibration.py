@@ -2,10 +2,13 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from simila.backends.onnx_runtime import CpuRuntime
+from simila.domain.errors import ModelError
 from simila.domain.manifest import Modality
 from simila.engine import calibration as calibration_module
 from simila.engine.calibration import (
@@ -139,3 +142,31 @@ def test_a_real_calibration_is_kept_and_found(copied_tower, monkeypatch):
     assert tuning.preprocess_threads in (1, 2)
     keep_tuning(files, tuning)
     assert tuning_for(files, Modality.IMAGE, cores=2) == tuning
+
+
+class Rival:
+    """ONNX Runtime under another name, with vectors turned by `angle` from the reference's."""
+
+    uses_host_cores = True
+
+    def __init__(self, angle=0.0, error=None):
+        self.angle, self.error = angle, error
+
+    def start(self, graph, device_number, threads):
+        if self.error:
+            raise self.error
+        backend = CpuRuntime().start(graph, device_number, threads)
+        turn = np.eye(384, dtype=np.float32)
+        turn[:2, :2] = [[np.cos(self.angle), -np.sin(self.angle)], [np.sin(self.angle), np.cos(self.angle)]]
+        return SimpleNamespace(run=lambda tensors: backend.run(tensors) @ turn)
+
+
+def test_a_rival_is_measured_only_if_it_gives_the_references_vectors(exported_repository, monkeypatch):
+    monkeypatch.setitem(calibration_module.BUDGETS, Modality.TEXT, (64,))
+    files = exported_repository.tower(MINILM, Modality.TEXT)
+    rivals = {"same": Rival(), "turned": Rival(angle=1.5), "broken": Rival(error=ModelError("no such operator"))}
+    calibration = calibrate(
+        bundled_manifests()[MINILM], Modality.TEXT, files, 1, rivals=rivals, on_step=ignore_steps, seconds=0.01
+    )
+    assert {one.candidate.runtime for one in calibration.measured} == {"cpu", "same"}
+    assert calibration.tuning.runtime == calibration.chosen.candidate.runtime
