@@ -116,7 +116,7 @@ class StoredItem:
 
 @dataclass(frozen=True)
 class ItemPage:
-    """Stored items by ascending sequence. `next` is where the next page starts; None if this one is not full."""
+    """Stored items by ascending sequence. `next` is where the next page starts; None if this is the last one."""
 
     items: tuple[StoredItem, ...]
     next: int | None

@@ -1,10 +1,11 @@
 """What was found, to JSON, without a model a result."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from fastapi import Response
-from pydantic_core import to_json
 
 from simila.api.accept import JSON
 from simila.api.errors import detail_of
@@ -31,8 +32,7 @@ def search_batch_answer(found: Sequence[Found | SimilaError], requests: Sequence
 
 
 def _response(body: dict[str, Any]) -> Response:
-    # Not orjson: a payload's integers may be of any size.
-    return Response(to_json(body), media_type=JSON)
+    return Response(orjson.dumps(body), media_type=JSON)
 
 
 def _answer(found: Found, request: SearchRequest) -> dict[str, Any]:
@@ -40,7 +40,11 @@ def _answer(found: Found, request: SearchRequest) -> dict[str, Any]:
     if found.groups is None:
         answer = {"results": _entries(found.hits, found, request), "next": found.next}
     else:
-        groups = [{"value": group.value, "results": _entries(group.hits, found, request)} for group in found.groups]
+        groups = [
+            # A payload's integers may be of any size, and orjson's are not.
+            {"value": orjson.Fragment(json.dumps(group.value)), "results": _entries(group.hits, found, request)}
+            for group in found.groups
+        ]
         answer = {"groups": groups, "next": None}
     return {**answer, "explain": _explanation(found)} if request.explain else answer
 
@@ -49,7 +53,7 @@ def _entries(hits: Sequence[Hit], found: Found, request: SearchRequest) -> list[
     entries: list[dict[str, Any]] = [{"id": hit.id, "score": hit.score, "label": hit.label} for hit in hits]
     if request.with_payload:
         for entry, hit in zip(entries, hits, strict=True):
-            entry["payload"] = hit.payload
+            entry["payload"] = None if hit.payload_json is None else orjson.Fragment(hit.payload_json)
     if request.with_vectors:
         for entry, hit in zip(entries, hits, strict=True):
             vector = found.vectors.get(hit.sequence)

@@ -1,8 +1,9 @@
 """What services hand back: items, neighbours and predictions."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from simila.domain.vectors import Float32
 
@@ -27,15 +28,18 @@ class StoredItem:
     item: Item
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """A neighbour. `score` is the cosine of its vector and the query; `sequence` dates the item."""
 
     id: str
     score: float
     label: str | None
-    payload: Payload | None
+    payload_json: str | None  # as stored: an answer repeats it, and few callers look into it
     sequence: int
+
+    @property
+    def payload(self) -> Payload | None:
+        return None if self.payload_json is None else json.loads(self.payload_json)
 
 
 @dataclass(frozen=True)

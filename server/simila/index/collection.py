@@ -355,4 +355,4 @@ def _hits(neighbours: Neighbours, rows: Mapping[int, ItemRow]) -> list[list[Hit]
 
 
 def _hit(row: ItemRow, score: float) -> Hit:
-    return Hit(row.id, score, row.label, row.payload, row.sequence)
+    return Hit(row.id, score, row.label, row.payload_json, row.sequence)

@@ -27,8 +27,10 @@ class Neighbours:
     @classmethod
     def best(cls, parts: Sequence["Neighbours"], k: int) -> Self:
         """The k best of all parts, which name no row twice for the same query; there is at least one part."""
-        scores = np.concatenate([part.scores for part in parts], axis=1)
-        sequences = np.concatenate([part.sequences for part in parts], axis=1)
+        scores, sequences = parts[0].scores, parts[0].sequences
+        if len(parts) > 1:
+            scores = np.concatenate([part.scores for part in parts], axis=1)
+            sequences = np.concatenate([part.sequences for part in parts], axis=1)
         order = np.lexsort((sequences, -scores), axis=-1)[:, :k]
         found = cls(np.take_along_axis(scores, order, axis=1), np.take_along_axis(sequences, order, axis=1))
         missing = k - found.scores.shape[1]

@@ -120,19 +120,24 @@ class View:
 
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        head_mask, body_mask = self._masks(allowed, np.unique(excluded))
-        head = self.head.search(queries, k, head_mask)
+        head_mask, body_mask = self._masks(allowed, excluded)
         if self.body is None or not body_mask.count or not len(queries):
-            return head, SearchAccount(self.body.recipe.kind if self.body else "flat", self.head.rows, None)
+            kind = self.body.recipe.kind if self.body else "flat"
+            return self.head.search(queries, k, head_mask), SearchAccount(kind, self.head.rows, None)
         if exact:
             found, lacking = exact_on(self.body, queries, k, stored, body_mask)
             how = BodySearch(f"exact on {body_mask.count} stored vectors", 0, body_mask.count, lacking)
         else:
             found, how = search_body(self.body, queries, k, stored, body_mask)
-        return Neighbours.best([found, head], k), SearchAccount(self.body.recipe.kind, self.head.rows, how)
+        if head_mask.count:
+            found = Neighbours.best([found, self.head.search(queries, k, head_mask)], k)
+        return found, SearchAccount(self.body.recipe.kind, self.head.rows, how)
 
     def _masks(self, allowed: Int64 | None, excluded: Int64) -> tuple[RowMask, RowMask]:
         head, body = self._head_mask, self._body_mask
+        if allowed is None and not len(excluded):
+            return head, body
+        excluded = np.unique(excluded)
         if allowed is not None:
             head = RowMask.only(head.having(self.head.positions(allowed)), head.rows)
             body = RowMask.only(body.having(self._in_body(allowed)), body.rows)

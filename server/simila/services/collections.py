@@ -52,7 +52,7 @@ class CollectionLimits:
 
 @dataclass(frozen=True)
 class ItemsPage:
-    """Items, and the `after_sequence` of the page that follows; None if this one is not full.
+    """Items, and the `after_sequence` of the page that follows; None if this is the last one.
 
     `vectors` are by sequence, `float32 [d], unit length`; an item that was deleted meanwhile has none.
     """
@@ -191,8 +191,9 @@ class CollectionService:
         reader = self._catalogue.get(name).reader
 
         def read() -> ItemsPage:
-            rows = reader.page(after_sequence, limit, where)
-            following = rows[-1].sequence if len(rows) == limit else None
+            found = reader.page(after_sequence, limit + 1, where)  # one more tells whether another page follows
+            rows = found[:limit]
+            following = rows[-1].sequence if len(found) > limit else None
             if not with_vectors:
                 return ItemsPage(rows, following)
             sequences, vectors = reader.vectors(np.array([row.sequence for row in rows], np.int64))

@@ -85,16 +85,17 @@ class Cursor:
 
 
 async def page_after(cursor: Cursor, items: RankedItems, limit: int) -> tuple[Sequence[Hit], Cursor | None]:
-    """The next `limit` items, and where they end; None behind a page of fewer.
+    """The next `limit` items, and where they end; None if no item follows.
 
     FAISS cannot begin below a score, so a page is found by a search for all pages up to it.
     """
-    count = cursor.shown + limit
+    count = cursor.shown + limit + 1  # one more tells whether another page follows
     written = Where("items.sequence <= ?", (cursor.newest_sequence,))
     while True:
         hits = await items.top(count, written)
-        page = [hit for hit in hits if not cursor.has_passed(hit)][:limit]
-        if len(page) == limit:
+        left = [hit for hit in hits if not cursor.has_passed(hit)]
+        page = left[:limit]
+        if len(left) > limit:
             return page, cursor.advanced(hits, page)
         if len(hits) < count:
             return page, None

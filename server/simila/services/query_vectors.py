@@ -108,10 +108,10 @@ async def _stored_vector(collection: Collection, item_id: str, name: str) -> Flo
 
 
 def _weighted_sum(vectors: Float32, given_weights: Sequence[float], place: str) -> Float32:
-    weights = np.array(given_weights, np.float64)
-    if len(weights) == 1 and weights[0] > 0:
+    if len(given_weights) == 1 and given_weights[0] > 0:
         alone: Float32 = vectors[0]
         return alone
+    weights = np.array(given_weights, np.float64)
     weights /= max(float(np.abs(weights).max()), np.finfo(np.float64).tiny)
     total = weights @ vectors.astype(np.float64)
     length = float(np.linalg.norm(total))

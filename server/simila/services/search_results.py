@@ -44,12 +44,14 @@ async def find(collection: Collection, search: UnderstoodSearch, queue: SearchQu
 async def _plain(collection: Collection, search: UnderstoodSearch, queue: SearchQueue) -> Found:
     """One look into the index."""
     terms = search.terms
-    query = SearchQuery(search.query.vector[None], terms.limit, search.where, search.query.stored_ids, terms.exact)
+    wanted = terms.limit + 1  # one more tells whether another page follows
+    query = SearchQuery(search.query.vector[None], wanted, search.where, search.query.stored_ids, terms.exact)
     began = time.perf_counter()
     result = await queue.search(collection, query)
     use = IndexUse(result.account, result.filter_account, 1, time.perf_counter() - began)
-    hits = near_enough(result.hits[0], terms.score_threshold)
-    following = Cursor.after_first(search.digest, result.newest, hits).encode() if len(hits) == terms.limit else None
+    found = near_enough(result.hits[0], terms.score_threshold)
+    hits = found[: terms.limit]
+    following = Cursor.after_first(search.digest, result.newest, hits).encode() if len(found) == wanted else None
     vectors = await asyncio.to_thread(_vectors, collection, hits) if terms.with_vectors else {}
     return Found(hits, use, collection.measured, next=following, vectors=vectors)
 

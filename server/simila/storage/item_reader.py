@@ -24,7 +24,7 @@ T = TypeVar("T")
 _VECTORS_AT_ONCE = 8192
 _EVERYTHING = Where("1")
 
-_ROWS = "json_group_array(json_array(sequence, id, label, payload, checksum))"
+_ROWS = "json_group_array(json_array(sequence, items.id, label, payload, checksum))"  # json_each has an id too
 # A BLOB is text to group_concat, which copies its bytes as they are; hex() would take twice as long.
 _BLOBS = "json_group_array(sequence), CAST(group_concat(vector, '') AS BLOB), json_group_array(checksum)"
 
@@ -79,13 +79,13 @@ class ItemReader:
 
     def by_sequence(self, sequences: Sequence[int] | Int64) -> dict[int, ItemRow]:
         """Return the items that have these sequences; those that are no more are left out."""
-        query = f"SELECT {_ROWS} FROM items WHERE sequence IN (SELECT value FROM json_each(?))"  # noqa: S608 - constant
+        query = f"SELECT {_ROWS} FROM json_each(?) AS row CROSS JOIN items ON items.sequence = row.value"  # noqa: S608
         return {row.sequence: row for row in self._rows(query, _json(sequences))}
 
     def page(self, after_sequence: int, limit: int, where: Where = _EVERYTHING) -> list[ItemRow]:
         """Return the next items that match, in the order of their sequences; 0 starts at the oldest."""
         matching = f"SELECT * FROM items WHERE items.sequence > ? AND {where.sql} ORDER BY items.sequence LIMIT ?"  # noqa: S608
-        query = f"SELECT {_ROWS} FROM ({matching})"  # noqa: S608 - values are bound, here and above
+        query = f"SELECT {_ROWS} FROM ({matching}) AS items"  # noqa: S608 - values are bound, here and above
         return self._rows(query, after_sequence, *where.parameters, limit)
 
     def vectors(self, sequences: Int64) -> tuple[Int64, Float32]:

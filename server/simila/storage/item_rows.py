@@ -8,7 +8,7 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import orjson
@@ -21,14 +21,17 @@ _SEPARATOR, _ABSENT = b"\xfe", b"\xff"  # bytes that are in no UTF-8
 _FILLER = b"\0"  # of an empty BLOB, SQLite's substr is NULL
 
 
-@dataclass(frozen=True)
-class ItemRow:
+class ItemRow(NamedTuple):
     """An item without its vector. `sequence` grows with every write, so it also dates it."""
 
     sequence: int
     id: str
     label: str | None
-    payload: Payload | None
+    payload_json: str | None
+
+    @property
+    def payload(self) -> Payload | None:
+        return None if self.payload_json is None else json.loads(self.payload_json)
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,9 @@ def unpacked_row(sequence: int, item_id: str, label: str | None, payload: str | 
         ValueError: its bytes are not those that were written.
 
     """
-    texts = (item_id, label, payload)
-    if checksum(None if text is None else text.encode() for text in texts) != expected:
+    if checksum([None if text is None else text.encode() for text in (item_id, label, payload)]) != expected:
         raise ValueError(f"item '{item_id}' (sequence {sequence}) fails its checksum")
-    decoded: dict[str, Any] | None = None if payload is None else json.loads(payload)
-    return ItemRow(sequence, item_id, label, decoded)
+    return ItemRow(sequence, item_id, label, payload)
 
 
 def integers(text: str | None) -> Int64:

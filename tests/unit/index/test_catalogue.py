@@ -114,7 +114,7 @@ def test_a_restart_keeps_everything(root):
     filled(root, "bags", "shoes")
     catalogue = Catalogue(root)
     assert list(catalogue.states()) == ["bags", "shoes"]
-    assert nearest(catalogue.get("shoes"), EAST, 1) == [Hit("a", 1.0, "shoes", {"text": "x" * 3000}, 1)]
+    assert nearest(catalogue.get("shoes"), EAST, 1) == [Hit("a", 1.0, "shoes", f'{{"text":"{"x" * 3000}"}}', 1)]
     catalogue.close()
 
 

@@ -50,7 +50,7 @@ def delete(collection, *item_ids):
 def test_the_nearest_come_first_with_what_was_stored(collection):
     upsert(collection, Item("n", NORTH, "cold", {"km": 1}), Item("e", EAST), Item("u", UP))
     assert nearest(collection, unit_rows((3 * NORTH + 2 * EAST)[np.newaxis])[0], 2) == [
-        Hit("n", pytest.approx(3 / 13**0.5, abs=COSINE_TOLERANCE), "cold", {"km": 1}, 1),
+        Hit("n", pytest.approx(3 / 13**0.5, abs=COSINE_TOLERANCE), "cold", '{"km":1}', 1),
         Hit("e", pytest.approx(2 / 13**0.5, abs=COSINE_TOLERANCE), None, None, 2),
     ]
 
@@ -99,7 +99,7 @@ def test_an_upsert_replaces(collection):
     written = upsert(collection, Item("a", NORTH, "new", {"v": 2}))
     assert (written.sequences.tolist(), written.replaced.tolist()) == ([3], [1])
     assert ids(nearest(collection, EAST, 10)) == ["b", "a"]
-    assert nearest(collection, NORTH, 1) == [Hit("a", 1.0, "new", {"v": 2}, 3)]
+    assert nearest(collection, NORTH, 1) == [Hit("a", 1.0, "new", '{"v":2}', 3)]
     assert collection.reader.get("a").sequence == 3
 
 

@@ -61,6 +61,7 @@ def test_a_page_holds_what_matches_and_says_where_the_next_begins(collections):
     assert page.next_sequence == page.rows[-1].sequence == 3
     np.testing.assert_array_equal(page.vectors[3], direction("i2"))
     assert ids(collections, after_sequence=3, filter={"n": {"$lt": 5}}) == ["i3", "i4"]
+    assert run(collections.page("colours", after_sequence=3, limit=3)).next_sequence is None  # full, and the last
 
 
 def test_items_are_counted_with_and_without_a_filter(collections):

@@ -42,7 +42,13 @@ def test_only_what_was_written_by_then_is_looked_for():
     cursor = Cursor.after_first("x", 42, hits({1: 0.9, 2: 0.8}))
     ranked = Ranked({1: 0.9, 2: 0.8, 3: 0.7})
     assert page(cursor, ranked, 2) == ([3], None)
-    assert ranked.asked == [(4, (42,))]
+    assert ranked.asked == [(5, (42,))]
+
+
+def test_behind_a_full_last_page_comes_no_other():
+    cursor = Cursor.after_first("x", 99, hits({1: 0.9, 2: 0.8}))
+    ranked = Ranked({1: 0.9, 2: 0.8, 3: 0.7, 4: 0.6})
+    assert page(cursor, ranked, 2) == ([3, 4], None)
 
 
 def test_what_an_approximate_search_finds_too_late_makes_no_page_short():
@@ -50,7 +56,7 @@ def test_what_an_approximate_search_finds_too_late_makes_no_page_short():
     ranked = Ranked({1: 0.9, 50: 0.89, 51: 0.88, 52: 0.87, 2: 0.8, 3: 0.7, 4: 0.6, 5: 0.5})
     found, following = page(cursor, ranked, 2)
     assert found == [3, 4]
-    assert [count for count, _ in ranked.asked] == [4, 8]
+    assert [count for count, _ in ranked.asked] == [5, 10]
     assert page(following, ranked, 2) == ([5], None)
 
 
@@ -85,7 +91,7 @@ def test_near_duplicates_whose_scores_move_are_each_on_one_page(spread, limit):
 
 def test_a_score_that_moved_up_does_not_raise_a_cursor():
     cursor = Cursor.after_first("x", 99, hits({1: 0.5}))
-    found, cursor = page(cursor, Ranked({1: 0.5, 2: 0.5 + 5e-6}), 1)
+    found, cursor = page(cursor, Ranked({1: 0.5, 2: 0.5 + 5e-6, 3: 0.4}), 1)
     assert (found, cursor.score) == ([2], 0.5)
 
 

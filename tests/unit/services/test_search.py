@@ -111,6 +111,12 @@ def test_pages_together_are_the_whole_ranking(service, collections):
     assert [word for page in found for word in page] == ranked(direction("q"), words)
 
 
+def test_a_full_last_page_names_no_other(service, collections):
+    add(collections, *(f"w{n}" for n in range(21)))
+    assert [len(page) for page in pages(service, by(TextInput("q"), limit=7))] == [7, 7, 7]
+    assert [len(page) for page in pages(service, by(TextInput("q"), limit=21))] == [21]
+
+
 def test_pages_of_equal_scores_repeat_nothing_and_lose_nothing(service, collections):
     copies = [NewItem(f"c{n}", TextInput("same")) for n in range(40)]
     asyncio.run(collections.upsert("colours", copies))

@@ -187,8 +187,7 @@ class ItemWithVector(ItemEntry):
 class ItemPage(BaseModel):
     """Items in the order they were written.
 
-    `next` is the `after` of the page that follows, null on a page of fewer than `limit` items, so that behind a full
-    last page comes an empty one.
+    `next` is the `after` of the page that follows, null on the last one.
     """
 
     object: str = "list"

@@ -185,8 +185,7 @@ class Explanation(BaseModel):
 class SearchResponse(BaseModel):
     """The results, the nearest first, or with `group_by` the `groups`.
 
-    `next` is the `after` of the page that follows, null on a page of fewer than `limit` results, so that behind a full
-    last page comes an empty one. Groups and diverse results have no pages.
+    `next` is the `after` of the page that follows, null on the last one. Groups and diverse results have no pages.
     """
 
     results: list[HitEntry] | None = None
