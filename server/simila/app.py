@@ -44,6 +44,7 @@ from simila.services.readiness import ReadinessService
 from simila.services.reranking import RerankService
 from simila.services.search import SearchLimits, SearchService
 from simila.services.search_queue import SearchQueue
+from simila.services.stream_priors import StreamPriorService
 from simila.services.text_queries import TextQueries
 from simila.services.training import TrainingService
 from simila.services.training_jobs import TrainingJobs
@@ -159,6 +160,7 @@ def compose_services(
             pool, catalogue, classifiers, scorers, jobs, label_characters=limits.max_label_characters
         ),
         training_jobs=jobs,
+        stream_priors=StreamPriorService(classifiers),
         collections=CollectionService(
             pool,
             catalogue,

@@ -21,6 +21,7 @@ from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.readiness import ReadinessService
 from simila.services.reranking import RerankService
 from simila.services.search import SearchService
+from simila.services.stream_priors import StreamPriorService
 from simila.services.training import TrainingService
 from simila.services.training_jobs import TrainingJobs
 from simila.services.zero_shot import ZeroShotService
@@ -37,6 +38,7 @@ class Services:
     classifiers: ClassifierService
     training: TrainingService
     training_jobs: TrainingJobs
+    stream_priors: StreamPriorService
     collections: CollectionService
     ingestion: IngestionService
     backups: BackupService

@@ -75,19 +75,20 @@ class ClassifierService:
     async def classify(
         self, classifier_id: str, inputs: Sequence[Source], rules: DecisionRules, *, views: Sequence[View] = ()
     ) -> Classified:
-        """Decide for each input.
+        """Decide for each input, under the classifier's own priors if the rules name none.
 
         Raises:
             UnknownClassifier, ClassifierUnavailable: see `get`.
-            NotReady: it is being trained.
-            StaleClassifier: something that it learned from was forgotten.
-            CannotServe: it could not be trained, or its encoder is not served.
+            NotReady, StaleClassifier, CannotServe: see `model`.
+            CannotServe: its encoder is not served.
             FingerprintMismatch: its encoder has changed, and something is to be embedded.
             InvalidInput, LimitExceeded: see `vectors_in_views`, `DecisionRules.check`, `check_predictions`, `decide`.
 
         """
         record = self.get(classifier_id).record
-        model = await self._model(record)
+        model = await self.model(record)
+        if rules.priors is None and record.priors:
+            rules = replace(rules, priors=record.priors)
         rules.check(model.labels)
         check_views(views)
         check_predictions(len(inputs), len(model.labels), rules.top_k, limit=self._most_predictions)
@@ -119,21 +120,16 @@ class ClassifierService:
     async def arrays(self, record: ClassifierRecord) -> Mapping[str, Array]:
         return await asyncio.to_thread(self._files.arrays, record)
 
-    async def delete(self, classifier_id: str) -> None:
-        """Delete a classifier, readable or not.
+    async def model(self, record: ClassifierRecord) -> ClassModel:
+        """What a classifier learned, read when it is first asked for.
 
         Raises:
-            UnknownClassifier: there is none of this id.
-            StorageFailed: the disk refuses.
+            NotReady: it is being trained.
+            StaleClassifier: something that it learned from was forgotten.
+            CannotServe: it could not be trained.
+            ClassifierUnavailable: it cannot be read.
 
         """
-        if classifier_id not in self._states:
-            self.get(classifier_id)
-        await asyncio.to_thread(self._files.delete, classifier_id)
-        self._states.pop(classifier_id, None)
-        self._models.pop(classifier_id, None)
-
-    async def _model(self, record: ClassifierRecord) -> ClassModel:
         if known := self._models.get(record.id):
             return known
         if record.state == "training":
@@ -148,6 +144,20 @@ class ClassifierService:
         if self.get(record.id).record is record:
             self._models[record.id] = model
         return model
+
+    async def delete(self, classifier_id: str) -> None:
+        """Delete a classifier, readable or not.
+
+        Raises:
+            UnknownClassifier: there is none of this id.
+            StorageFailed: the disk refuses.
+
+        """
+        if classifier_id not in self._states:
+            self.get(classifier_id)
+        await asyncio.to_thread(self._files.delete, classifier_id)
+        self._states.pop(classifier_id, None)
+        self._models.pop(classifier_id, None)
 
     def _encoder_of(self, record: ClassifierRecord) -> Callable[[], Encoder]:
         def encoder() -> Encoder:

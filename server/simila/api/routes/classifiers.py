@@ -6,7 +6,15 @@ from fastapi import Response
 
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
-from simila.api.schemas.classifiers import ClassifierEntry, TrainRequest, TrainResponse
+from simila.api.schemas.classification import ClassifyUsage
+from simila.api.schemas.classifiers import (
+    ClassifierEntry,
+    PriorsRequest,
+    PriorsResponse,
+    TrainRequest,
+    TrainResponse,
+)
+from simila.services.stream_priors import StreamPriors
 
 router = v1_router("classification")
 
@@ -51,3 +59,30 @@ async def get_classifier(classifier_id: str, services: FromServices) -> Classifi
 @router.delete("/classifiers/{classifier_id}", summary="Delete a trained classifier", status_code=HTTPStatus.NO_CONTENT)
 async def delete_classifier(classifier_id: str, services: FromServices) -> None:
     await services.training.delete(classifier_id)
+
+
+@router.put("/classifiers/{classifier_id}/priors", summary="Say or estimate how frequent a classifier's classes are")
+async def set_priors(classifier_id: str, body: PriorsRequest, services: FromServices) -> PriorsResponse:
+    """Estimate them from unlabelled inputs (Saerens et al. 2002), or take those given, and keep them.
+
+    They correct the classifier's probabilities in all requests that name no `priors` of their own.
+    """
+    if body.input is not None:
+        found = await services.stream_priors.estimate(classifier_id, services.reader.sources(body.input))
+    else:
+        found = StreamPriors(await services.stream_priors.keep(classifier_id, body.priors), inputs=0, tokens=0)
+    return PriorsResponse(
+        classifier_id=classifier_id,
+        priors=found.priors,
+        inputs=found.inputs,
+        usage=ClassifyUsage(total_tokens=found.tokens),
+    )
+
+
+@router.delete(
+    "/classifiers/{classifier_id}/priors",
+    summary="Let a classifier's classes be equally frequent again",
+    status_code=HTTPStatus.NO_CONTENT,
+)
+async def delete_priors(classifier_id: str, services: FromServices) -> None:
+    await services.stream_priors.keep(classifier_id, None)

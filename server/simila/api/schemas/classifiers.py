@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.api.schemas.classification import ClassifyUsage, Label, class_sources
-from simila.api.schemas.inputs import InputReader
+from simila.api.schemas.inputs import AnyInputs, InputReader
 from simila.api.schemas.one_source import OneSource, check_exactly_one
 from simila.domain.errors import ClassifierUnavailable
 from simila.domain.inputs import Source
@@ -149,6 +149,7 @@ class ClassifierEntry(BaseModel):
     used_at: str | None = None
     metadata: Mapping[str, str | float] = {}
     collection: str | None = None
+    priors: Mapping[str, float] | None = None
     refinement: RefinementFigures | None = None
     progress: ProgressEntry | None = None
 
@@ -175,6 +176,28 @@ class ClassifierEntry(BaseModel):
             used_at=state.used_at,
             metadata={**named, **record.options},
             collection=record.collection,
+            priors=record.priors,
             refinement=RefinementFigures.model_validate(record.figures) if record.figures else None,
             progress=ProgressEntry(**vars(progress)) if progress else None,
         )
+
+
+class PriorsRequest(RequestBody):
+    """Unlabelled inputs to estimate from, or numbers that are known: one a label, of any sum."""
+
+    input: AnyInputs | None = None
+    priors: dict[Text, float] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        check_exactly_one(self, ("input", "priors"))
+        return self
+
+
+class PriorsResponse(BaseModel):
+    """How frequent the classes are from now on; `inputs` is how many that was estimated from."""
+
+    classifier_id: str
+    priors: Mapping[str, float]
+    inputs: int
+    usage: ClassifyUsage
