@@ -1,7 +1,7 @@
 """Triton's ONNX Runtime backend as a Python-based backend, for a tritonserver that comes without it.
 
-Runs in a Python of Triton's own, which ignores PYTHONPATH: `TRITON_PACKAGES` is where it finds its packages. No batch
-runs while `closed` is in the folder `TRITON_GATE`, whose file `runs` gets a line for every request: its rows.
+Runs in a Python of Triton's own, which ignores PYTHONPATH: `TRITON_PACKAGES` is where it finds its packages. In the
+folder `TRITON_GATE`, a batch makes `reached` before it waits for `closed` to go, and `runs` gets each request's rows.
 """
 
 import os
@@ -30,6 +30,7 @@ class TritonPythonModel:
         self.gate = Path(os.environ["TRITON_GATE"])
 
     def execute(self, requests):
+        (self.gate / "reached").touch()
         while (self.gate / "closed").exists():
             time.sleep(LOOK_SECONDS)
         return [self.response(request) for request in requests]

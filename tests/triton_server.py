@@ -10,9 +10,12 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -21,6 +24,7 @@ from uuid import uuid4
 # Its Python backend reads no arrays of NumPy 2, so NumPy 1 lies beside it, out of the tests' own way.
 REQUIREMENTS = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "flatbuffers", "packaging", "protobuf")
 STANDS_IN_FOR_ONNXRUNTIME = Path(__file__).parent / "triton_onnxruntime.py"
+TIMEOUT_SECONDS = 30
 STARTED = "Started GRPCInferenceService"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -56,7 +60,6 @@ class TritonServer:
     environment: dict[str, str]
     port: int
     gate: Path
-    """Make the file `closed` in it to hold up what runs; `runs` has a line for every request that ran."""
     shared_memory_prefix: str
     process: subprocess.Popen[str] | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=200))
@@ -98,6 +101,17 @@ class TritonServer:
         """The rows of every request that ran, in their order."""
         runs = self.gate / "runs"
         return list(map(int, runs.read_text().split())) if runs.exists() else []
+
+    @contextmanager
+    def held_up(self) -> Iterator[Callable[[], None]]:
+        """Let no batch run until the block ends; call what it gives to wait for the first batch that is held up."""
+        closed, reached = self.gate / "closed", self.gate / "reached"
+        reached.unlink(missing_ok=True)
+        closed.touch()
+        try:
+            yield partial(wait_for, reached.exists)
+        finally:
+            closed.unlink()
 
     def start(self) -> Self:
         """Start it and wait until it serves."""
@@ -153,3 +167,10 @@ def _free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
