@@ -125,6 +125,12 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port of the Open Inference Protocol over gRPC; needs `pip install 'simila[grpc]'`.",
+    )
     insecure: bool = Field(
         default=False, description="Allow an address other than loopback although nothing checks who calls."
     )
@@ -175,8 +181,15 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The address to listen on as a URL, in which one of IPv6 stands in brackets (RFC 3986, section 3.2.2)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{self._bracketed_host}:{self.port}"
+
+    @property
+    def grpc_address(self) -> str | None:
+        return f"{self._bracketed_host}:{self.grpc_port}" if self.grpc_port else None
+
+    @property
+    def _bracketed_host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def is_loopback(self) -> bool:

@@ -29,6 +29,7 @@ from simila.api.routes import (
     metrics,
     migration,
     models,
+    open_inference,
     rerank,
     search,
     text_embeddings_inference,
@@ -48,6 +49,7 @@ ROUTES = (
     rerank,
     infinity,
     text_embeddings_inference,
+    open_inference,
     health,
     metrics,
 )
@@ -94,4 +96,6 @@ def _shape_of_errors(path: str) -> Reshape | None:
     """How a protocol's own paths word errors; None where they are as everywhere."""
     if path in text_embeddings_inference.PATHS or path.startswith(text_embeddings_inference.PREFIX):
         return text_embeddings_inference.tei_error
+    if path == open_inference.PREFIX or path.startswith(f"{open_inference.PREFIX}/"):
+        return open_inference.kserve_error
     return None

@@ -1,0 +1,43 @@
+"""Whether gRPC is served beside HTTP. Its packages are an extra, and are imported only where it is."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from simila.api.dependencies import Services
+from simila.api.open_inference import OpenInference
+from simila.domain.errors import PackageMissing
+
+
+@dataclass(frozen=True)
+class GrpcTransport:
+    """gRPC at `address` (HOST:PORT), or none where that is None.
+
+    Raises:
+        PackageMissing: its packages are not installed.
+
+    """
+
+    address: str | None
+    max_message_bytes: int
+    timeout_seconds: float
+
+    def __post_init__(self) -> None:
+        if self.address and not (find_spec("grpc") and find_spec("tritonclient")):
+            raise PackageMissing("SIMILA_GRPC_PORT needs packages that are not here; run: pip install 'simila[grpc]'")
+
+    @asynccontextmanager
+    async def serving(self, services: Services) -> AsyncIterator[None]:
+        if self.address is None:
+            yield
+            return
+        from simila.api.grpc_inference import serving_grpc  # noqa: PLC0415  an extra
+
+        async with serving_grpc(
+            OpenInference(services),
+            self.address,
+            max_message_bytes=self.max_message_bytes,
+            timeout_seconds=self.timeout_seconds,
+        ):
+            yield
