@@ -10,6 +10,7 @@ from in_process import Services
 from simila.classifiers.activations import Activation
 from simila.domain.manifest import ZeroShot
 from simila.domain.vectors import Float64
+from simila.services.label_sets import Classes
 from simila_models.progress import Progress
 
 SCALES = (2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
@@ -86,7 +87,7 @@ async def zero_shot_answers(
     cosines, correct = [], 0
     for chunk in in_chunks(photographs, description, progress):
         inputs = [photograph.read() for photograph in chunk]
-        classified = await services.zero_shot.classify(encoder_name, inputs, labels)
+        classified = await services.zero_shot.classify(encoder_name, inputs, Classes(labels))
         for photograph, ranked in zip(chunk, classified.predictions, strict=True):
             correct += ranked[0].label == photograph.label
             by_label = {prediction.label: prediction.cosine for prediction in ranked}

@@ -37,6 +37,16 @@ class DirectRoute(APIRoute):
         if "body" in parameters and "POST" in (self.methods or ()):
             self.body_type = parameters["body"].annotation
 
+    def read(self, content: bytes) -> BaseModel:
+        """Validate the JSON of a body.
+
+        Raises:
+            ValidationError: it is none.
+
+        """
+        assert self.body_type
+        return self.body_type.model_validate_json(content)
+
     async def answer(self, scope: Scope, path_parameters: dict[str, str], body: BaseModel) -> Response:
         request = Request(scope)
         given = {"request": request} if self._wants_request else {}
@@ -115,9 +125,8 @@ async def whole_body(receive: Receive) -> bytes:
 
 
 def _read(route: DirectRoute, content: bytes) -> BaseModel | None:
-    assert route.body_type
     try:
-        return route.body_type.model_validate_json(content)
+        return route.read(content)
     except ValidationError:
         return None
 

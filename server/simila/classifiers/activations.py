@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from simila.domain.vectors import Float64
+from simila.domain.vectors import Float32, Float64, Int64
 
 
 def softmax(logits: Float64) -> Float64:
@@ -36,3 +36,18 @@ class Activation:
     def __call__(self, scores: Float64) -> Float64:
         """Probabilities `float64 [n, c]` of scores `float64 [n, c]`."""
         return _FUNCTIONS[self.kind](self.scale * scores + self.bias)
+
+    def of_best(self, scores: Float64, columns: Int64, all_scores: Float32 | Float64) -> Float64:
+        """Probabilities of the best `scores` `float64 [n, k]` alone, those of `columns` in `all_scores` `[n, c]`.
+
+        The first of a row is its largest. All others count in a softmax, and as exactly as they are given.
+        """
+        if self.kind == "sigmoid":
+            return self(scores)
+        largest = scores[:, :1]
+        others = np.exp(self.scale * (all_scores - largest.astype(all_scores.dtype)))
+        np.put_along_axis(others, columns, 0, axis=1)
+        best = np.exp(self.scale * (scores - largest))
+        totals = best.sum(axis=1) + others.sum(axis=1, dtype=np.float64)
+        probabilities: Float64 = best / totals[:, np.newaxis]
+        return probabilities

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from simila.classifiers.activations import Activation
 from simila.classifiers.linear_scorer import LinearScorer
-from simila.classifiers.screening import scores_exact_at_the_top
+from simila.classifiers.screening import best_scores
 from simila.classifiers.top_k import top_k_columns
 from simila.domain.errors import InvalidInput
 from simila.domain.results import Prediction
-from simila.domain.vectors import Float32, Float64
+from simila.domain.vectors import Float32, Float64, Int64
 
 _SCORES_AT_A_TIME = 2**22
 
@@ -21,13 +21,15 @@ def predict(
 ) -> list[list[Prediction]]:
     """The `top_k` (or all) classes of each of `float32 [n, d], unit length`, best first, as float64 orders them.
 
-    Probabilities of a softmax over more weights than `FEWEST_WEIGHTS_TO_SCREEN` sum float32 scores.
+    Where `best_scores` screens, probabilities of a softmax sum float32 scores of the other classes.
     """
     rows = max(1, _SCORES_AT_A_TIME // len(scorer.labels))
     predictions = []
     for start in range(0, len(vectors), rows):
-        scores = scores_exact_at_the_top(scorer, vectors[start : start + rows], top_k)
-        predictions += ranked(scorer.labels, scores, activation(scores), scorer.cosines(scores), top_k)
+        best = best_scores(scorer, vectors[start : start + rows], top_k)
+        probabilities = activation.of_best(best.scores, best.columns, best.all_scores)
+        cosines = scorer.cosines(best.scores, best.columns)
+        predictions += _predictions(scorer.labels, best.columns, probabilities, cosines)
     return predictions
 
 
@@ -39,12 +41,15 @@ def ranked(
     Not by probability: a sigmoid is exactly 1 above logits of 37, where scores still tell classes apart.
     """
     order = top_k_columns(scores, top_k)
-    best_probabilities = np.take_along_axis(probabilities, order, axis=1).tolist()
-    best_cosines = np.take_along_axis(cosines, order, axis=1).tolist()
-    return [
-        [Prediction(labels[position], *both) for position, *both in zip(*row, strict=True)]
-        for row in zip(order.tolist(), best_probabilities, best_cosines, strict=True)
-    ]
+    best_probabilities = np.take_along_axis(probabilities, order, axis=1)
+    return _predictions(labels, order, best_probabilities, np.take_along_axis(cosines, order, axis=1))
+
+
+def _predictions(
+    labels: Sequence[str], columns: Int64, probabilities: Float64, cosines: Float64
+) -> list[list[Prediction]]:
+    rows = zip(columns.tolist(), probabilities.tolist(), cosines.tolist(), strict=True)
+    return [list(map(Prediction, map(labels.__getitem__, row), *values)) for row, *values in rows]
 
 
 def above_thresholds(probabilities: Float64, thresholds: Float64) -> NDArray[np.bool_]:

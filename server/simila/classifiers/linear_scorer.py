@@ -7,7 +7,7 @@ import numpy as np
 
 from simila.classifiers.activations import Activation
 from simila.classifiers.prototypes import Prototypes
-from simila.domain.vectors import SMALLEST_NORM, Float32, Float64
+from simila.domain.vectors import SMALLEST_NORM, Float32, Float64, Int64
 
 # The precision of the isotropic Gaussian around each class mean. Held-out photographs were most likely between 20 and
 # 60, for both EfficientNets at 2 to 40 examples a class. It sharpens the probabilities and never changes their order.
@@ -15,6 +15,7 @@ NEAREST_MEAN_PRECISION = 40.0
 NEAREST_MEAN_ACTIVATION = Activation(scale=NEAREST_MEAN_PRECISION)
 
 _CLASSES_A_BLOCK = 4096  # bounds what float32 weights take as float64
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +35,12 @@ class LinearScorer:
             scores[:, block] = rows @ self.weights[block].astype(np.float64, copy=False).T + self.biases[block]
         return scores
 
-    def cosines(self, scores: Float64) -> Float64:
-        """The cosines `float64 [n, c]` of unit vectors and weights, of their scores; 0 where a weight has no length."""
-        cosines: Float64 = (scores - self.biases) / np.maximum(self.lengths, SMALLEST_NORM)
+    def cosines(self, scores: Float64, columns: Int64 | slice = _ALL) -> Float64:
+        """The cosines of unit vectors and weights, of their scores `float64 [n, k]`; 0 where a weight has no length.
+
+        `columns` `int64 [n, k]` are the classes of the scores; without them, these are of all.
+        """
+        cosines: Float64 = (scores - self.biases[columns]) / np.maximum(self.lengths[columns], SMALLEST_NORM)
         return cosines
 
     @cached_property
@@ -46,9 +50,22 @@ class LinearScorer:
         return lengths
 
     @cached_property
+    def largest_length(self) -> float:
+        return float(self.lengths.max(initial=0.0))
+
+    @cached_property
+    def largest_bias(self) -> float:
+        """The largest bias without its sign."""
+        return float(np.abs(self.biases).max(initial=0.0))
+
+    @cached_property
     def float32_weights(self) -> Float32:
-        """The weights `float32 [c, d]`: themselves where they are float32 already."""
+        """The weights `float32 [c, d]`: themselves where they are float32 already; of no use past its range."""
         return self.weights.astype(np.float32, copy=False)
+
+    @cached_property
+    def float32_biases(self) -> Float32:
+        return self.biases.astype(np.float32)
 
 
 def cosine_scorer(prototypes: Prototypes) -> LinearScorer:

@@ -5,8 +5,9 @@ import json
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -163,7 +164,7 @@ class Manifest(_Table):
         towers = {Modality.IMAGE: self.image, Modality.TEXT: self.text}
         return tuple(modality for modality, tower in towers.items() if tower)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all that changes a vector: towers, weights and recipe, not prompts or descriptions.
 
@@ -180,6 +181,11 @@ class Manifest(_Table):
             parts["precisions"] = apart
         parts["weights"] = sorted((file.role, file.sha256) for file in self.files)
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("fingerprint", None)  # it was the original's
+        return copy
 
     @property
     def reference(self) -> Self:

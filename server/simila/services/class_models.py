@@ -14,6 +14,9 @@ from simila.classifiers.rejection import kth_neighbour_cosine, maximum_logit
 from simila.domain.results import Prediction
 from simila.domain.vectors import Float32, Float64, Int64
 
+# Of numbers of vectors and of weights: a quarter of a millisecond.
+MOST_PRODUCTS_AT_ONCE = 2**20
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -35,6 +38,10 @@ class ClassModel(Protocol):
     @property
     def is_exclusive(self) -> bool:
         """Whether an input's probabilities sum to 1."""
+        ...
+
+    def ranks_at_once(self, inputs: int) -> bool:
+        """Whether ranking so many takes no longer than a thread takes to begin."""
         ...
 
     def scored(self, vectors: Float32) -> Scored: ...
@@ -59,6 +66,9 @@ class LinearModel:
     def is_exclusive(self) -> bool:
         return self.activation.kind == "softmax"
 
+    def ranks_at_once(self, inputs: int) -> bool:
+        return inputs * self.scorer.weights.size <= MOST_PRODUCTS_AT_ONCE
+
     def scored(self, vectors: Float32) -> Scored:
         scores = self.scorer.scores(vectors)
         logits = self.activation.scale * scores + self.activation.bias
@@ -81,6 +91,9 @@ class NeighbourModel:
     @property
     def is_exclusive(self) -> bool:
         return True
+
+    def ranks_at_once(self, inputs: int) -> bool:  # noqa: ARG002
+        return False
 
     def scored(self, vectors: Float32) -> Scored:
         neighbours = find_neighbours(vectors, self.items, min(self.k, len(self.items)))

@@ -63,7 +63,7 @@ class DecisionRules:
 
 
 async def decide(model: ClassModel, rules: DecisionRules, vectors: Float32, tokens: int) -> Classified:
-    """Classify `float32 [n, d], unit length`, off the event loop.
+    """Classify `float32 [n, d], unit length`, off the event loop unless it is done sooner than handed over.
 
     Raises:
         LimitExceeded: the rules would look at more than `MOST_SCORES` scores.
@@ -72,6 +72,8 @@ async def decide(model: ClassModel, rules: DecisionRules, vectors: Float32, toke
 
     """
     if rules.only_rank:
+        if model.ranks_at_once(len(vectors)):
+            return Classified(list(model.ranked(vectors, rules.top_k)), tokens)
         return Classified(list(await asyncio.to_thread(model.ranked, vectors, rules.top_k)), tokens)
     if len(vectors) * len(model.labels) > MOST_SCORES:
         raise LimitExceeded(

@@ -32,7 +32,7 @@ from simila.services.example_models import ExampleModels
 from simila.services.image_views import check_views, vectors_in_views
 from simila.services.indexed_neighbours import IndexedNeighbours, labelled
 from simila.services.label_scorers import LabelScorers
-from simila.services.label_sets import LabelSet
+from simila.services.label_sets import Classes, LabelSet
 from simila.services.ranking import Classified, check_predictions
 from simila.services.source_vectors import SourceVectors
 from simila.services.zero_shot import chosen_templates, own_activation
@@ -151,7 +151,7 @@ class ExampleClassificationService:
             raise CannotServe(message, param="method")
         means, _ = self._models.means(collection)
         templates = chosen_templates(manifest, by.templates, by.template_set) or ("{}",)
-        label_set = LabelSet(manifest, means.labels, templates)
+        label_set = LabelSet(manifest, Classes(means.labels), templates)
         await self._scorers.check(label_set)
         texts = Prototypes(means.labels, (await self._scorers.scorer(label_set)).weights)
         return Blend(texts, own_activation(manifest), by.weight)

@@ -47,6 +47,9 @@ class IndexedNeighbours:
     def is_exclusive(self) -> bool:
         return True
 
+    def ranks_at_once(self, inputs: int) -> bool:  # noqa: ARG002
+        return False
+
     def scored(self, vectors: Float32) -> Scored:
         neighbours, item_classes = self._found(vectors)
         votes = neighbour_votes(neighbours, item_classes, len(self.labels))

@@ -78,7 +78,7 @@ class LabelScorers:
                 be of use is larger than all that may be kept.
 
         """
-        if self._scorers.get(label_set.key) or label_set.key in self._builds:
+        if self.known(label_set) or label_set.key in self._builds:
             return
         await asyncio.to_thread(label_set.check, self._limits)
         if label_set.prompt_count > MOST_PROMPTS_AT_ONCE and label_set.scorer_bytes > self._cache_bytes:
@@ -87,6 +87,10 @@ class LabelScorers:
                 f" {self._cache_bytes} that are kept (SIMILA_ENGINE__LABEL_SET_CACHE_BYTES)",
                 param="labels",
             )
+
+    def known(self, label_set: LabelSet) -> LinearScorer | None:
+        """The cosine scorer of a set, if it was made before and is still kept."""
+        return self._scorers.get(label_set.key)
 
     async def scorer(self, label_set: LabelSet) -> LinearScorer:
         """The cosine scorer of a checked set.
@@ -97,7 +101,7 @@ class LabelScorers:
             Overloaded: many large sets are being embedded.
 
         """
-        if known := self._scorers.get(label_set.key):
+        if known := self.known(label_set):
             return known
         if label_set.prompt_count > MOST_PROMPTS_AT_ONCE:
             return await self._background(label_set)

@@ -39,22 +39,41 @@ class VectorClass:
 ClassSource = str | KeywordClass | VectorClass
 
 
+class Classes(tuple[ClassSource, ...]):
+    """The classes of a request. What follows from them is worked out once: who keeps them need not pay again."""
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(one if isinstance(one, str) else one.label for one in self)
+
+    @cached_property
+    def phrases(self) -> list[tuple[str, ...]]:
+        """What is embedded for each class; nothing for one that is given as a vector."""
+        return [_phrases(one) for one in self]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of their content and order."""
+        # Only what is no string is asked for: of 100,000 names each would cost a call.
+        written = orjson.dumps(list(self), default=_content, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+        return blake2b(written, digest_size=KEY_BYTES).digest()
+
+
 @dataclass(frozen=True)
 class LabelSet:
     """Classes under one encoder; two of the same `key` have the same scorer."""
 
     manifest: Manifest
-    classes: Sequence[ClassSource]
+    classes: Classes
     templates: tuple[str, ...]
 
-    @cached_property
+    @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(one if isinstance(one, str) else one.label for one in self.classes)
+        return self.classes.labels
 
-    @cached_property
+    @property
     def phrases(self) -> list[tuple[str, ...]]:
-        """What is embedded for each class; nothing for one that is given as a vector."""
-        return [_phrases(one) for one in self.classes]
+        return self.classes.phrases
 
     @cached_property
     def prompt_count(self) -> int:
@@ -62,10 +81,8 @@ class LabelSet:
 
     @cached_property
     def key(self) -> bytes:
-        content = [self.manifest.fingerprint, self.templates, list(self.classes)]
-        # Only what is no string is asked for: of 100,000 names each would cost a call.
-        written = orjson.dumps(content, default=_content, option=orjson.OPT_PASSTHROUGH_DATACLASS)
-        return blake2b(written, digest_size=KEY_BYTES).digest()
+        under = orjson.dumps([self.manifest.fingerprint, self.templates])
+        return blake2b(under + self.classes.digest, digest_size=KEY_BYTES).digest()
 
     @property
     def scorer_bytes(self) -> int:

@@ -1,16 +1,11 @@
-"""From vectors and a scorer of classes to the predictions of a request, off the event loop."""
+"""What a classification answers: predictions, decisions, and how much of them."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simila.classifiers.activations import Activation
-from simila.classifiers.decision_rules import predict
-from simila.classifiers.linear_scorer import LinearScorer
 from simila.domain.errors import LimitExceeded
 from simila.domain.results import Prediction
-from simila.domain.vectors import Float32
 
 
 @dataclass(frozen=True)
@@ -50,10 +45,3 @@ def check_predictions(inputs: int, classes: int, top_k: int | None, *, limit: in
             " (SIMILA_LIMITS__MAX_PREDICTIONS); send a smaller top_k",
             param="top_k",
         )
-
-
-async def rank(
-    scorer: LinearScorer, activation: Activation, vectors: Float32, top_k: int | None
-) -> list[list[Prediction]]:
-    """The `top_k` (or all) classes of each of `float32 [n, d], unit length`, most probable first."""
-    return await asyncio.to_thread(predict, scorer, activation, vectors, top_k)

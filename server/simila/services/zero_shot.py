@@ -14,7 +14,7 @@ from simila.services.class_models import LinearModel
 from simila.services.decisions import DecisionRules, decide
 from simila.services.image_views import check_views, vectors_in_views
 from simila.services.label_scorers import LabelScorers
-from simila.services.label_sets import ClassSource, LabelSet
+from simila.services.label_sets import Classes, LabelSet
 from simila.services.ranking import Classified, check_predictions
 
 _RANK_ALL = DecisionRules()
@@ -32,7 +32,7 @@ class ZeroShotService:
         self,
         encoder_name: str,
         inputs: Sequence[Source],
-        classes: Sequence[ClassSource],
+        classes: Classes,
         *,
         templates: Sequence[str] | None = None,
         named_templates: str | None = None,
@@ -52,15 +52,18 @@ class ZeroShotService:
         encoder = self._pool.get(encoder_name)
         chosen = chosen_templates(encoder.manifest, templates, named_templates)
         label_set = LabelSet(encoder.manifest, classes, chosen)
-        await self._scorers.check(label_set)
+        known = self._scorers.known(label_set)
+        if known is None:
+            await self._scorers.check(label_set)
         if not rules.only_rank:
             rules.check(label_set.labels)
         check_views(views)
         check_predictions(len(inputs), len(classes), rules.top_k, limit=self._most_predictions)
-        (vectors, tokens), scorer = await asyncio.gather(
-            vectors_in_views(lambda: encoder, encoder.manifest.dimension, inputs, views),
-            self._scorers.scorer(label_set),
-        )
+        embedding = vectors_in_views(lambda: encoder, encoder.manifest.dimension, inputs, views)
+        if known:
+            (vectors, tokens), scorer = await embedding, known
+        else:
+            (vectors, tokens), scorer = await asyncio.gather(embedding, self._scorers.scorer(label_set))
         return await decide(LinearModel(scorer, own_activation(encoder.manifest)), rules, vectors, tokens)
 
     async def close(self) -> None:

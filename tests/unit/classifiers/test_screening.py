@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from memory_vectors import unit_vectors
 from simila.classifiers import screening
 from simila.classifiers.linear_scorer import LinearScorer
-from simila.classifiers.screening import scores_exact_at_the_top
+from simila.classifiers.screening import best_scores
 from simila.domain.vectors import unit_rows
 
 CLIP_TEXT = Path(__file__).parents[4] / "shared" / "data" / "clip-text" / "lvis_v1_clip_a+cname.npy"
@@ -39,22 +39,21 @@ def crowded(seed, classes, dimension, spread):
     seed=st.integers(0, 2**32 - 1),
     spread=st.sampled_from([0.0, 1e-9, 1e-7, 1e-4, 1.0]),
     precision=st.sampled_from([np.float32, np.float64]),
-    top_k=st.integers(1, 8),
+    top_k=st.integers(1, 40),
     has_biases=st.booleans(),
 )
 def test_the_best_are_those_of_float64(seed, spread, precision, top_k, has_biases):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
+        patch.setattr(screening, "_CLASSES_A_BLOCK", 7)
         weights = crowded(seed, 80, 33, spread).astype(precision)
         biases = 3 + spread * np.random.default_rng(seed).normal(size=80) if has_biases else np.zeros(80)
         vectors = unit_vectors(seed + 1, 4, 33)
-        screened = scores_exact_at_the_top(scorer_of(weights, biases), vectors, top_k)
-    exact = (weights * vectors[:, np.newaxis].astype(np.float64)).sum(axis=2) + biases
-    order, expected_order = (np.argsort(-scores, axis=1, kind="stable")[:, :top_k] for scores in (screened, exact))
-    assert order.tolist() == expected_order.tolist()
-    np.testing.assert_array_equal(
-        np.take_along_axis(screened, order, axis=1), np.take_along_axis(exact, expected_order, axis=1)
-    )
+        best = best_scores(scorer_of(weights, biases), vectors, top_k)
+    exact = np.vecdot(weights.astype(np.float64), vectors[:, np.newaxis].astype(np.float64)) + biases
+    expected = np.argsort(-exact, axis=1, kind="stable")[:, :top_k]
+    assert best.columns.tolist() == expected.tolist()
+    np.testing.assert_array_equal(best.scores, np.take_along_axis(exact, expected, axis=1))
 
 
 def test_float32_alone_would_have_another_order():
@@ -65,34 +64,46 @@ def test_float32_alone_would_have_another_order():
 
 
 @pytest.mark.usefixtures("screens_everything")
-def test_other_scores_are_within_the_bound():
-    weights, vectors = unit_vectors(0, 500, 384), unit_vectors(1, 5, 384)
-    scorer = scorer_of(weights)
-    screened = scores_exact_at_the_top(scorer, vectors, 1)
-    difference = np.abs(screened - scorer.scores(vectors))
-    assert difference.max() > 0
-    assert difference.max() <= screening._error_bounds(scorer, 1.0)[0] < 3e-5
+def test_all_scores_are_within_the_bound():
+    weights, vectors = 0.5 * unit_vectors(0, 500, 384), unit_vectors(1, 5, 384)
+    scorer = scorer_of(weights, np.linspace(-2, 2, 500))
+    rough = best_scores(scorer, vectors, 1).all_scores
+    difference = np.abs(rough - scorer.scores(vectors))
+    assert rough.dtype == np.float32
+    assert 0 < difference.max() <= screening._error_bound(scorer, 1.0) < 6e-5
 
 
 @pytest.mark.usefixtures("screens_everything")
 def test_equal_weights_have_equal_scores():
     weights = np.tile(unit_vectors(0, 1, 384), (101, 1))
-    (scores,) = scores_exact_at_the_top(scorer_of(weights), unit_vectors(1, 1, 384), 3)
-    assert len(set(scores.tolist())) == 1
+    best = best_scores(scorer_of(weights), unit_vectors(1, 1, 384), 50)
+    assert best.columns.tolist() == [list(range(50))]
+    assert len(set(best.scores[0].tolist())) == 1
 
 
 @pytest.mark.usefixtures("screens_everything")
 def test_weights_past_the_range_of_float32_are_scored_in_float64():
     weights = unit_vectors(0, 100, 8) * np.float64(1e60)
     scorer, vectors = scorer_of(weights), unit_vectors(1, 2, 8)
-    assert scores_exact_at_the_top(scorer, vectors, 1).tolist() == scorer.scores(vectors).tolist()
+    best = best_scores(scorer, vectors, 1)
+    assert best.all_scores.tolist() == scorer.scores(vectors).tolist()
+    assert best.columns[:, 0].tolist() == scorer.scores(vectors).argmax(axis=1).tolist()
 
 
-@pytest.mark.parametrize("top_k", [None, 100, 13])
+@pytest.mark.parametrize("top_k", [None, 100, 51])
 @pytest.mark.usefixtures("screens_everything")
 def test_all_is_float64s_where_most_would_be_looked_at_twice(top_k):
     scorer, vectors = scorer_of(unit_vectors(0, 100, 8)), unit_vectors(1, 2, 8)
-    assert scores_exact_at_the_top(scorer, vectors, top_k).tolist() == scorer.scores(vectors).tolist()
+    best = best_scores(scorer, vectors, top_k)
+    assert best.all_scores.tolist() == scorer.scores(vectors).tolist()
+    expected = np.argsort(-best.all_scores, axis=1)[:, :top_k]
+    assert best.columns.tolist() == expected.tolist()
+    np.testing.assert_array_equal(best.scores, np.take_along_axis(best.all_scores, expected, axis=1))
+
+
+@pytest.mark.usefixtures("screens_everything")
+def test_no_vectors_have_no_best():
+    assert best_scores(scorer_of(unit_vectors(0, 100, 8)), np.empty((0, 8), np.float32), 3).columns.shape == (0, 3)
 
 
 @pytest.mark.skipif(not CLIP_TEXT.exists(), reason=f"there is no {CLIP_TEXT}")
@@ -103,4 +114,4 @@ def test_with_clips_own_text_vectors_the_best_of_1203_labels_is_numpys_in_float6
     between = unit_rows(labels[random.permutation(1203)] + labels + 1e-4 * unit_vectors(0, 1203, 512))
     for vectors in (labels, between, unit_vectors(1, 1000, 512)):
         expected = (vectors.astype(np.float64) @ labels.T.astype(np.float64)).argmax(axis=1)
-        assert scores_exact_at_the_top(scorer_of(labels), vectors, 1).argmax(axis=1).tolist() == expected.tolist()
+        assert best_scores(scorer_of(labels), vectors, 1).columns[:, 0].tolist() == expected.tolist()

@@ -222,3 +222,10 @@ def test_a_precision_of_a_tower_that_is_not_there():
     table = {name: value for name, value in TABLE.items() if name != "image"}
     with pytest.raises(ValueError, match="names the image tower, and there is none"):
         Manifest.model_validate({**table, "precisions": {"image": "fp16"}})
+
+
+def test_a_copy_with_another_recipe_has_another_fingerprint():
+    manifest = Manifest.model_validate(TABLE)
+    assert manifest.fingerprint == manifest.model_copy().fingerprint
+    other = manifest.model_copy(update={"family": "other"})
+    assert other.fingerprint == fingerprint({**TABLE, "family": "other"}) != manifest.fingerprint

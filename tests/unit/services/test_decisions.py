@@ -1,15 +1,17 @@
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 from scipy.special import softmax
 
+from simila.classifiers import decision_rules
 from simila.classifiers.activations import Activation
 from simila.classifiers.label_metric import label_metric
 from simila.classifiers.label_tree import label_tree
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.domain.errors import CannotServe, InvalidInput, InvalidLabels, LimitExceeded
-from simila.services import decisions
+from simila.services import class_models, decisions
 from simila.services.class_models import LinearModel, NeighbourModel
 from simila.services.decisions import DecisionRules, decide
 
@@ -27,6 +29,20 @@ def test_without_rules_classes_are_ranked():
     classified = decided(DecisionRules(top_k=1))
     assert [[entry.label for entry in row] for row in classified.predictions] == [["cat"], ["car"], ["cat"]]
     assert (classified.decisions, classified.tokens) == (None, 7)
+
+
+@pytest.mark.parametrize(("most_products", "in_the_loop"), [(27, True), (26, False)])
+def test_only_what_takes_time_is_ranked_in_a_thread(monkeypatch, most_products, in_the_loop):
+    monkeypatch.setattr(class_models, "MOST_PRODUCTS_AT_ONCE", most_products)
+    threads = []
+
+    def predict(*arguments):
+        threads.append(threading.current_thread())
+        return decision_rules.predict(*arguments)
+
+    monkeypatch.setattr(class_models, "predict", predict)
+    assert [row[0].label for row in decided(DecisionRules()).predictions] == ["cat", "car", "cat"]
+    assert (threads == [threading.main_thread()]) == in_the_loop
 
 
 def test_what_is_less_familiar_than_the_threshold_is_rejected():

@@ -9,7 +9,7 @@ from simila.domain.vectors import unit_rows
 from simila.services import label_scorers
 from simila.services.embedding import EmbeddingService
 from simila.services.label_scorers import LabelScorers
-from simila.services.label_sets import KeywordClass, LabelSet, ScorerCache, VectorClass
+from simila.services.label_sets import Classes, KeywordClass, LabelSet, ScorerCache, VectorClass
 from simila.services.prompt_checks import PromptLimits
 from unit.services.word_encoders import DIMENSION, direction
 
@@ -28,7 +28,7 @@ def make_scorers(pool):
 @pytest.fixture
 def label_set(pool):
     def make(*classes, encoder="words", templates=("{}",)):
-        return LabelSet(pool.get(encoder).manifest, classes, templates)
+        return LabelSet(pool.get(encoder).manifest, Classes(classes), templates)
 
     return make
 

@@ -9,6 +9,7 @@ from simila.domain.inputs import ImageInput, TextInput
 from simila.services.decisions import DecisionRules
 from simila.services.embedding import EmbeddingService
 from simila.services.label_scorers import LabelScorers, PrototypeCache
+from simila.services.label_sets import Classes
 from simila.services.prompt_checks import PromptLimits
 from simila.services.zero_shot import ZeroShotService
 from unit.services.word_encoders import direction
@@ -29,8 +30,8 @@ def make_service(pool):
     return make
 
 
-def classify(service, *arguments, **options):
-    return asyncio.run(service.classify(*arguments, **options))
+def classify(service, encoder, inputs, labels, **options):
+    return asyncio.run(service.classify(encoder, inputs, Classes(labels), **options))
 
 
 def prototype(label, templates=("{}", "a photo of a {}")):

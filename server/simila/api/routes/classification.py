@@ -4,10 +4,11 @@ from fastapi import Response
 
 from simila.api.classification_answer import classification_answer
 from simila.api.dependencies import FromServices
+from simila.api.known_labels import KnownLabelsRoute
 from simila.api.router import v1_router
 from simila.api.schemas.classification import ClassifyRequest, ClassifyResponse
 
-router = v1_router("classification")
+router = v1_router("classification", route_class=KnownLabelsRoute)
 
 
 @router.post("/classify", summary="Classify by labels, or by a trained classifier", response_model=ClassifyResponse)
