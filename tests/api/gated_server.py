@@ -102,7 +102,11 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
         yield
 
     app = create_api(
-        lifespan, max_body_bytes=1_000_000, max_backup_bytes=1_000_000, request_timeout_seconds=request_timeout_seconds
+        lifespan,
+        max_body_bytes=1_000_000,
+        max_decompressed_bytes=1_000_000,
+        max_backup_bytes=1_000_000,
+        request_timeout_seconds=request_timeout_seconds,
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
