@@ -1,0 +1,188 @@
+"""A server whose encoder runs on Triton, while Triton comes, goes and comes back."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import httpx
+import numpy as np
+import pytest
+
+from server_process import ServerProcess, folder_with_models
+from simila.backends.device_choice import choose_devices
+from simila.backends.registry import runtimes
+from simila.backends.triton import TritonOptions
+from simila.backends.triton_backend import TritonBackend
+from simila.domain.errors import DeadlineExceeded, NotReady
+from simila.domain.inputs import TextInput
+from simila.domain.model_repository import ModelRepository
+from simila.engine import model_pool
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import LoadState, ModelPool
+from simila_models.catalogue import bundled_manifests
+from tolerances import CONGRUENT_COSINE
+from triton_server import TIMEOUT_SECONDS, TritonServer, wait_for
+
+MINILM = "all-minilm-l6-v2"
+BODY = {"model": MINILM, "input": "a harbour in the rain"}
+CLIENTS = 2
+
+
+@pytest.fixture
+def triton(installed_triton: Path, exported_repository: ModelRepository, tmp_path: Path) -> Iterator[TritonServer]:
+    """Triton, not yet running."""
+    with TritonServer.prepare(
+        installed_triton, exported_repository.root, [f"{MINILM}.text"], tmp_path / "triton"
+    ) as triton:
+        yield triton
+
+
+@pytest.fixture
+def server(triton: TritonServer, exported_repository: ModelRepository, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server, and Triton running."""
+    triton.start()
+    folder = folder_with_models(tmp_path / "data", exported_repository.root)
+    environment = {"SIMILA_ENCODERS": MINILM, "SIMILA_DEVICE": "triton", "SIMILA_TRITON__ADDRESSES": triton.address}
+    with ServerProcess.start(folder, environment=environment) as server:
+        yield server
+
+
+class Clients:
+    """Ask without a pause, and keep every answer."""
+
+    def __init__(self, url: str) -> None:
+        self.answers: list[httpx.Response] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(url,)) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self, status: int) -> None:
+        """Wait until requests that are sent from now on are answered so."""
+        answered = len(self.answers)
+        wait_for(lambda: sum(answer.status_code == status for answer in self.answers[answered:]) > CLIENTS)
+
+    def _ask(self, url: str) -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            while not self._stop.is_set():
+                self.answers.append(client.post("/v1/embeddings", json=BODY))
+
+
+def vector(answer: httpx.Response) -> np.ndarray:
+    return np.array(answer.json()["data"][0]["embedding"])
+
+
+def test_a_killed_triton_is_503_until_it_is_back(triton: TritonServer, server: ServerProcess) -> None:
+    with Clients(server.url) as clients:
+        clients.wait_for_more(200)
+        triton.kill()
+        clients.wait_for_more(503)
+        assert httpx.get(f"{server.url}/readyz").status_code == 503
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        triton.start()
+        clients.wait_for_more(200)
+    assert httpx.get(f"{server.url}/readyz").json() == {"ready": True, "encoders": {MINILM: "ready"}}
+    statuses = Counter(answer.status_code for answer in clients.answers)
+    assert set(statuses) == {200, 503}
+    refusals = [answer for answer in clients.answers if answer.status_code == 503]
+    assert {answer.json()["error"]["code"] for answer in refusals} == {"inference_server_down"}
+    assert all(f"Triton at {triton.address}" in answer.json()["error"]["message"] for answer in refusals)
+    assert {answer.headers["retry-after"] for answer in refusals} == {"1"}
+    vectors = np.stack([vector(answer) for answer in clients.answers if answer.status_code == 200])
+    assert (vectors @ vectors[0]).min() >= CONGRUENT_COSINE
+
+
+@asynccontextmanager
+async def pool_on(triton: TritonServer, repository: ModelRepository) -> AsyncIterator[ModelPool]:
+    devices = choose_devices("triton", runtimes(TritonOptions((triton.address,))))
+    pool = ModelPool([bundled_manifests()[MINILM]], repository, EngineOptions(devices=devices))
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def test_what_the_last_request_has_left_is_not_run_by_triton(
+    triton: TritonServer, exported_repository: ModelRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+    real_run = TritonBackend.run
+
+    def run(backend: TritonBackend, tensors: dict[str, np.ndarray]) -> np.ndarray:
+        try:
+            return real_run(backend, tensors)
+        except DeadlineExceeded:
+            given_up.set()
+            raise
+
+    async def scenario() -> None:
+        async with pool_on(triton.start(), exported_repository) as pool:
+            await pool.load()
+            encoder, ran = pool.get(MINILM), len(triton.rows_run)
+            with triton.held_up() as reached:
+                first = asyncio.create_task(encoder.embed([TextInput("first")]))
+                await asyncio.to_thread(reached)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await encoder.embed([TextInput("too"), TextInput("late")])
+                assert await asyncio.to_thread(given_up.wait, TIMEOUT_SECONDS)
+            assert not (await first).failures
+            assert not (await encoder.embed([TextInput(word) for word in ["a", "b", "c"]])).failures
+            assert sum(triton.rows_run[ran:]) == 1 + 3
+
+    monkeypatch.setattr(TritonBackend, "run", run)
+    asyncio.run(scenario())
+
+
+def test_an_encoder_waits_for_its_triton(triton: TritonServer, exported_repository: ModelRepository) -> None:
+    async def scenario() -> None:
+        async with pool_on(triton, exported_repository) as pool:
+            loading = asyncio.create_task(pool.load(wait_for_servers=True))
+            await asyncio.to_thread(wait_for, lambda: pool.status(MINILM).error)
+            assert pool.status(MINILM).state is LoadState.LOADING
+            with pytest.raises(NotReady, match=f"Triton at {triton.address}"):
+                pool.get(MINILM)
+            await asyncio.to_thread(triton.start)
+            await loading
+            assert pool.status(MINILM).state is LoadState.READY
+
+    asyncio.run(scenario())
+
+
+def test_an_encoder_that_is_unloaded_waits_no_longer(
+    triton: TritonServer, exported_repository: ModelRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with pool_on(triton, exported_repository) as pool:
+            loading = asyncio.create_task(pool.load(wait_for_servers=True))
+            await asyncio.to_thread(wait_for, lambda: pool.status(MINILM).error)
+            await pool.unload(MINILM)
+            await loading
+            assert pool.status(MINILM).state is LoadState.UNLOADED
+
+    monkeypatch.setattr(model_pool, "SERVER_RETRY_SECONDS", 0.05)
+    asyncio.run(scenario())
+
+
+def test_without_waiting_a_missing_triton_is_a_failure(
+    triton: TritonServer, exported_repository: ModelRepository
+) -> None:
+    async def scenario() -> None:
+        async with pool_on(triton, exported_repository) as pool:
+            await pool.load()
+            assert pool.status(MINILM).state is LoadState.FAILED
+            assert f"Triton at {triton.address}" in (pool.status(MINILM).error or "")
+
+    asyncio.run(scenario())
