@@ -70,6 +70,8 @@ def _session_options(threads: int) -> Any:
     # A thread that waits for work would keep a core from the tower's other workers and from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
+    # Weights beside the arena, not in it: there they would keep what lies around them from being given back.
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     options.log_severity_level = FATAL_ONLY
     return options
 

@@ -127,7 +127,7 @@ class EncoderStarter:
             certificates[modality] = certificate
         return certificates
 
-    # @lasting_allocations()
+    @lasting_allocations()
     def _start_tower(self, manifest: Manifest, modality: Modality) -> _StartedTower:
         files = self._repository.exported_tower(manifest, modality)
         measured = tuning_for(files, modality, usable_cores())

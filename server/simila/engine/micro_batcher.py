@@ -93,6 +93,7 @@ class MicroBatcher(Generic[Row]):
         self._settle(waiting)
         for thread in self._threads:
             thread.join()
+        del self._run_rows  # it refers to the tower, which refers to this: nothing should wait for a garbage collection
 
     def _work(self) -> None:
         while batch := self._next_batch():

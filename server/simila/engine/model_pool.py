@@ -130,9 +130,9 @@ class ModelPool:
             status = self.status(name)
             if names := [alias for alias, encoder in self._aliases.items() if encoder == name]:
                 raise Conflict(f"encoder {name} is what the alias {names[0]} means; point that elsewhere first")
-            if encoder := self._encoders.pop(name, None):
+            if name in self._encoders:
                 self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADING)
-                await self._retire(encoder)
+                await self._retire(self._encoders.pop(name))
             self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADED)
         return self._statuses[name]
 
@@ -216,6 +216,7 @@ class ModelPool:
 async def _drain(encoder: Encoder) -> None:
     await encoder.released()
     await asyncio.to_thread(encoder.close)
+    del encoder
     await asyncio.to_thread(_give_back_memory)
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from simila.backends.onnx_runtime import OnnxRuntimeBackend
+from simila.backends.onnx_runtime import OnnxRuntimeBackend, shrink_arena
 from simila.domain.errors import ModelError
 
 
@@ -61,3 +61,14 @@ def test_sessions_use_the_memory_that_another_has_finished_with(path):
     for backend in backends[1:]:
         backend.run({"rows": batch})
     assert resident_bytes() - before < 1.5 * batch.nbytes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_what_no_session_uses_goes_back_to_the_system(path):
+    batch = np.ones((2**23, 2), dtype=np.float32)
+    backend = OnnxRuntimeBackend(path, "doubled", 1)
+    backend.run({"rows": batch})
+    before = resident_bytes()
+    shrink_arena()
+    assert before - resident_bytes() > 0.9 * batch.nbytes
+    np.testing.assert_array_equal(backend.run({"rows": batch[:3]}), 2 * batch[:3])

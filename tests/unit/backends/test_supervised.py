@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -248,6 +249,17 @@ def test_closing_ends_the_thread_that_restarts(supervised):
     backend.close()
     assert restart_threads() == []
     assert not is_up(backend)
+
+
+def test_a_closed_one_lets_go_of_its_backend_and_refuses():
+    left = [Fake()]
+    reference = weakref.ref(left[0])
+    backend = SupervisedBackend(NAME, left.pop, CANARY)
+    assert reference() is not None
+    backend.close()
+    assert reference() is None
+    with pytest.raises(NotReady, match="it is closed"):
+        backend.run(GOOD)
 
 
 def test_with_the_real_clock_it_is_back_within_a_moment(caplog):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simila.storage.freed_memory import give_back_freed_memory
+from simila.storage.freed_memory import give_back_freed_memory, lasting_allocations
 
 MEBI = 2**20
 
@@ -23,4 +23,15 @@ def test_memory_that_was_freed_is_given_back():
     del pieces
     give_back_freed_memory()
     assert own_bytes() < held - 100 * MEBI
+    assert len(kept) == 2000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_lasting_memory_goes_back_when_it_is_freed_whatever_lies_around_it():
+    with lasting_allocations():
+        weights = [bytearray(100_000) for _ in range(2000)]
+    held = own_bytes()
+    kept = [bytearray(10_000) for _ in range(2000)]
+    del weights
+    assert own_bytes() < held - 150 * MEBI
     assert len(kept) == 2000
