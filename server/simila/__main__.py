@@ -16,6 +16,7 @@ from simila.cli.errors import CommandGroup
 from simila.cli.evaluate import evaluate
 from simila.cli.forget import forget
 from simila.cli.migration import migrate
+from simila.cli.model_add import add_command
 from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
@@ -97,6 +98,7 @@ def simila(
 
 
 app.command()(serve_command(_create_app))
+models.app.command()(add_command(_check_parity))
 models.app.command()(models.export_command(_tune))
 models.app.command()(models.tune_command(_tune))
 models.app.command()(models.verify_command(_check_parity))

@@ -34,7 +34,7 @@ from simila.domain.model_repository import ModelRepository
 from simila.domain.vectors import Float32
 from simila.preprocessing.images import ImageRow, _resize_and_crop, image_row
 from simila_models.catalogue import bundled_manifests
-from simila_models.export.reference_preprocessing import uint8_pixels
+from simila_models.export.reference_preprocessing import manifest_processor, uint8_pixels
 
 ENCODERS = ("efficientnet-lite0", "simila-lite")  # of one preprocessing
 DEFAULT_FOLDER = Path(__file__).parents[3] / "shared" / "data" / "clothing"
@@ -80,7 +80,7 @@ def simila(content: bytes, tower: ImageTower) -> ImageRow:
 
 
 def reference(content: bytes, tower: ImageTower) -> ImageRow:
-    return uint8_pixels([content], tower)[0]
+    return uint8_pixels([content], manifest_processor(tower))[0]
 
 
 def scaled_whole(content: bytes, tower: ImageTower, *, draft: float = 0) -> ImageRow:
@@ -203,7 +203,7 @@ def measure(inputs: Inputs, manifests: Sequence[Manifest], repository: ModelRepo
         for one in manifests
     }
     rows = {name: np.stack([make(content, tower) for content in inputs.judged]) for name, make in WAYS.items()}
-    expected = uint8_pixels(inputs.judged, tower)
+    expected = uint8_pixels(inputs.judged, manifest_processor(tower))
     vectors = {name: _vectors(backend, expected, tower) for name, backend in backends.items()}
     vga, photographs = _rates(inputs.vga, tower), _rates(inputs.photographs, tower)
     figures = []

@@ -10,7 +10,7 @@ from conse_variants import ImagenetOutputs
 
 from simila.domain.manifest import Manifest
 from simila_models.export.families.efficientnet_lite import load_network, reference_features
-from simila_models.export.reference_preprocessing import normalised_pixels
+from simila_models.export.reference_preprocessing import manifest_processor, normalised_pixels
 from simila_models.progress import Progress
 
 
@@ -22,7 +22,7 @@ def imagenet_outputs(
     network = load_network(manifest, files)
     chunks = []
     for chunk in in_chunks(photographs, "torch: ImageNet logits of train photographs", progress):
-        pixels = normalised_pixels((photograph.read().data for photograph in chunk), manifest.image)
+        pixels = normalised_pixels((photograph.read().data for photograph in chunk), manifest_processor(manifest.image))
         with torch.no_grad():
             chunks.append(network._fc(reference_features(network, torch.from_numpy(pixels))).double().numpy())
     names = files["class_names"].read_text(encoding="utf-8").splitlines()

@@ -9,8 +9,10 @@ from simila_models.progress import Progress
 from simila_models.sources import fetch_sources
 
 
-def export_encoder(manifest: Manifest, repository: ModelRepository, cache_dir: Path, progress: Progress) -> None:
-    """Fetch what is missing and export every tower that is not current.
+def export_encoder(
+    manifest: Manifest, repository: ModelRepository, cache_dir: Path, progress: Progress, *, offline: bool = False
+) -> None:
+    """Fetch what is missing, unless `offline`, and export every tower that is not current.
 
     Raises:
         FetchFailed, HashMismatch: the checkpoint cannot be had.
@@ -21,7 +23,7 @@ def export_encoder(manifest: Manifest, repository: ModelRepository, cache_dir: P
     """
     if repository.is_current(manifest):
         return
-    sources = fetch_sources(manifest, cache_dir, progress)
+    sources = fetch_sources(manifest, cache_dir, progress, offline=offline)
     try:
         # Here, not above: only the export extra brings torch, and whoever lists or serves encoders can do without.
         from simila_models.export.encoder import export_towers  # noqa: PLC0415

@@ -9,40 +9,46 @@ from torch.nn.functional import normalize
 
 from simila.domain.golden import GoldenSet
 from simila.domain.manifest import ImageTower
-from simila_models.export.golden_images import golden_images
-from simila_models.export.reference_preprocessing import normalised_pixels, uint8_pixels
+from simila_models.export.reference_preprocessing import ReferencePixels
 from simila_models.export.tower import Tower
 
 
 class PixelGraph(nn.Module):
-    """`pixels`, uint8 RGB [batch, 3, height, width], to `float32 [batch, d], unit length`."""
+    """`pixels`, integers [batch, channels, height, width], to `float32 [batch, d], unit length`."""
 
-    mean: Tensor  # [1, 3, 1, 1], in units of a byte
-    std: Tensor  # [1, 3, 1, 1], in units of a byte
+    mean: Tensor  # [1, channels, 1, 1], in units of a pixel's values
+    std: Tensor  # [1, channels, 1, 1], in units of a pixel's values
 
     def __init__(self, tower: ImageTower, features: nn.Module) -> None:
         super().__init__()
         self.features = features
-        self.register_buffer("mean", 255 * torch.tensor(tower.mean).reshape(1, 3, 1, 1))
-        self.register_buffer("std", 255 * torch.tensor(tower.std).reshape(1, 3, 1, 1))
+        largest = 2**tower.bits - 1
+        self.register_buffer("mean", largest * torch.tensor(tower.mean).reshape(1, -1, 1, 1))
+        self.register_buffer("std", largest * torch.tensor(tower.std).reshape(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
         return normalize(self.features((pixels.float() - self.mean) / self.std), dim=1)
 
 
-def image_tower(tower: ImageTower, features: nn.Module, reference: Callable[[Tensor], Tensor]) -> Tower:
+def image_tower(
+    tower: ImageTower,
+    features: nn.Module,
+    reference: Callable[[Tensor], Tensor],
+    prepare: Callable[[], ReferencePixels],
+) -> Tower:
     """Make the tower of a module that turns normalised pixels into vectors of any length.
 
-    `reference` turns normalised pixels `float32 [n, 3, height, width]` into vectors by the checkpoint's own library.
+    `reference` turns normalised pixels `float32 [n, channels, height, width]` into vectors by the checkpoint's own
+    library; `prepare` makes golden images into pixels by it.
     """
-    images = golden_images()
-    pixels = torch.from_numpy(normalised_pixels(images.values(), tower))
+    pixels = prepare()
     with torch.no_grad():
-        vectors = normalize(torch.cat([reference(row[None]) for row in pixels]).double(), dim=1)
+        rows = [reference(row[None]) for row in torch.from_numpy(pixels.normalised)]
+    vectors = normalize(torch.cat(rows).double(), dim=1)
     return Tower(
         graph=PixelGraph(tower, features),
         dynamic_axes=("batch",),
-        rows={tower.input_name: uint8_pixels(images.values(), tower)},
-        golden=GoldenSet(tuple(images), tuple(images.values()), vectors.numpy().astype(np.float32)),
+        rows={tower.input_name: pixels.rows},
+        golden=GoldenSet(tuple(pixels.images), tuple(pixels.images.values()), vectors.numpy().astype(np.float32)),
         output_name=tower.output_name,
     )

@@ -1,15 +1,22 @@
-"""The reference's way from an image file to pixels: Pillow, and the image processor of transformers' CLIP."""
+"""The reference's way from an image file to pixels: Pillow, and the image processors of transformers."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from transformers import AutoImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import ImageTower
 from simila.domain.vectors import Float32
+from simila_models.export.golden_images import golden_images
 
 _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -18,17 +25,37 @@ _RESAMPLING = {
 }
 
 
-def normalised_pixels(images: Iterable[bytes], tower: ImageTower) -> Float32:
+@dataclass(frozen=True)
+class ReferencePixels:
+    """Golden images as a reference prepares them."""
+
+    images: Mapping[str, bytes]
+    rows: NDArray[Any]  # [n, channels, height, width], as the server sends them to the graph
+    normalised: Float32  # [n, channels, height, width], as the checkpoint's library sends them to its model
+
+
+def golden_pixels(tower: ImageTower, folder: Path) -> Callable[[], ReferencePixels]:
+    """How golden images are prepared: as the checkpoint in `folder` says, or as bands where they are not RGB."""
+    return partial(pixels_by_processor, checkpoint_processor(folder))
+
+
+def pixels_by_processor(processor: Any) -> ReferencePixels:
+    """Golden images by an image processor of transformers."""
+    images = golden_images()
+    return ReferencePixels(
+        images, uint8_pixels(images.values(), processor), normalised_pixels(images.values(), processor)
+    )
+
+
+def normalised_pixels(images: Iterable[bytes], processor: Any) -> Float32:
     """Decode, resize, crop and normalise to `float32 [n, 3, size_pixels, size_pixels]`."""
-    processor = _processor(tower)
-    rows = [processor(images=decoded(data))["pixel_values"][0] for data in images]
+    rows = [_processed(processor, data) for data in images]
     return np.stack(rows).astype(np.float32)
 
 
-def uint8_pixels(images: Iterable[bytes], tower: ImageTower) -> NDArray[np.uint8]:
+def uint8_pixels(images: Iterable[bytes], processor: Any) -> NDArray[np.uint8]:
     """Decode, resize and crop to `uint8 [n, 3, size_pixels, size_pixels]`."""
-    processor = _processor(tower)
-    rows = [processor(images=decoded(data), do_rescale=False, do_normalize=False)["pixel_values"][0] for data in images]
+    rows = [_processed(processor, data, do_rescale=False, do_normalize=False) for data in images]
     return np.stack(rows).astype(np.uint8)
 
 
@@ -41,7 +68,8 @@ def decoded(data: bytes) -> Image.Image:
     return image
 
 
-def _processor(tower: ImageTower) -> CLIPImageProcessorPil:
+def manifest_processor(tower: ImageTower) -> CLIPImageProcessorPil:
+    """Transformers' CLIP processor with a manifest's figures, for checkpoints that bring none."""
     square = {"height": tower.size_pixels, "width": tower.size_pixels}
     shorter_edge = tower.resize_shorter_edge_pixels
     return CLIPImageProcessorPil(
@@ -51,3 +79,23 @@ def _processor(tower: ImageTower) -> CLIPImageProcessorPil:
         image_mean=list(tower.mean),
         image_std=list(tower.std),
     )
+
+
+def checkpoint_processor(folder: Path) -> Any:
+    """The image processor that a checkpoint names, on Pillow.
+
+    Raises:
+        InvalidManifest: it names none, or one that transformers does not have.
+
+    """
+    try:
+        return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            folder, backend="pil", local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        raise InvalidManifest(f"the checkpoint's image processor cannot be read: {error}") from error
+
+
+def _processed(processor: Any, data: bytes, **options: bool) -> NDArray[Any]:
+    # Told to: some processors expect images that are RGB already.
+    return cast("NDArray[Any]", processor(images=decoded(data), do_convert_rgb=True, **options)["pixel_values"][0])

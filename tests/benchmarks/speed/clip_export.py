@@ -12,7 +12,9 @@ from simila.domain.manifest import Manifest, Modality, read_manifest
 from simila.domain.model_repository import ModelRepository
 from simila_models.export.encoder import TowerMaker, write_towers
 from simila_models.export.image_tower import image_tower
-from simila_models.export.text_tower import reference_tokenizer, text_tower
+from simila_models.export.reference_preprocessing import manifest_processor, pixels_by_processor
+from simila_models.export.text_tower import text_tower
+from simila_models.export.tokenizers import load_tokenizer
 from simila_models.progress import Progress
 from speed.clip_checkpoint import CONTEXT_LENGTH_TOKENS, MEAN, SIZE_PIXELS, STD, load_checkpoint, make_checkpoint
 
@@ -62,11 +64,11 @@ def _towers(manifest: Manifest, folder: Path) -> dict[Modality, TowerMaker]:
     assert manifest.text
     clip = load_checkpoint(folder)
     image, text = ClipImage(clip), ClipText(clip)
-    tokenizer_file = folder / "tokenizer.json"
-    reference = partial(_text_vector, text, reference_tokenizer(manifest.text, tokenizer_file))
+    tokenizer = load_tokenizer(folder, manifest.text.context_length_tokens)
+    prepare = partial(pixels_by_processor, manifest_processor(manifest.image))
     return {
-        Modality.IMAGE: partial(image_tower, manifest.image, image, image),
-        Modality.TEXT: partial(text_tower, manifest.text, text, reference, tokenizer_file),
+        Modality.IMAGE: partial(image_tower, manifest.image, image, image, prepare),
+        Modality.TEXT: partial(text_tower, manifest.text, text, partial(_text_vector, text, tokenizer), tokenizer),
     }
 
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
 from simila.domain.vectors import Float32
-from simila_models.export.reference_preprocessing import uint8_pixels
+from simila_models.export.reference_preprocessing import manifest_processor, uint8_pixels
 from speed.loads import Item
 from speed.probe import OK, Answer
 
@@ -48,7 +48,7 @@ class References:
 
     def _image(self, image: bytes) -> Float32:
         assert self._manifest.image
-        rows = {self._manifest.image.input_name: uint8_pixels([image], self._manifest.image)}
+        rows = {self._manifest.image.input_name: uint8_pixels([image], manifest_processor(self._manifest.image))}
         vectors: Float32 = self._sessions[Modality.IMAGE].run(None, rows)[0]
         return vectors
 

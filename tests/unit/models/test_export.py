@@ -27,6 +27,7 @@ from functools import partial
 from torch import nn
 from simila.domain.manifest import Modality
 from simila_models.export.image_tower import image_tower
+from simila_models.export.reference_preprocessing import manifest_processor, pixels_by_processor
 
 class MeanColour(nn.Module):
     def forward(self, pixels):
@@ -42,7 +43,8 @@ def towers(manifest, files):
         reference = lambda pixels: pixels.amax((2, 3))
     else:
         reference = lambda pixels: pixels.mean((2, 3))
-    return {Modality.IMAGE: partial(image_tower, manifest.image, MeanColour(), reference)}
+    prepare = partial(pixels_by_processor, manifest_processor(manifest.image))
+    return {Modality.IMAGE: partial(image_tower, manifest.image, MeanColour(), reference, prepare)}
 """
 
 EXPORT = """
@@ -175,8 +177,8 @@ def test_a_killed_export_leaves_no_half_tower_and_the_next_goes_on(tmp_path: Pat
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    manifest = tiny_manifest(tmp_path, "agree").model_copy(update={"family": "clip"})
-    with pytest.raises(InvalidManifest, match="'clip'; known: conse, efficientnet_lite, sentence, tiny"):
+    manifest = tiny_manifest(tmp_path, "agree").model_copy(update={"family": "word2vec"})
+    with pytest.raises(InvalidManifest, match="'word2vec'; known: clip, conse, efficientnet_lite, sentence, siglip, "):
         export(manifest, tmp_path)
 
 

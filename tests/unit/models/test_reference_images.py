@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from simila.domain.manifest import ImageTower
 from simila_models.export.golden_images import golden_images
-from simila_models.export.reference_preprocessing import decoded, normalised_pixels, uint8_pixels
+from simila_models.export.reference_preprocessing import decoded, manifest_processor, normalised_pixels, uint8_pixels
 
 TOWER = ImageTower(
     size_pixels=32,
@@ -18,6 +18,7 @@ TOWER = ImageTower(
     std=(128 / 255, 0.5, 0.25),
     pooling="average",
 )
+PROCESSOR = manifest_processor(TOWER)
 
 
 @pytest.fixture(scope="module")
@@ -75,21 +76,21 @@ def test_sixteen_bits_keep_their_high_byte(images: dict[str, bytes]) -> None:
 def test_every_colour_mode_becomes_rgb_on_white(image: Image.Image, expected: list[int]) -> None:
     buffer = BytesIO()
     image.save(buffer, "TIFF")
-    assert uint8_pixels([buffer.getvalue()], TOWER)[0, :, 5, 5].tolist() == expected
+    assert uint8_pixels([buffer.getvalue()], PROCESSOR)[0, :, 5, 5].tolist() == expected
 
 
 def test_pixels_are_normalised_by_channel() -> None:
     buffer = BytesIO()
     Image.new("RGB", (50, 41), (0, 255, 255)).save(buffer, "PNG")
-    pixels = normalised_pixels([buffer.getvalue()], TOWER)
+    pixels = normalised_pixels([buffer.getvalue()], PROCESSOR)
     assert pixels.shape == (1, 3, 32, 32)
     np.testing.assert_allclose(pixels[0, :, 5, 5], [-127 / 128, 1, 2], atol=1e-6)
-    assert uint8_pixels([buffer.getvalue()], TOWER)[0, :, 5, 5].tolist() == [0, 255, 255]
+    assert uint8_pixels([buffer.getvalue()], PROCESSOR)[0, :, 5, 5].tolist() == [0, 255, 255]
 
 
 def test_the_middle_is_cut_out() -> None:
     columns = np.repeat(np.arange(100, dtype=np.uint8)[None], 40, axis=0)
     buffer = BytesIO()
     Image.fromarray(columns).save(buffer, "PNG")
-    row = uint8_pixels([buffer.getvalue()], TOWER)[0, 0, 0]
+    row = uint8_pixels([buffer.getvalue()], PROCESSOR)[0, 0, 0]
     assert row.tolist() == list(range(34, 66))

@@ -17,8 +17,9 @@ from torch.nn.functional import normalize
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality
 from simila_models.export.families.efficientnet_lite import PooledFeatures, load_network, reference_features
-from simila_models.export.families.sentence import MeanPooledBert, SentenceEncoder, load_sentence_encoder
+from simila_models.export.families.sentence import SentenceEncoder, load_sentence_encoder
 from simila_models.export.image_tower import image_tower
+from simila_models.export.reference_preprocessing import manifest_processor, pixels_by_processor
 from simila_models.export.text_tower import text_tower
 from simila_models.export.tower import Tower
 
@@ -68,11 +69,12 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     centre = class_vectors.mean(0)
     image_graph = ExpectedClassVector(network, class_vectors - centre, temperature)
     image_reference = partial(_reference_image_vectors, network, class_vectors, temperature)
-    text_graph = CentredText(MeanPooledBert(encoder.bert), centre)
+    prepare = partial(pixels_by_processor, manifest_processor(manifest.image))
+    text_graph = CentredText(encoder.graph, centre)
     return {
-        Modality.IMAGE: partial(image_tower, manifest.image, image_graph, image_reference),
+        Modality.IMAGE: partial(image_tower, manifest.image, image_graph, image_reference, prepare),
         Modality.TEXT: partial(
-            text_tower, manifest.text, text_graph, lambda text: encoder.vector(text) - centre, files["tokenizer"]
+            text_tower, manifest.text, text_graph, lambda text: encoder.vector(text) - centre, encoder.tokenizer
         ),
     }
 

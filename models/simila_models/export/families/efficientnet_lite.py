@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality
 from simila_models.export.image_tower import image_tower
+from simila_models.export.reference_preprocessing import manifest_processor, pixels_by_processor
 from simila_models.export.tower import Tower
 
 
@@ -30,8 +31,9 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     """Give the image tower. Role: image_weights; architecture: image."""
     network = load_network(manifest, files)
     assert manifest.image
-    make = partial(image_tower, manifest.image, PooledFeatures(network), partial(reference_features, network))
-    return {Modality.IMAGE: make}
+    reference = partial(reference_features, network)
+    prepare = partial(pixels_by_processor, manifest_processor(manifest.image))
+    return {Modality.IMAGE: partial(image_tower, manifest.image, PooledFeatures(network), reference, prepare)}
 
 
 def reference_features(network: EfficientNet, pixels: Tensor) -> Tensor:

@@ -1,0 +1,86 @@
+"""From the name of a checkpoint to a manifest of the user's own."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from pydantic import ValidationError
+
+from simila.domain.errors import FetchFailed, InvalidManifest
+from simila.domain.manifest import Manifest
+from simila_models.additions import Addition
+from simila_models.export.checkpoint import checkpoint_folder
+from simila_models.export.descriptions import describe
+from simila_models.progress import Progress
+from simila_models.sources.cache import cached_path
+from simila_models.sources.gathering import Gathered, gather_folder, gather_hub
+
+_LICENCE = re.compile(r"^license:\s*(\S+)\s*$", re.MULTILINE)
+_CARD_HEADER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)
+
+
+def manifest_of(addition: Addition, cache_dir: Path, progress: Progress) -> Manifest:
+    """Fetch a checkpoint and describe it.
+
+    Raises:
+        FetchFailed: it cannot be had, or has no safetensors.
+        InvalidManifest: it is of no known kind, or a manifest cannot say what it does.
+
+    """
+    gathered = _gathered(addition, cache_dir, progress)
+    paths = {
+        file.role: Path(file.source.removeprefix("file:")) / file.path
+        if file.source.startswith("file:")
+        else cached_path(cache_dir, file)
+        for file in gathered.files
+    }
+    with checkpoint_folder(paths) as folder:
+        tables = describe(folder, addition)
+    table = {
+        "name": addition.name or _name(addition.source),
+        "description": f"Added from {addition.source}",
+        "licence": addition.licence or _licence(gathered.card),
+        **tables,
+        "files": [file.model_dump() for file in gathered.files],
+    }
+    try:
+        return Manifest.model_validate(table)
+    except ValidationError as error:
+        raise InvalidManifest(f"{addition.source} makes no manifest: {error}") from error
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> Path:
+    """Write `NAME.toml`, leaving out what is as by default.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    """
+    table: dict[str, Any] = manifest.model_dump(mode="json", exclude_defaults=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{manifest.name}.toml"
+    path.write_text(tomlkit.dumps(table), encoding="utf-8")
+    return path
+
+
+def _gathered(addition: Addition, cache_dir: Path, progress: Progress) -> Gathered:
+    kind, colon, place = addition.source.partition(":")
+    if not colon or kind == "file":
+        return gather_folder(Path(place or addition.source))
+    if addition.offline:
+        raise FetchFailed(f"{addition.source} would have to be fetched, and nothing is fetched offline")
+    if kind == "hf":
+        return gather_hub(place if "@" in place else f"{place}@main", cache_dir, progress)
+    raise InvalidManifest(f"no source is called '{kind}'; known: hf:ORG/NAME@REVISION, a folder")
+
+
+def _name(source: str) -> str:
+    last = source.partition("@")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2]
+    return re.sub(r"[^a-z0-9._-]+", "-", last.lower()).strip("-._")[:64]
+
+
+def _licence(card: str) -> str:
+    header = _CARD_HEADER.match(card)
+    found = _LICENCE.search(header[1]) if header else None
+    return found[1] if found else "unknown"

@@ -1,0 +1,51 @@
+"""`simila models add`: from the name of a checkpoint to an encoder that is exported and checked."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from simila.cli import tables
+from simila.cli.configuration import DataDirOption, read_settings
+from simila.cli.errors import FAILED, print_error
+from simila.cli.models import CheckParity
+from simila.cli.progress_bars import ProgressBars
+from simila.domain.manifest import Manifest
+from simila.domain.model_repository import ModelRepository
+from simila.settings import Settings
+from simila_models.additions import Addition, add_encoder
+
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing: what is not on this disk is an error.")]
+
+
+def add_command(check_parity: CheckParity) -> Callable[..., None]:
+    """The command, given how to load encoders as a server would."""
+
+    def add(
+        source: Annotated[str, typer.Argument(help="hf:ORG/NAME@REVISION, or a folder with a checkpoint.")],
+        name: Annotated[str, typer.Option(help="What to call the encoder; by default as the checkpoint.")] = "",
+        licence: Annotated[str, typer.Option(help="Where the checkpoint's card does not name it.")] = "",
+        pooling: Annotated[str, typer.Option(help="mean, cls, last, average or model.")] = "",
+        layer: Annotated[str, typer.Option(help="A ConvNet's inner layer, such as features.10.")] = "",
+        offline: OfflineOption = False,
+        data_dir: DataDirOption = None,
+    ) -> None:
+        """Write a checkpoint's manifest, export it, and check it as a server would."""
+        settings = read_settings(data_dir=data_dir)
+        with ProgressBars() as progress:
+            addition = Addition(source, name, licence, pooling, layer, offline)
+            repository, cache_dir = ModelRepository(settings.models_dir), settings.data_dir / "sources"
+            manifest = add_encoder(addition, settings.manifests_dir, repository, cache_dir, progress)
+        _report(manifest, settings, check_parity)
+
+    return add
+
+
+def _report(manifest: Manifest, settings: Settings, check_parity: CheckParity) -> None:
+    [finding] = check_parity(settings, [manifest])
+    path = settings.manifests_dir / f"{manifest.name}.toml"
+    if finding.error:
+        print_error(f"{manifest.name} is exported, but is not served like this: {finding.error}; see {path}")
+        raise typer.Exit(FAILED)
+    cosines = ", ".join(f"{tower} {cosine:.6f}" for tower, cosine in finding.lowest_cosines.items())
+    tables.show(f"{manifest.name} is ready; lowest cosine to the reference: {cosines}; manifest: {path}")
