@@ -41,3 +41,10 @@ def test_every_setting_says_what_it_is_for() -> None:
     for model in (Settings, *(field.annotation for field in Settings.model_fields.values())):
         for name, field in getattr(model, "model_fields", {}).items():
             assert field.description, name
+
+
+@pytest.mark.parametrize("given", ["one:8001, two:8001", "one:8001 two:8001", '["one:8001", "two:8001"]'])
+def test_lists_of_names_are_written_in_one_variable(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIMILA_TRITON__ADDRESSES", given)
+    monkeypatch.setenv("SIMILA_ENCODERS", given)
+    assert Settings().triton.addresses == Settings().encoders == ("one:8001", "two:8001")

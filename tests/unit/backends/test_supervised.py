@@ -10,7 +10,7 @@ import pytest
 
 from simila.backends import BackendDied
 from simila.backends.supervised import Backoff, SupervisedBackend
-from simila.domain.errors import NotReady
+from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded
 
 TIMEOUT_SECONDS = 20
 CANARY = {"x": np.zeros((1, 2), dtype=np.float32)}
@@ -143,6 +143,35 @@ def test_backend_died_needs_no_canary(supervised):
     with pytest.raises(NotReady):
         backend.run(GOOD)
     assert first.runs == 2
+
+
+@pytest.mark.parametrize("error", [Overloaded("the queue is full"), DeadlineExceeded("nobody waits")])
+def test_an_error_of_the_moment_says_nothing_about_the_backend(supervised, error):
+    fake = Fake()
+    backend = supervised(Machine(fake))
+    fake.dead = error
+    with pytest.raises(type(error)) as raised:
+        backend.run(GOOD)
+    assert raised.value is error
+    assert fake.runs == 2, "the canary at the start, the batch"
+    fake.dead = None
+    assert is_up(backend)
+
+
+def test_a_server_that_is_down_is_called_so_until_it_is_back(supervised):
+    first, down = Fake(), InferenceServerDown("Triton at example:8001: connection refused")
+    machine = Machine(first, down, RuntimeError("another fault"), Fake())
+    backend = supervised(machine)
+    first.dead = down
+    for expected in (InferenceServerDown, InferenceServerDown, NotReady):
+        with pytest.raises(NotReady) as refused:
+            backend.run(GOOD)
+        assert type(refused.value) is expected
+        waits = len(machine.waits)
+        machine.may_restart.release()
+        until(lambda waits=waits: len(machine.waits) > waits or is_up(backend))
+    assert first.runs == 2, "no canary"
+    until(lambda: is_up(backend))
 
 
 def test_restarts_wait_twice_as_long_each_time_and_say_why(supervised):

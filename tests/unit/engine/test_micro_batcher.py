@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simila.domain.errors import ModelError, NotReady
+from simila.backends import nobody_waits
+from simila.domain.errors import DeadlineExceeded, ModelError, NotReady, Overloaded
 from simila.engine.micro_batcher import MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
 
@@ -162,6 +163,20 @@ def test_failing_rows_fail_alone_and_their_neighbours_get_vectors():
     assert (third.vectors.tolist(), third.failures) == ([[20, -20]], {})
 
 
+@pytest.mark.parametrize("error", [NotReady("down"), Overloaded("full"), DeadlineExceeded("late")])
+def test_an_error_of_the_moment_fails_the_whole_batch_at_once(error):
+    batches = []
+
+    def run(rows):
+        batches.append(list(rows))
+        raise error
+
+    with batcher_of(run) as batcher:
+        answer = asyncio.run(in_time(batcher.submit([1, 2, 3])))
+    assert batches == [[1, 2, 3]]
+    assert answer.failures == dict.fromkeys(range(3), error)
+
+
 def test_the_batcher_outlives_a_failure():
     with batcher_of(Runs(bad=[3])) as batcher:
         failed = asyncio.run(in_time(batcher.submit([3])))
@@ -222,6 +237,37 @@ def test_a_request_abandoned_while_it_runs_disturbs_nobody():
 
     with batcher_of(run) as batcher:
         assert asyncio.run(scenario(batcher)).vectors.tolist() == [[2, -2]]
+
+
+def test_a_backend_can_tell_whether_all_requests_of_its_batch_have_left():
+    looks = []
+
+    class Looks(Runs):
+        def __call__(self, rows):
+            vectors = super().__call__(rows)
+            while len(rows) == 2 and True not in looks:
+                looks.append(nobody_waits.get()())
+                self.started.release()
+                assert may_look.acquire(timeout=TIMEOUT_SECONDS)
+            return vectors
+
+    async def scenario(batcher):
+        tasks = await waiting(batcher, [1])
+        await run.has_started()
+        tasks += await waiting(batcher, [50], [51])
+        run.go_on.set()
+        await run.has_started()
+        for task in tasks[1:]:
+            await run.has_started()
+            task.cancel()
+            may_look.release()
+        await run.has_started()
+        may_look.release()
+
+    run, may_look = Looks(held=True), threading.Semaphore(0)
+    with batcher_of(run) as batcher:
+        asyncio.run(scenario(batcher))
+    assert looks == [False, False, True]
 
 
 def test_an_event_loop_that_ends_while_its_rows_run_ends_nothing_else():
