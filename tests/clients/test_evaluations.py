@@ -2,7 +2,7 @@
 
 import json
 
-from simila_client import ClassFigures, Evaluation, Forgotten, wire
+from simila_client import ClassFigures, Evaluation, Forgotten, classifier_wire
 from simila_client.request import parse_response
 
 FIGURES = {"label": "cat", "support": 4, "precision": 0.75, "recall": 0.5, "f1": 0.6}
@@ -24,7 +24,7 @@ def read(request, body):
 
 
 def test_an_evaluation_is_asked_for_and_read():
-    request = wire.evaluate("pets", method="knn", k=3, held_out=None)
+    request = classifier_wire.evaluate("pets", method="knn", k=3, held_out=None)
     assert (request.method, request.path) == ("POST", "/v1/collections/pets/evaluate")
     assert request.json == {"method": "knn", "k": 3}
     figures = (ClassFigures("cat", 4, 0.75, 0.5, 0.6),)
@@ -33,18 +33,21 @@ def test_an_evaluation_is_asked_for_and_read():
 
 
 def test_a_picture_is_asked_for_by_its_media_type():
-    request = wire.evaluation_picture("pets", method="blend")
+    request = classifier_wire.evaluation_picture("pets", method="blend")
     assert request.all_headers() == {"content-type": "application/json", "accept": "image/png"}
     assert request.json == {"method": "blend"}
 
 
 def test_a_receipt_is_read():
-    request = wire.forget("pets", ids=["1"], label=None)
-    answer = {"forgotten": 1, "ids": ["1"], "classes": {"cat": 1}, "remaining": {"cat": 3}, "verified": True}
+    request = classifier_wire.forget("pets", ids=["1"], label=None)
+    counts = {"classes": {"cat": 1}, "remaining": {"cat": 3}}
+    answer = {"forgotten": 1, "ids": ["1"], "verified": True, "stale_classifiers": ["0a"], **counts}
     assert (request.path, request.json) == ("/v1/collections/pets/forget", {"ids": ["1"]})
-    assert read(request, answer) == Forgotten(1, ("1",), {"cat": 1}, {"cat": 3}, verified=True)
+    assert read(request, answer) == Forgotten(
+        1, ("1",), {"cat": 1}, {"cat": 3}, verified=True, stale_classifiers=("0a",)
+    )
 
 
 def test_classification_by_example_names_only_what_was_asked_for():
-    request = wire.classify_by_example("pets", ["a"], method="knn", k=3, unknown=None)
+    request = classifier_wire.classify_by_example("pets", ["a"], method="knn", k=3, unknown=None)
     assert request.json == {"input": [{"text": "a"}], "method": "knn", "k": 3}

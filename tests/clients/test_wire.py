@@ -9,20 +9,16 @@ import pytest
 
 from simila_client import (
     Certificate,
-    Classification,
-    Classifier,
     Collection,
-    Example,
     Group,
     Hit,
     HitPage,
     Item,
     Model,
-    Prediction,
     StoredId,
     StoredItem,
-    Trained,
     UnexpectedAnswer,
+    classifier_wire,
     errors,
     wire,
 )
@@ -67,7 +63,7 @@ def test_embedding_request_carries_texts_and_images():
 
 def test_options_that_were_not_given_are_not_sent():
     assert set(wire.embed(["a"], model="m").json) == {"model", "input", "encoding_format"}
-    assert set(wire.classify(["a"], model="m", labels=["x"]).json) == {"model", "input", "labels"}
+    assert set(classifier_wire.classify(["a"], model="m", labels=["x"]).json) == {"model", "input", "labels"}
     assert wire.search("cats", "a").json == {"text": "a"}
 
 
@@ -88,27 +84,6 @@ def test_embeddings_come_back_in_the_order_of_the_inputs():
     assert np.array_equal(embeddings.vectors, np.array([[0.6, 0.8], [0, 1]], dtype=np.float32))
     assert embeddings.truncated == (False, True)
     assert (embeddings.model, embeddings.prompt_tokens, embeddings.total_tokens) == ("m", 5, 7)
-
-
-def test_classifications_are_read():
-    food = {"label": "Food", "score": 0.75, "cosine": 0.31}
-    other = {"label": "Other", "score": 0.25, "cosine": 0.2}
-    row = {"object": "classification", "index": 0, "prediction": "Food", "score": 0.75, "predictions": [food, other]}
-    request = wire.classify(["a"], model="m", labels=["Food", "Other"], templates=["a photo of {}"], top_k=2)
-
-    found = read(request, {"usage": {"total_tokens": 3}, "data": [row]})
-
-    expected = (Prediction("Food", 0.75, 0.31), Prediction("Other", 0.25, 0.2))
-    assert found == (Classification("Food", 0.75, expected),)
-    assert request.json["templates"] == ["a photo of {}"]
-    assert request.json["top_k"] == 2
-
-
-def test_nearest_mean_takes_vectors_too():
-    request = wire.classify_by_example("cats", ["a", b"x", np.array([0.5, 0.25], dtype=np.float32)], top_k=1)
-
-    assert (request.method, request.path) == ("POST", "/v1/collections/cats/classify")
-    assert request.json == {"input": [{"text": "a"}, {"image": "eA=="}, {"vector": [0.5, 0.25]}], "top_k": 1}
 
 
 def test_collections_are_created_and_read():
@@ -159,10 +134,10 @@ def test_a_collection_name_never_becomes_a_path(name):
     [
         (lambda: wire.embed("hello", model="m"), "inputs"),
         (lambda: wire.embed(b"\x89PNG", model="m"), "inputs"),
-        (lambda: wire.classify("hello", model="m", labels=["x"]), "inputs"),
-        (lambda: wire.classify(["a"], model="m", labels="ab"), "labels"),
-        (lambda: wire.classify(["a"], model="m", labels=["x"], templates="a {}"), "templates"),
-        (lambda: wire.classify_by_example("cats", "hello"), "inputs"),
+        (lambda: classifier_wire.classify("hello", model="m", labels=["x"]), "inputs"),
+        (lambda: classifier_wire.classify(["a"], model="m", labels="ab"), "labels"),
+        (lambda: classifier_wire.classify(["a"], model="m", labels=["x"], templates="a {}"), "templates"),
+        (lambda: classifier_wire.classify_by_example("cats", "hello"), "inputs"),
         (lambda: wire.upsert("cats", "hello"), "items"),
         (lambda: wire.delete_items("cats", ids="hello"), "ids"),
     ],
@@ -319,37 +294,3 @@ def test_another_service_at_the_address_is_named_as_such(body):
 def test_another_services_error_is_named_as_such(body):
     with pytest.raises(UnexpectedAnswer, match="GET /v1/models was answered with status 404"):
         parse_response(wire.models(), 404, {}, body)
-
-
-def test_a_training_sends_its_examples_and_options():
-    examples = [Example("sushi", "food"), Example(b"\x01", "nature"), Example([1.0, 2.0], "food")]
-    request = wire.train(examples, model="m", method=None, name="n")
-    assert (request.method, request.path) == ("POST", "/v1/train")
-    assert request.json == {
-        "model": "m",
-        "name": "n",
-        "input": [
-            {"text": "sushi", "label": "food"},
-            {"image": "AQ==", "label": "nature"},
-            {"vector": [1.0, 2.0], "label": "food"},
-        ],
-    }
-    answer = {"classifier_id": "0a", "num_samples": 3, "state": "ready", "usage": {"total_tokens": 1}}
-    assert request.parse(answer) == Trained("0a", 3, "ready")
-    assert wire.train_on("shoes", filter={"a": 1}).json == {"collection": "shoes", "filter": {"a": 1}}
-
-
-def test_classifiers_are_read_and_asked():
-    entry = {
-        "classifier_id": "0a", "state": "ready", "error": None, "model_name": "m", "method": "knn", "labels": ["a"],
-        "num_samples": 2, "metadata": {"k": 3},
-    }  # fmt: skip
-    damaged = {**entry, "state": "unavailable", "labels": None}
-    read = wire.classifiers().parse([entry, damaged])
-    assert read[0] == Classifier("0a", "ready", None, "m", "knn", ("a",), 2, {"k": 3})
-    assert read[1].labels == ()
-    assert wire.classifier("../x").path == "/v1/classifiers/..%2Fx"
-    assert wire.delete_classifier("0a").method == "DELETE"
-    assert wire.classify_trained("0a", ["x"], top_k=1).json == {
-        "classifier_id": "0a", "input": [{"text": "x"}], "top_k": 1,
-    }  # fmt: skip

@@ -36,11 +36,13 @@ from simila_client.results import (
     Model,
     Prediction,
     Query,
+    Refinement,
     StoredId,
     StoredItem,
     Trained,
     Upserted,
 )
+from simila_client.rules import ClassSource, KeywordClass, LabelMetric, Rules, VectorClass
 
 __all__ = [
     "ApiError",
@@ -48,6 +50,7 @@ __all__ = [
     "CannotServe",
     "Certificate",
     "ClassFigures",
+    "ClassSource",
     "Classification",
     "Classifier",
     "Collection",
@@ -66,6 +69,8 @@ __all__ = [
     "InvalidArgument",
     "Item",
     "ItemPage",
+    "KeywordClass",
+    "LabelMetric",
     "Migration",
     "Model",
     "NotFound",
@@ -73,6 +78,8 @@ __all__ = [
     "Overloaded",
     "Prediction",
     "Query",
+    "Refinement",
+    "Rules",
     "Simila",
     "SimilaClientError",
     "StoredId",
@@ -82,4 +89,5 @@ __all__ = [
     "Trained",
     "UnexpectedAnswer",
     "Upserted",
+    "VectorClass",
 ]

@@ -10,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simila_client import wire
-from simila_client.evaluations import Evaluation, Forgotten
+from simila_client.classifier_calls import ClassifierCalls
 from simila_client.results import (
-    Classification,
-    Classifier,
     Collection,
-    Content,
     Embeddings,
-    Example,
     Filter,
     Group,
     Hit,
@@ -29,13 +25,12 @@ from simila_client.results import (
     Query,
     StoredId,
     StoredItem,
-    Trained,
     Upserted,
 )
 from simila_client.transport import OnBytes, Transport, ignore
 
 
-class Simila:
+class Simila(ClassifierCalls):
     """A connection to one Simila server; every method may raise a `SimilaClientError`.
 
     In `embed`, `classify`, `search` and items, a `str` is a text and `bytes` are an encoded image. Before anything is
@@ -84,64 +79,6 @@ class Simila:
         context length is refused; otherwise it is cut, and flagged.
         """
         return self._transport.send(wire.embed(inputs, model=model, dimensions=dimensions, truncate=truncate))
-
-    def classify(
-        self,
-        inputs: Sequence[Input],
-        *,
-        model: str,
-        labels: Sequence[str],
-        templates: Sequence[str] | None = None,
-        top_k: int | None = None,
-    ) -> tuple[Classification, ...]:
-        """Zero-shot classification: which of `labels` each input is, the labels put into `templates` at `{}`."""
-        return self._transport.send(wire.classify(inputs, model=model, labels=labels, templates=templates, top_k=top_k))
-
-    def train(
-        self,
-        examples: Sequence[Example],
-        *,
-        model: str | None = None,
-        classifier_id: str | None = None,
-        method: str | None = None,
-        name: str | None = None,
-    ) -> Trained:
-        """Make a classifier under an encoder, or add examples to one of the method `nearest_mean`.
-
-        Methods are `nearest_mean` (by default), `knn`, `ridge` and `logistic`; the last two are trained in the
-        background.
-        """
-        options = {"model": model, "classifier_id": classifier_id, "method": method, "name": name}
-        return self._transport.send(wire.train(examples, **options))
-
-    def train_on(
-        self,
-        collection: str,
-        *,
-        method: str | None = None,
-        name: str | None = None,
-        filter: Filter | None = None,  # noqa: A002 - the wire's name
-    ) -> Trained:
-        """Make a classifier of a collection's labelled items, in the background."""
-        return self._transport.send(wire.train_on(collection, method=method, name=name, filter=filter))
-
-    def classifiers(self) -> tuple[Classifier, ...]:
-        """The trained classifiers."""
-        return self._transport.send(wire.classifiers())
-
-    def classifier(self, classifier_id: str) -> Classifier:
-        """One trained classifier, and whether it is ready."""
-        return self._transport.send(wire.classifier(classifier_id))
-
-    def delete_classifier(self, classifier_id: str) -> None:
-        """Delete a trained classifier."""
-        self._transport.send(wire.delete_classifier(classifier_id))
-
-    def classify_trained(
-        self, classifier_id: str, inputs: Sequence[Content], *, top_k: int | None = None
-    ) -> tuple[Classification, ...]:
-        """Which of a trained classifier's classes each input is."""
-        return self._transport.send(wire.classify_trained(classifier_id, inputs, top_k=top_k))
 
     def create_collection(
         self,
@@ -284,60 +221,6 @@ class Simila:
     def delete_payload_index(self, name: str, key: str) -> None:
         """Keep that index no longer."""
         self._transport.send(wire.delete_payload_index(name, key))
-
-    def classify_by_example(
-        self,
-        name: str,
-        inputs: Sequence[Content],
-        *,
-        top_k: int | None = None,
-        method: str | None = None,
-        k: int | None = None,
-        calibrated: bool | None = None,
-        false_rejection_rate: float | None = None,
-    ) -> tuple[Classification, ...]:
-        """Which of the collection's labels each input is: by `nearest_mean`, `knn` of `k` items, or `blend`.
-
-        With `false_rejection_rate`, inputs less familiar than all but so many of the items have the label None.
-        """
-        unknown = None if false_rejection_rate is None else {"false_rejection_rate": false_rejection_rate}
-        options = {"top_k": top_k, "method": method, "k": k, "calibrated": calibrated, "unknown": unknown}
-        return self._transport.send(wire.classify_by_example(name, inputs, **options))
-
-    def evaluate(
-        self,
-        name: str,
-        *,
-        method: str | None = None,
-        k: int | None = None,
-        calibrated: bool | None = None,
-        held_out: float | None = None,
-        seed: int | None = None,
-        hold_out_classes: Sequence[str] | None = None,
-        picture: Path | None = None,
-    ) -> Evaluation:
-        """How well the labelled items classify each other: each by all others, or a `held_out` share by the rest.
-
-        Classes that are held out are not learned, and tell how well the unknown is told from the known. The confusion
-        matrix and the calibration are drawn to the file `picture`, if one is given.
-        """
-        options = {"method": method, "k": k, "calibrated": calibrated, "held_out": held_out, "seed": seed}
-        held = None if hold_out_classes is None else list(hold_out_classes)
-        if picture is not None:
-            self._transport.download(wire.evaluation_picture(name, **options, hold_out_classes=held), picture, ignore)
-        return self._transport.send(wire.evaluate(name, **options, hold_out_classes=held))
-
-    def forget(
-        self,
-        name: str,
-        *,
-        ids: Sequence[str] | None = None,
-        label: str | None = None,
-        filter: Filter | None = None,  # noqa: A002 - the wire's name
-    ) -> Forgotten:
-        """Delete items of some ids, of a class, or that match, so that no file of the server holds a trace of them."""
-        given = None if ids is None else list(ids)
-        return self._transport.send(wire.forget(name, ids=given, label=label, filter=filter))
 
     def upsert_vectors(
         self,

@@ -39,6 +39,7 @@ class Forgotten:
     """A receipt: how many items went, the first 1,000 of their ids, and of which classes; these have `remaining` now.
 
     `verified`: the classes' means agree with those made afresh, and no file holds what was forgotten.
+    `stale_classifiers` had learned from it, and are erased.
     """
 
     items: int
@@ -46,3 +47,4 @@ class Forgotten:
     classes: Mapping[str, int]
     remaining: Mapping[str, int]
     verified: bool
+    stale_classifiers: tuple[str, ...] = ()

@@ -55,12 +55,16 @@ class Prediction:
 class Classification:
     """One input's classes, the most probable first; `label` and `score` repeat that first one, as far as rules allow.
 
-    `label` is None where the input was rejected as of no known class.
+    `label` is None where the input was rejected as of no known class. Rules set the other fields: all `labels` above
+    their thresholds, how familiar the input is, and how far the label is expected to be from the truth.
     """
 
     label: str | None
     score: float
     predictions: tuple[Prediction, ...]
+    labels: tuple[str, ...] | None = None
+    familiarity: float | None = None
+    expected_squared_distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,20 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """What items without labels were worth: accuracies on the items whose labels had no part in it."""
+
+    judged_items: int
+    accuracy_before: float
+    accuracy_after: float
+
+
+@dataclass(frozen=True)
 class Classifier:
-    """A trained classifier; `error` says why its `state` is `failed` or `unavailable`."""
+    """A trained classifier; `error` says why its `state` is `failed`, `stale` or `unavailable`.
+
+    One that learned from a `collection` is stale when items that it learned from are forgotten.
+    """
 
     id: str
     state: str
@@ -92,6 +108,9 @@ class Classifier:
     labels: tuple[str, ...]
     num_samples: int | None
     metadata: Mapping[str, Any]
+    collection: str | None = None
+    priors: Mapping[str, float] | None = None
+    refinement: Refinement | None = None
 
 
 @dataclass(frozen=True)

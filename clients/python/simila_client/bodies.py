@@ -1,0 +1,53 @@
+"""The pieces that requests are made of: paths, lists, contents."""
+
+import base64
+from collections.abc import Sequence
+from typing import TypeVar
+from urllib.parse import quote
+
+import numpy as np
+
+from simila_client.errors import InvalidArgument
+from simila_client.request import Json
+from simila_client.results import Content
+
+T = TypeVar("T")
+
+
+def collection_path(collection_name: str, *parts: str) -> str:
+    if collection_name in {"", ".", ".."} or "/" in collection_name:
+        raise InvalidArgument(f"{collection_name!r} is no name of a collection: it cannot be a segment of a URL's path")
+    return "/".join(["/v1/collections", path_segment(collection_name), *parts])
+
+
+def path_segment(text: str) -> str:
+    # HTTP clients resolve the segments "." and "..": left plain, deleting the item ".." would delete the collection.
+    if text in {".", ".."}:
+        return text.replace(".", "%2E")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{text!r} cannot be written in UTF-8: {error.reason}") from error
+
+
+def listed(argument: str, values: Sequence[T]) -> list[T]:
+    # A str is a sequence of str too, and bytes one of int: taken as such, each letter would become an input.
+    if isinstance(values, str | bytes):
+        raise TypeError(f"{argument} must be a list, and this is a single {type(values).__name__}: put it in brackets")
+    return list(values)
+
+
+def with_given(body: dict[str, Json], **options: Json) -> dict[str, Json]:
+    return body | {name: value for name, value in options.items() if value is not None}
+
+
+def content_body(content: Content) -> dict[str, Json]:
+    if isinstance(content, str):
+        return {"text": content}
+    if isinstance(content, bytes):
+        return {"image": base64.b64encode(content).decode("ascii")}
+    return {"vector": np.asarray(content, dtype=np.float64).tolist()}
+
+
+def nothing(_: Json) -> None:
+    return None
