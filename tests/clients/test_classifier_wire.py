@@ -1,5 +1,7 @@
 """Classes, rules, trainings and priors on the wire."""
 
+import json
+
 import numpy as np
 
 from simila_client import (
