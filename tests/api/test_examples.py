@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
+from sklearn.metrics import f1_score, precision_recall_curve
 from sklearn.neighbors import KNeighborsClassifier
 
 from api.wire import b64
+from simila.classifiers.linear_scorer import NEAREST_MEAN_PRECISION
 from simila.domain.vectors import unit_rows
 from simila_client import Simila
 from tolerances import FLOAT32_VALUES
@@ -76,6 +78,27 @@ def test_a_calibrated_answer_ranks_alike_with_other_probabilities(api: httpx.Cli
     plain, fitted = (classify(api, digits, ROWS[TAUGHT:], calibrated=flag)["data"] for flag in (False, True))
     assert [entry["prediction"] for entry in plain] == [entry["prediction"] for entry in fitted]
     assert plain[0]["score"] != fitted[0]["score"]
+
+
+def test_fitted_thresholds_are_those_of_the_largest_f1_where_each_item_is_left_out(api: httpx.Client, digits) -> None:
+    rows, names = ROWS[:TAUGHT].astype(np.float64), sorted(set(LABELS))
+    own = np.array([names.index(label) for label in LABELS[:TAUGHT]])
+    probabilities = np.empty((TAUGHT, len(names)))
+    for item in range(TAUGHT):
+        others = np.delete(np.arange(TAUGHT), item)
+        means = np.stack([rows[others[own[others] == one]].mean(axis=0) for one in range(len(names))])
+        logits = NEAREST_MEAN_PRECISION * -((rows[item] - means) ** 2).sum(axis=1) / 2
+        probabilities[item] = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    fitted = {one["label"]: one["best_threshold"] for one in api.post(f"{digits}/evaluate", json={}).json()["classes"]}
+    for column, name in enumerate(names):
+        precision, recall, _ = precision_recall_curve(own == column, probabilities[:, column])
+        best = (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max()
+        assert f1_score(own == column, probabilities[:, column] >= fitted[name]) == pytest.approx(best)
+    answers = classify(api, digits, ROWS[TAUGHT:], multi_label={"fitted": True})["data"]
+    for answer in answers:
+        above = [one["label"] for one in answer["predictions"] if one["score"] >= fitted[one["label"]]]
+        assert answer["labels"] == above
+    assert {len(answer["labels"]) for answer in answers} >= {1, 2}
 
 
 def test_priors_of_the_stream_are_estimated(api: httpx.Client, digits: str) -> None:
@@ -146,6 +169,14 @@ def test_forget_answers_a_receipt(api: httpx.Client, digits: str) -> None:
         ("classify", {"weight": 0.5}, 400, "weight", "an option of the method blend"),
         ("classify", {"method": "knn", "calibrated": True}, 400, "calibrated", "no temperature"),
         ("classify", {"method": "knn", "filter": {"n": -1}}, 422, "filter", "no labelled item"),
+        ("classify", {"multi_label": {}}, 400, "multi_label", "exactly one of threshold, thresholds, fitted"),
+        (
+            "classify",
+            {"method": "knn", "filter": {"n": 1}, "multi_label": {"fitted": True}},
+            400,
+            "filter",
+            "leave the",
+        ),
         ("classify", {"unknown": {}}, 400, "unknown", "exactly one of threshold, false_rejection_rate"),
         ("classify", {"priors": {"digit 0": 1.0}}, 400, "priors", "one number a label"),
         ("evaluate", {"hold_out_classes": ["ten"]}, 400, "hold_out_classes", "no item has the label 'ten'"),
@@ -197,6 +228,9 @@ def test_the_client_evaluates_draws_and_forgets(server_url: str, digits: str, tm
         found = client.evaluate(name, method="knn", k=3, picture=tmp_path / "picture.png")
         assert found.items == TAUGHT
         assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+        assert found.classes[0].best_threshold > 0
+        (multi,) = client.classify_by_example(name, [ROWS[0]], fit_thresholds=True)
+        assert multi.label in multi.labels
         rows = [row.tolist() for row in ROWS[:2]]
         assert [one.label for one in client.classify_by_example(name, rows, method="knn", k=1)] == LABELS[:2]
         receipt = client.forget(name, ids=["n0"])

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class did; `support` is how many of its items were judged."""
+    """How one class did; `support` is how many of its items were judged.
+
+    Under `best_threshold` its F1 would be largest if inputs could have several labels; None where nothing tells.
+    """
 
     label: str
     support: int
     precision: float
     recall: float
     f1: float
+    best_threshold: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from simila.classifiers.calibration import Calibration, calibration
 from simila.classifiers.evaluation import Evaluation, evaluate, open_set_auroc
 from simila.classifiers.labels import FEWEST_CLASSES
 from simila.domain.errors import InvalidInput, LimitExceeded, NoExamples, quoted
-from simila.domain.vectors import Int64
+from simila.domain.vectors import Float64, Int64
 from simila.index.catalogue import Catalogue
 from simila.services.class_models import Scored
 from simila.services.example_classification import ByExamples, ExampleClassificationService
@@ -21,6 +21,7 @@ from simila.services.example_methods import (
     NearestMean,
     NearestNeighbours,
     temperature_of,
+    thresholds_of,
 )
 from simila.services.example_models import ExampleModels
 
@@ -53,12 +54,16 @@ class OpenSet:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationReport:
-    """Figures over the judged items; of `labels` the classes are in order."""
+    """Figures over the judged items; of `labels` the classes are in order.
+
+    `thresholds` are those under which each label's F1 is largest, NaN where nothing tells.
+    """
 
     how: HowToEvaluate
     labels: tuple[str, ...]
     evaluation: Evaluation
     calibration: Calibration
+    thresholds: Float64  # [c]
     open_set: OpenSet | None
 
 
@@ -103,6 +108,7 @@ def judge(examples: Examples, method: ExampleMethod, how: HowToEvaluate) -> Eval
         known.labels,
         evaluate(judged.item_classes, scored.scores.argmax(axis=1), len(known.labels)),
         calibration(scored.probabilities, judged.item_classes),
+        thresholds_of(scored, judged.item_classes),
         _open_set(scored, method, learned, unknown) if len(unknown.vectors) else None,
     )
 

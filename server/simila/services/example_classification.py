@@ -14,11 +14,12 @@ from simila.classifiers.prototypes import Prototypes
 from simila.classifiers.rejection import rejection_threshold
 from simila.domain.errors import CannotServe, InvalidInput
 from simila.domain.inputs import Source, View
+from simila.domain.vectors import Float64, Int64
 from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.index.filters import compile_filter
-from simila.services.class_models import ClassModel, LinearModel
+from simila.services.class_models import ClassModel, LinearModel, Scored
 from simila.services.decisions import DecisionRules, decide
 from simila.services.example_methods import (
     Blend,
@@ -27,6 +28,7 @@ from simila.services.example_methods import (
     NearestMean,
     NearestNeighbours,
     temperature_of,
+    thresholds_of,
 )
 from simila.services.example_models import ExampleModels
 from simila.services.image_views import check_views, vectors_in_views
@@ -38,6 +40,7 @@ from simila.services.source_vectors import SourceVectors
 from simila.services.zero_shot import chosen_templates, own_activation
 
 K = 10
+UNFITTED_THRESHOLD = 0.5  # of a class with one item, which cannot be judged by others of its class
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,13 @@ class ExampleClassificationService:
         views: Sequence[View] = (),
         rules: DecisionRules = _RANK_ALL,
         false_rejection_rate: float | None = None,
+        fit_thresholds: bool = False,
     ) -> Classified:
         """Decide for each input by the items that have labels; images are seen in `views`, and these averaged.
 
         With `false_rejection_rate`, inputs are rejected that are less familiar than all but so many of the items, each
-        judged as if it were not there.
+        judged as if it were not there. With `fit_thresholds`, inputs have all labels above the thresholds under which
+        the items, judged so, have the largest F1.
 
         Raises:
             NoExamples: no item has a label, or all have the same where that will not do.
@@ -125,6 +130,9 @@ class ExampleClassificationService:
         if false_rejection_rate is not None:
             threshold = await asyncio.to_thread(self._threshold, collection, by, method, false_rejection_rate)
             rules = replace(rules, unknown_below=threshold)
+        if fit_thresholds:
+            thresholds = await asyncio.to_thread(self._thresholds, collection, by, method)
+            rules = replace(rules, thresholds=dict(zip(model.labels, thresholds.tolist(), strict=True)))
         return await decide(model, rules, vectors, tokens)
 
     async def method(self, collection: Collection, by: ByExamples) -> ExampleMethod:
@@ -169,15 +177,29 @@ class ExampleClassificationService:
 
     def _temperature(self, collection: Collection, by: ByExamples, method: NearestMean | Blend) -> Activation:
         def fitted() -> Activation:
-            examples = self._models.examples(collection)
-            return temperature_of(method.left_out(examples), examples.item_classes)
+            return temperature_of(*self._left_out(collection, method))
 
         return self._models.kept(collection, ("temperature", replace(by, filter=None)), fitted)
 
     def _threshold(self, collection: Collection, by: ByExamples, method: ExampleMethod, rate: float) -> float:
-        if by.filter is not None:
-            raise InvalidInput("a false_rejection_rate is of all items: leave the filter out", param="filter")
+        _check_unfiltered(by, "a false_rejection_rate is")
         known = self._models.kept(
-            collection, ("familiarity", by), lambda: method.left_out(self._models.examples(collection)).familiarity
+            collection, ("familiarity", by), lambda: self._left_out(collection, method)[0].familiarity
         )
         return rejection_threshold(np.asarray(known), rate)
+
+    def _thresholds(self, collection: Collection, by: ByExamples, method: ExampleMethod) -> Float64:
+        _check_unfiltered(by, "fitted thresholds are")
+        fitted = self._models.kept(
+            collection, ("thresholds", by), lambda: thresholds_of(*self._left_out(collection, method))
+        )
+        return np.where(np.isnan(fitted), UNFITTED_THRESHOLD, fitted)
+
+    def _left_out(self, collection: Collection, method: ExampleMethod) -> tuple[Scored, Int64]:
+        examples = self._models.examples(collection)
+        return method.left_out(examples), examples.item_classes
+
+
+def _check_unfiltered(by: ByExamples, what: str) -> None:
+    if by.filter is not None:
+        raise InvalidInput(f"{what} of all items: leave the filter out", param="filter")

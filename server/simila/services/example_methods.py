@@ -9,6 +9,7 @@ import numpy as np
 from simila.classifiers.activations import Activation
 from simila.classifiers.blend import blended, example_weights
 from simila.classifiers.calibration import fitted_temperature
+from simila.classifiers.fitted_thresholds import fitted_thresholds
 from simila.classifiers.leave_one_out import nearest_mean_scores_without_own
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_scorer, nearest_mean_scorer
 from simila.classifiers.nearest_neighbours import class_cosines, find_neighbours, neighbour_votes
@@ -128,6 +129,16 @@ def temperature_of(left_out: Scored, item_classes: Int64) -> Activation:
     """
     usable = np.isfinite(left_out.scores).all(axis=1)
     return fitted_temperature(left_out.scores[usable], item_classes[usable])
+
+
+def thresholds_of(left_out: Scored, item_classes: Int64) -> Float64:
+    """The threshold `float64 [c]` of each class under which examples that were left out have the largest F1.
+
+    NaN for a class that has but one: it has no score where it is left out.
+    """
+    usable = np.isfinite(left_out.scores).all(axis=1)
+    has = item_classes[usable, np.newaxis] == np.arange(len(left_out.labels))
+    return fitted_thresholds(left_out.probabilities[usable], has)
 
 
 def _scored(labels: tuple[str, ...], scores: Float64, activation: Activation) -> Scored:

@@ -31,6 +31,7 @@ async def classify(name: str, body: CollectionClassifyRequest, services: FromSer
         views=body.views,
         rules=body.rules(),
         false_rejection_rate=body.unknown.false_rejection_rate if body.unknown else None,
+        fit_thresholds=bool(body.multi_label and body.multi_label.fitted),
     )
     return classification_answer(classified)
 

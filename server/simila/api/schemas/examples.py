@@ -1,11 +1,12 @@
 """`/v1/collections/{name}/classify`, `/forget`, `/evaluate`: what labelled items teach."""
 
+from math import isnan
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
-from simila.api.schemas.classification import RulesBody
+from simila.api.schemas.classification import Probability, RulesBody
 from simila.api.schemas.inputs import SourceInputs
 from simila.api.schemas.one_source import check_exactly_one
 from simila.api.schemas.search import Filter
@@ -57,13 +58,35 @@ class UnknownToExamples(RequestBody):
         return self
 
 
+class MultiLabelOfExamples(RequestBody):
+    """An input has every label whose probability reaches a threshold: one for all, one for each, or `fitted`.
+
+    Fitted ones are those under which the collection's own items, each judged by the others, have the largest F1.
+    """
+
+    threshold: Probability | None = None
+    thresholds: dict[Text, Probability] | None = None
+    fitted: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        check_exactly_one(self, ("threshold", "thresholds", "fitted"))
+        return self
+
+    @property
+    def values(self) -> float | dict[str, float] | None:
+        return self.thresholds if self.threshold is None else self.threshold
+
+
 class CollectionClassifyRequest(MethodBody, RulesBody):
     input: SourceInputs
     filter: Filter | None = None
     """knn: only items that match vote."""
     views: Annotated[list[View], Field(default_factory=list, max_length=9)]
     """Images: each is seen in all of these, and their directions are averaged."""
-    unknown: UnknownToExamples | None = None  # type: ignore[assignment] # more ways to say it than without items
+    # More ways to say it than without items.
+    multi_label: MultiLabelOfExamples | None = None  # type: ignore[assignment]
+    unknown: UnknownToExamples | None = None  # type: ignore[assignment]
 
 
 class EvaluateRequest(MethodBody):
@@ -86,6 +109,8 @@ class ClassFigures(BaseModel):
     precision: float
     recall: float
     f1: float
+    best_threshold: float | None
+    """Of the class's probability: under this its F1 would be largest if inputs could have several labels."""
 
 
 class CalibrationBin(BaseModel):
@@ -126,7 +151,7 @@ class EvaluateResponse(BaseModel):
     @classmethod
     def of(cls, report: EvaluationReport) -> Self:
         figures, calibration, open_set = report.evaluation, report.calibration, report.open_set
-        columns = (figures.support, figures.precision, figures.recall, figures.f1)
+        columns = (figures.support, figures.precision, figures.recall, figures.f1, report.thresholds)
         per_class = zip(report.labels, *(column.tolist() for column in columns), strict=True)
         bins = (calibration.counts, calibration.confidences, calibration.accuracies)
         return cls(
@@ -136,8 +161,15 @@ class EvaluateResponse(BaseModel):
             accuracy=figures.accuracy,
             macro_f1=figures.macro_f1,
             classes=[
-                ClassFigures(label=label, support=support, precision=precision, recall=recall, f1=f1)
-                for label, support, precision, recall, f1 in per_class
+                ClassFigures(
+                    label=label,
+                    support=support,
+                    precision=precision,
+                    recall=recall,
+                    f1=f1,
+                    best_threshold=None if isnan(threshold) else threshold,
+                )
+                for label, support, precision, recall, f1, threshold in per_class
             ],
             confusion=figures.confusion.tolist(),
             calibration=CalibrationFigures(
