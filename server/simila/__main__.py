@@ -21,11 +21,12 @@ from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
 from simila.cli.train import train
-from simila.domain.manifest import Manifest
-from simila.domain.model_repository import ModelRepository
+from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.engine.cores import usable_cores
 from simila.engine.tuning import keep_tuning
 from simila.settings import Settings
+from simila_models.export.precision import Row
 from simila_models.progress import Progress
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def _tune(manifest: Manifest, repository: ModelRepository, progress: Progress) -
     return trials
 
 
+def _prepare(manifest: Manifest, modality: Modality, files: TowerFiles, inputs: Sequence[str | bytes]) -> Sequence[Row]:
+    from simila.engine.prepared_rows import prepared_rows  # noqa: PLC0415  as above
+
+    return prepared_rows(manifest, modality, files, inputs)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"simila {__version__}")
@@ -99,7 +106,7 @@ def simila(
 
 app.command()(serve_command(_create_app))
 models.app.command()(add_command(_check_parity))
-models.app.command()(models.export_command(_tune))
+models.app.command()(models.export_command(_tune, _prepare))
 models.app.command()(models.tune_command(_tune))
 models.app.command()(models.verify_command(_check_parity))
 app.add_typer(models.app, name="models")

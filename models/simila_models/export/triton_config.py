@@ -5,6 +5,7 @@ from pathlib import Path
 import onnx
 
 from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import tower_name
 
 # Warm-up allocates for a batch of this size; a larger one would keep a CPU from starting for long.
 WARM_UP_ROWS = 8
@@ -47,7 +48,7 @@ def write_triton_config(manifest: Manifest, modality: Modality, onnx_path: Path,
     tokens = min(manifest.text.context_length_tokens, WARM_UP_TOKENS) if manifest.text else 1
     samples = ((1, 1), (min(WARM_UP_ROWS, triton.max_batch_rows), tokens))
     config = _CONFIG.format(
-        name=f"{manifest.name}.{modality}",
+        name=tower_name(manifest.name, modality, manifest.precision(modality)),
         max_batch_rows=triton.max_batch_rows,
         inputs=",\n".join(map(_tensor, graph.input)),
         outputs=",\n".join(map(_tensor, graph.output)),

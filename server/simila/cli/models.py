@@ -13,6 +13,13 @@ from rich.filesize import decimal
 from simila.cli import tables
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import FAILED, print_error
+from simila.cli.model_precision import (
+    CalibrationOption,
+    ForcePrecisionOption,
+    PrecisionOption,
+    TowerOption,
+    in_precision,
+)
 from simila.cli.model_trials import TuneEncoder, show_trials
 from simila.cli.progress_bars import ProgressBars
 from simila.domain.errors import ModelError
@@ -20,7 +27,8 @@ from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.settings import Settings
 from simila_models.catalogue import find_manifest, known_manifests
-from simila_models.export import export_encoder
+from simila_models.export import export_encoder, export_precisions
+from simila_models.export.precision import Prepare
 from simila_models.integrity import verify as verify_hashes
 from simila_models.progress import Progress
 from simila_models.sources import fetch_sources
@@ -86,27 +94,40 @@ def pull(names: NamesArgument = None, data_dir: DataDirOption = None) -> None:
     tables.show(f"weights are in {_cache_dir(settings)}: {_names(manifests)}")
 
 
-def export_command(tune_encoder: TuneEncoder) -> Callable[..., None]:
-    """The command, given how to tune what it has exported."""
+def export_command(tune_encoder: TuneEncoder, prepare: Prepare) -> Callable[..., None]:
+    """The command, given how to tune what it has exported, and how the server prepares inputs."""
 
     def export(
         names: NamesArgument = None,
         force: Annotated[bool, typer.Option("--force", help="Export again what is current.")] = False,
+        precision: PrecisionOption = None,
+        tower: TowerOption = None,
+        calibration: CalibrationOption = None,
+        force_precision: ForcePrecisionOption = False,
         data_dir: DataDirOption = None,
     ) -> None:
         """Fetch and export encoders, and tune them to this machine; what is current is skipped."""
         settings = read_settings(data_dir=data_dir)
         repository = ModelRepository(settings.models_dir)
-        manifests = _manifests(names, settings)
+        manifests = in_precision(_manifests(names, settings), precision, tower)
         outdated = [manifest for manifest in manifests if force or not repository.is_current(manifest)]
         if not outdated:
             tables.show(f"exported already: {_names(manifests)}")
             return
         with ProgressBars() as progress, _forgotten(outdated, repository):
             for manifest in outdated:
-                export_encoder(manifest, repository, _cache_dir(settings), progress)
+                export_encoder(manifest.reference, repository, _cache_dir(settings), progress)
+            reports = [
+                report
+                for manifest in outdated
+                for report in export_precisions(
+                    manifest, repository, prepare, progress, calibration=calibration, force=force_precision
+                )
+            ]
             for manifest in outdated:
                 _tune_if_possible(tune_encoder, manifest, repository, progress)
+        for report in reports:
+            tables.show(report)
         tables.show(f"exported to {repository.root}: {_names(outdated)}")
 
     return export
@@ -178,7 +199,11 @@ def _cache_dir(settings: Settings) -> Path:
 @contextmanager
 def _forgotten(manifests: list[Manifest], repository: ModelRepository) -> Iterator[None]:
     """Let the towers count as not exported, and give those that are not replaced their records back."""
-    towers = [repository.tower(manifest.name, modality) for manifest in manifests for modality in manifest.modalities]
+    towers = [
+        repository.tower(manifest.name, modality, manifest.precision(modality))
+        for manifest in manifests
+        for modality in manifest.modalities
+    ]
     records = {tower.record: tower.record.read_bytes() for tower in towers if tower.record.is_file()}
     for record in records:
         record.unlink()

@@ -6,6 +6,7 @@ models/
     1/model.onnx
     export.json             what was exported: `ExportRecord`
     tuning.json             how it runs best on this machine, where that was measured
+    precision.json          what a precision other than fp32 costs and gains
     golden/                 the parity certificate's inputs and reference vectors: `GoldenSet`
   simila-lite.text/
     …
@@ -68,6 +69,15 @@ class TowerFiles:
         return ExportRecord.model_validate_json(self.record.read_bytes())
 
     @property
+    def quality(self) -> Path:
+        """What a precision other than fp32 costs and gains, as it was found at export."""
+        return self.folder / "precision.json"
+
+    @property
+    def torch_program(self) -> Path:
+        return self.folder / "torch" / "model.pt2"
+
+    @property
     def tuning(self) -> Path:
         return self.folder / "tuning.json"
 
@@ -87,8 +97,7 @@ class ModelRepository:
     root: Path
 
     def tower(self, encoder: str, modality: Modality, precision: Precision = Precision.FP32) -> TowerFiles:
-        suffix = "" if precision is Precision.FP32 else f".{precision}"
-        return TowerFiles(self.root / f"{encoder}.{modality}{suffix}")
+        return TowerFiles(self.root / tower_name(encoder, modality, precision))
 
     def is_current(self, manifest: Manifest) -> bool:
         """Whether every tower of this manifest is exported, from exactly what the manifest names."""
@@ -124,3 +133,8 @@ class ModelRepository:
             if not file.is_file() or file.stat().st_size != size_bytes:
                 raise NotExported(f"encoder {manifest.name}: {path} is gone or not what was exported; {remedy}")
         return files
+
+
+def tower_name(encoder: str, modality: Modality, precision: Precision) -> str:
+    """What a tower is called in the repository, by Triton too."""
+    return f"{encoder}.{modality}" + ("" if precision is Precision.FP32 else f".{precision}")
