@@ -15,6 +15,8 @@ from api.conftest import serving
 from api.wire import embed, error, vectors
 from simila.settings import LimitSettings, Settings
 
+pytestmark = pytest.mark.protocol("Compressed requests")
+
 MAX_DECOMPRESSED_BYTES = 100_000
 BODY = {"model": "all-minilm-l6-v2", "input": ["one", "two"]}
 PACKERS: dict[str, Callable[[bytes], bytes]] = {

@@ -10,6 +10,8 @@ from PIL import Image
 from api.wire import b64, embed, error, vectors
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Forms with image files")
+
 MODEL = ("model", (None, "simila-lite"))
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from api.wire import b64, embed, error, vectors
 
+pytestmark = pytest.mark.protocol("Infinity")
+
 
 def ask(api: httpx.Client, inputs: object, **body: object) -> httpx.Response:
     return api.post("/embeddings", json={"model": "simila-lite", "input": inputs, **body})

@@ -7,6 +7,8 @@ import pytest
 from api.wire import embed, error, vectors
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Octets as answers")
+
 OCTETS = "application/octet-stream"
 TEXTS = ["one", "two", "three"]
 

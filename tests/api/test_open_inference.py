@@ -12,6 +12,8 @@ from api.wire import b64, embed, vectors
 from simila import __version__
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Open Inference Protocol")
+
 JSON_LENGTH = "Inference-Header-Content-Length"
 
 

@@ -6,9 +6,12 @@ import httpx
 import numpy as np
 import ormsgpack
 import pyarrow as pa
+import pytest
 
 from api.wire import b64, embed, vectors
 from tolerances import FLOAT32_VALUES
+
+pytestmark = pytest.mark.protocol("Arrow and MessagePack answers")
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 MESSAGE_PACK = "application/msgpack"

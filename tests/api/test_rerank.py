@@ -6,6 +6,8 @@ import pytest
 from api.wire import b64, embed, error, vectors
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Jina")
+
 QUERY = "How do plants make food?"
 DOCUMENTS = [
     "The stock market fell on Monday.",

@@ -9,6 +9,8 @@ from api.wire import b64, embed, vectors
 from simila import __version__
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Text Embeddings Inference")
+
 
 def rows(response: httpx.Response) -> np.ndarray:
     assert response.status_code == httpx.codes.OK, response.text

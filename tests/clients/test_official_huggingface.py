@@ -13,6 +13,8 @@ from api.wire import embed, vectors
 from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Text Embeddings Inference", client="huggingface_hub")
+
 
 @pytest.fixture(autouse=True)
 def connections_are_closed() -> Iterator[None]:

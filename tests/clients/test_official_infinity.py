@@ -1,8 +1,6 @@
-"""Infinity's own client, unchanged. It pins an older httpx than Simila's, so it comes without its dependencies."""
+"""Infinity's own client, unchanged."""
 
 import importlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,20 +12,16 @@ import pytest
 
 from api.wire import b64, embed, vectors
 from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
+from infinity_package import installed
 from tolerances import FLOAT32_VALUES
 
-PACKAGES = ("infinity-client==0.0.78", "attrs==26.1.0")
+pytestmark = pytest.mark.protocol("Infinity", client="infinity-client")
 
 
 @pytest.fixture(scope="module")
 def infinity(data_dir: Path) -> Iterator[ModuleType]:
-    """The client, installed once beside the test data."""
-    folder = data_dir / "clients" / PACKAGES[0]
-    if not folder.exists():
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-        subprocess.run([*pip, "--target", str(folder), *PACKAGES], check=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
+        patch.syspath_prepend(installed(data_dir))
         importlib.import_module("infinity_client.api.default.embeddings")
         yield importlib.import_module("infinity_client")
 

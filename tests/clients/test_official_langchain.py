@@ -15,6 +15,8 @@ from api.wire import embed, vectors
 from clients.conftest import TEXT_ENCODER, Addresses
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("OpenAI", client="langchain-openai")
+
 TEXTS = ["one", "a much longer text about something else"]
 
 

@@ -18,6 +18,8 @@ from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
 from simila.domain.errors import Overloaded
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("OpenAI", client="openai")
+
 TEXTS = ["one", "two"]
 
 

@@ -17,6 +17,8 @@ from api.wire import embed, vectors
 from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
 from tolerances import FLOAT32_VALUES
 
+pytestmark = pytest.mark.protocol("Open Inference Protocol", client="tritonclient")
+
 TEXTS = ["one", "zwölf"]
 
 

@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings` as multipart/form-data: image files as they are, without base64."""
+"""`POST /v1/embeddings` with image files as they are, without base64: several in a form, or one as the body."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,14 +17,16 @@ from simila.domain.errors import InvalidInput, SimilaError
 from simila.domain.inputs import Input
 
 FORM = "multipart/form-data"
+IMAGE = "image/"
 INPUT_FIELDS = ("input", "image")
+FILE_SCHEMA: dict[str, Any] = {"type": "string", "format": "binary"}
 FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["model"],
     "additionalProperties": False,
     "properties": {
         **EmbeddingOptions.model_json_schema()["properties"],
-        "image": {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "Image files."},
+        "image": {"type": "array", "items": FILE_SCHEMA, "description": "Image files."},
         "input": {"type": "array", "items": {"type": "string"}, "description": "Texts."},
     },
 }
@@ -64,6 +66,18 @@ async def read_form(request: Request, reader: InputReader) -> EmbeddingsForm:
     if not inputs:
         raise InvalidInput("input: the form has no field 'input' and no file 'image'", param="input")
     return EmbeddingsForm(options, list(inputs.values()), list(inputs))
+
+
+async def read_image_body(request: Request, reader: InputReader) -> EmbeddingsForm:
+    """Read a body that is an image file; options are in the query.
+
+    Raises:
+        RequestValidationError, InvalidInput: as `read_form`.
+        LimitExceeded: the image is too large.
+
+    """
+    options = _options(request.query_params.multi_items())
+    return EmbeddingsForm(options, [reader.image_file(await request.body(), "image")], ["image"])
 
 
 def _check_parts(request: Request, body: bytes, reader: InputReader) -> None:

@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`, in JSON or as a form, answered in JSON or in octets."""
+"""`POST /v1/embeddings`, as JSON, a form or an image file, answered in JSON or in octets."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from simila.api.accept import OCTETS, preferred
 from simila.api.dependencies import FromServices, services_of
 from simila.api.direct_route import DirectRoute
 from simila.api.embedding_answer import DOCUMENTED_ANSWER, OTHER_TYPES, embeddings_answer
-from simila.api.embeddings_form import FORM, FORM_SCHEMA, read_form
+from simila.api.embeddings_form import FILE_SCHEMA, FORM, FORM_SCHEMA, IMAGE, read_form, read_image_body
 from simila.api.request_metrics import BEGAN_AT
 from simila.api.router import v1_router
 from simila.api.schemas.embeddings import EmbeddingOptions, EmbeddingsRequest, EmbeddingsResponse
@@ -19,20 +19,20 @@ from simila.domain.inputs import Input
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-class _JsonOrForm(DirectRoute):
+class _JsonOrFiles(DirectRoute):
     """FastAPI tells routes apart by path and method; the media type of the body decides here."""
 
     def get_route_handler(self) -> Handler:
         handle_json = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            is_form = request.headers.get("content-type", "").startswith(FORM)
-            return await (_embed_form(request) if is_form else handle_json(request))
+            media_type = request.headers.get("content-type", "")
+            return await (_embed_files(request) if media_type.startswith((FORM, IMAGE)) else handle_json(request))
 
         return handle
 
 
-router = v1_router("embeddings", route_class=_JsonOrForm)
+router = v1_router("embeddings", route_class=_JsonOrFiles)
 
 
 @router.post(
@@ -41,21 +41,22 @@ router = v1_router("embeddings", route_class=_JsonOrForm)
     response_model=EmbeddingsResponse,
     response_model_exclude_none=True,
     responses={200: DOCUMENTED_ANSWER},
-    openapi_extra={"requestBody": {"content": {FORM: {"schema": FORM_SCHEMA}}}},
+    openapi_extra={"requestBody": {"content": {FORM: {"schema": FORM_SCHEMA}, f"{IMAGE}*": {"schema": FILE_SCHEMA}}}},
 )
 async def embed(body: EmbeddingsRequest, services: FromServices, request: Request) -> Response:
     """Unit vectors of texts, token ids and images, in the order given. The shape is OpenAI's, with images added.
 
     With `Accept: application/octet-stream` the answer is rows of little-endian float32 instead; an Arrow stream and
     MessagePack can be asked for too. As multipart/form-data the inputs are files `image` and texts `input`, in the
-    order of the form.
+    order of the form; a body of any image type is one image, with the other fields in the query.
     """
     names = [f"input[{position}]" for position in range(len(body.input))]
     return await _embed(request, body, services.reader.inputs_or_errors(body.input, body.modality), names)
 
 
-async def _embed_form(request: Request) -> Response:
-    form = await read_form(request, services_of(request).reader)
+async def _embed_files(request: Request) -> Response:
+    read = read_form if request.headers["content-type"].startswith(FORM) else read_image_body
+    form = await read(request, services_of(request).reader)
     return await _embed(request, form.options, form.inputs, form.names)
 
 
