@@ -1,13 +1,16 @@
 """From the setting `device` to the devices that a tower runs on."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from simila.backends import Runtime, TowerGraph
 from simila.backends.onnx_runtime import CpuRuntime
-from simila.backends.registry import AUTO_ORDER
+from simila.backends.registry import AUTO_ORDER, STAND_INS
 from simila.domain.errors import DeviceUnavailable
+
+logger = logging.getLogger("simila.backends")
 
 AUTO = "auto"
 
@@ -28,7 +31,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Devices:
-    """What the setting leaves to choose from, best first, and why; a setting other than `auto` leaves one choice."""
+    """What the setting leaves to choose from, best first, and why; other than with `auto`, one and its stand-in."""
 
     choices: Sequence[Choice]
     passed_over: Mapping[str, str]
@@ -36,14 +39,19 @@ class Devices:
     def for_tower(self, graph: TowerGraph) -> Choice:
         """The first choice that has nothing against this tower; the last one is not asked."""
         for choice in self.choices[:-1]:
-            if choice.runtime.objection(graph) is None:
+            objection = choice.runtime.objection(graph)
+            if objection is None:
                 return choice
+            logger.info("%s is not run by %s: %s", graph.files.folder.name, choice.word, objection)
         return self.choices[-1]
 
     def __str__(self) -> str:
         """One line: what comes first, and why nothing before it does."""
         first, *others = map(str, self.choices)
-        reasons = "; ".join(f"no {word}: {reason}" for word, reason in self.passed_over.items())
+        words_by_reason: dict[str, list[str]] = {}
+        for word, reason in self.passed_over.items():
+            words_by_reason.setdefault(reason, []).append(word)
+        reasons = "; ".join(f"no {', no '.join(words)}: {reason}" for reason, words in words_by_reason.items())
         return first + "".join(f", else {other}" for other in others) + (f" ({reasons})" if reasons else "")
 
 
@@ -65,12 +73,12 @@ def choose_devices(setting: str, runtimes: Mapping[str, Runtime]) -> Devices:
     except DeviceUnavailable as error:
         found = str(_automatic(runtimes))
         raise DeviceUnavailable(f"device '{setting}' is not there: {error.message}; found: {found}") from error
-    choice = Choice(word, runtimes[word], labels)
-    if not number:
-        return Devices([choice], {})
-    if int(number) not in labels:
-        raise DeviceUnavailable(f"device '{setting}' is not there; found: {choice}")
-    return Devices([Choice(word, runtimes[word], {int(number): labels[int(number)]})], {})
+    if number and int(number) not in labels:
+        found = str(Choice(word, runtimes[word], labels))
+        raise DeviceUnavailable(f"device '{setting}' is not there; found: {found}")
+    chosen = {int(number): labels[int(number)]} if number else labels
+    words = [word, *([STAND_INS[word]] if word in STAND_INS else [])]
+    return Devices([Choice(one, runtimes[one], chosen) for one in words], {})
 
 
 def _automatic(runtimes: Mapping[str, Runtime]) -> Devices:
