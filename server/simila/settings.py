@@ -72,7 +72,7 @@ class EngineSettings(BaseModel):
     )
     max_queue_seconds: float = Field(default=5.0, gt=0, description="Refuse requests that would wait longer than this.")
     preprocess_threads: int = Field(
-        default=0, ge=0, description="Threads that decode and tokenise; 0: one a physical core."
+        default=0, ge=0, description="Threads that decode and tokenise; 0: as tuned, else one a physical core."
     )
     cache_bytes: int = Field(
         default=0, ge=0, description="Memory for vectors of inputs seen before, of all encoders together; 0: none kept."

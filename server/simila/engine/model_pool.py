@@ -25,6 +25,7 @@ from simila.domain.model_repository import ModelRepository
 from simila.engine.cores import usable_cores
 from simila.engine.encoder import Encoder
 from simila.engine.encoder_starter import EncoderStarter, EngineOptions
+from simila.engine.tuning import preprocess_threads_for
 from simila.engine.vector_cache import CacheStatistics, VectorCache
 from simila.storage.freed_memory import give_back_freed_memory
 
@@ -71,7 +72,13 @@ class ModelPool:
         self._changes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._draining: set[asyncio.Task[None]] = set()
         self._cache = VectorCache(options.cache_bytes) if options.cache_bytes else None
-        self._pool = ThreadPoolExecutor(options.preprocess_threads or usable_cores(), thread_name_prefix="preprocess")
+        towers = [
+            repository.tower(manifest.name, modality, manifest.precision(modality))
+            for manifest in manifests
+            for modality in manifest.modalities
+        ]
+        threads = options.preprocess_threads or preprocess_threads_for(towers, usable_cores())
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="preprocess")
         self._starter = EncoderStarter(repository, options, self._pool, self._cache)
 
     async def load(self, *, wait_for_servers: bool = False) -> None:
