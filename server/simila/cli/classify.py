@@ -1,7 +1,7 @@
 """`simila classify`: zero-shot by labels, by a collection's examples, or by a trained classifier."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.bar import Bar
@@ -9,8 +9,26 @@ from rich.bar import Bar
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
-from simila.cli.inputs import ImageOption, NamedInput, TextArgument, read_inputs, request_batches
-from simila_client import Classification, Input, Simila
+from simila.cli.inputs import (
+    INPUTS_PER_REQUEST,
+    ImageOption,
+    NamedInput,
+    TextArgument,
+    read_inputs,
+    request_batches,
+)
+from simila.cli.rules import (
+    ESTIMATE,
+    ConfidenceOption,
+    MetricOption,
+    PriorsOption,
+    ThresholdOption,
+    TreeOption,
+    UnknownOption,
+    read_priors,
+    read_rules,
+)
+from simila_client import Classification, Input, Rules, Simila
 
 BAR_COLUMNS = 24
 
@@ -29,48 +47,89 @@ def classify(
     collection: Annotated[str | None, typer.Option(help="Nearest mean: the collection that has examples.")] = None,
     classifier: Annotated[str | None, typer.Option(metavar="ID", help="A classifier of `simila train`.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
+    priors: PriorsOption = None,
+    keep_priors: Annotated[
+        bool, typer.Option("--keep-priors", help="With --classifier and --priors: correct by them from now on.")
+    ] = False,
+    threshold: ThresholdOption = None,
+    unknown_below: UnknownOption = None,
+    label_tree: TreeOption = None,
+    confidence: ConfidenceOption = None,
+    label_metric: MetricOption = None,
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
     """Say which class each text or image is: of given labels, or of those that were learned from examples."""
     classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
-    trained = _trained_question(collection, classifier, top_k)
+    if keep_priors and not (classifier and priors):
+        raise WrongUsage("--keep-priors keeps --priors with a --classifier: give both")
+    rules = read_rules(
+        priors=None if keep_priors else priors,
+        threshold=threshold,
+        unknown_below=unknown_below,
+        tree=label_tree,
+        confidence=confidence,
+        metric=label_metric,
+    )
+    trained = _trained_question(collection, classifier, top_k, rules)
     if trained and (classes or model or template):
         raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
-    ask = trained or _zero_shot_question(classes, model, template, top_k)
+    ask = trained or _zero_shot_question(classes, model, template, top_k, rules)
     inputs = read_inputs(texts, images)
+    # Priors are estimated of all inputs, which then are one request.
+    most = len(inputs) if priors == ESTIMATE else INPUTS_PER_REQUEST
     results: list[Classification] = []
     with connect(url) as client:
-        for batch in request_batches(inputs, size_bytes=lambda one: len(one.content)):
-            results += ask(client, [one.content for one in batch])
+        for batch in request_batches(inputs, size_bytes=lambda one: len(one.content), max_items=most):
+            contents = [one.content for one in batch]
+            if classifier and keep_priors:
+                _keep_priors(client, classifier, contents, priors)
+            results += ask(client, contents)
     if as_json:
-        answers = zip(inputs, results, strict=True)
-        tables.show_json([{"input": one.name, "predictions": result.predictions} for one, result in answers])
+        tables.show_json([_answer(one, result) for one, result in zip(inputs, results, strict=True)])
     else:
-        _show(inputs, results)
+        _show(inputs, results, decided=rules is not None)
 
 
-def _trained_question(collection: str | None, classifier: str | None, top_k: int | None) -> Question | None:
+def _keep_priors(client: Simila, classifier: str, contents: Sequence[Input], priors: str | None) -> None:
+    given = read_priors(priors)
+    if isinstance(given, str):
+        client.set_priors(classifier, inputs=contents)
+    else:
+        client.set_priors(classifier, priors=given)
+
+
+def _answer(one: NamedInput, result: Classification) -> dict[str, Any]:
+    """An answer as JSON; what no rule has set is left out."""
+    decision = {"prediction": result.label, "score": result.score}
+    details = {name: getattr(result, name) for name in ("labels", "familiarity", "expected_squared_distance")}
+    given = {name: value for name, value in details.items() if value is not None}
+    return {"input": one.name, **decision, **given, "predictions": result.predictions}
+
+
+def _trained_question(
+    collection: str | None, classifier: str | None, top_k: int | None, rules: Rules | None
+) -> Question | None:
     if collection and classifier:
         raise WrongUsage("give --collection NAME or --classifier ID, not both")
     if collection:
-        return lambda client, contents: client.classify_by_example(collection, contents, top_k=top_k)
+        return lambda client, contents: client.classify_by_example(collection, contents, top_k=top_k, rules=rules)
     if classifier:
-        return lambda client, contents: client.classify_trained(classifier, contents, top_k=top_k)
+        return lambda client, contents: client.classify_trained(classifier, contents, top_k=top_k, rules=rules)
     return None
 
 
 def _zero_shot_question(
-    classes: list[str], model: str | None, templates: list[str] | None, top_k: int | None
+    classes: list[str], model: str | None, templates: list[str] | None, top_k: int | None, rules: Rules | None
 ) -> Question:
     if not classes or not model:
         raise WrongUsage("give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID")
     return lambda client, contents: client.classify(
-        contents, model=model, labels=classes, templates=templates, top_k=top_k
+        contents, model=model, labels=classes, templates=templates, top_k=top_k, rules=rules
     )
 
 
-def _show(inputs: list[NamedInput], results: list[Classification]) -> None:
+def _show(inputs: list[NamedInput], results: list[Classification], *, decided: bool) -> None:
     for position, (one, result) in enumerate(zip(inputs, results, strict=True)):
         table = tables.table(
             tables.column("label"),
@@ -81,5 +140,11 @@ def _show(inputs: list[NamedInput], results: list[Classification]) -> None:
         for prediction in result.predictions:
             bar = Bar(1, 0, prediction.score, width=BAR_COLUMNS, color=tables.ACCENT)
             table.add_row(prediction.label, f"{prediction.cosine:.3f}", f"{prediction.score:.3f}", bar)
-        tables.show(("\n" if position else "") + one.name, style="bold")
+        tables.show(("\n" if position else "") + one.name + (_decision(result) if decided else ""), style="bold")
         tables.show(table)
+
+
+def _decision(result: Classification) -> str:
+    if result.labels is not None:
+        return f": {', '.join(result.labels) or 'none'}"
+    return ": unknown" if result.label is None else f": {result.label} ({result.score:.3f})"

@@ -33,6 +33,8 @@ def forget(
         tables.show_json(receipt)
         return
     tables.show(f"forgot {receipt.items} items of {name}; no file holds them any more, and the class means agree")
+    if stale := receipt.stale_classifiers:
+        tables.show(f"erased, because they had learned from them: {', '.join(stale)}; train them anew")
     if receipt.classes:
         table = tables.table(
             tables.column("label"), tables.column("forgotten", justify="right"), tables.column("left", justify="right")

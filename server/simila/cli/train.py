@@ -12,10 +12,11 @@ import typer
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
+from simila.cli.filters import FilterOption, read_filter
 from simila.cli.folder_import import find_images
 from simila.cli.inputs import read_image, request_batches
 from simila.domain.errors import CannotServe
-from simila_client import Classifier, Example, Simila, Trained
+from simila_client import Classifier, ClassSource, Example, KeywordClass, Simila, Trained
 
 POLL_SECONDS = 0.5
 NEAREST_MEAN = "nearest_mean"
@@ -28,7 +29,23 @@ def train(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The encoder.")] = None,
     collection: Annotated[str | None, typer.Option(help="Learn from the labelled items of this collection.")] = None,
-    method: Annotated[str, typer.Option(help="nearest_mean, knn, ridge or logistic.")] = NEAREST_MEAN,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="nearest_mean, knn, ridge or logistic; of a collection keywords, pseudo_labels or"
+            " label_propagation too, which learn from items without labels."
+        ),
+    ] = NEAREST_MEAN,
+    conditions: FilterOption = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="With --collection: classes to start from.")
+    ] = None,
+    phrases: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL=A,B", help="A class to start from, by phrases; repeatable.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="With --collection: of the method; repeatable.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the classifier.")] = None,
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
@@ -36,18 +53,60 @@ def train(
     """Learn classes from examples, and print the id to classify by."""
     if (source is None) == (collection is None) or (source is None) != (model is None):
         raise WrongUsage("give FOLDER or FILE.jsonl and --model NAME, or --collection NAME")
+    if not collection and (conditions or labels or phrases or option):
+        raise WrongUsage("--filter, --labels, --phrases and --option are of a --collection")
     examples = read_examples(source) if source else []
+    classes, options, matching = read_classes(labels, phrases), read_options(option), read_filter(conditions)
     with connect(url) as client:
         if collection:
-            trained = client.train_on(collection, method=method, name=name)
+            trained = client.train_on(
+                collection, method=method, name=name, filter=matching, labels=classes or None, options=options
+            )
         else:
             assert model
             trained = _train(client, examples, model, method, name)
         classifier = _when_trained(client, trained)
     if as_json:
-        tables.show_json({"classifier_id": classifier.id, "num_samples": classifier.num_samples})
-    else:
-        tables.show(f"{classifier.num_samples} examples of {len(classifier.labels)} classes: {classifier.id}")
+        figures = {"refinement": classifier.refinement} if classifier.refinement else {}
+        tables.show_json({"classifier_id": classifier.id, "num_samples": classifier.num_samples, **figures})
+        return
+    tables.show(f"{classifier.num_samples} examples of {len(classifier.labels)} classes: {classifier.id}")
+    if found := classifier.refinement:
+        tables.show(
+            f"accuracy on {found.judged_items} items whose labels were not used:"
+            f" {found.accuracy_before:.3f} before, {found.accuracy_after:.3f} after"
+        )
+
+
+def read_classes(labels: str | None, phrases: Sequence[str] | None) -> list[ClassSource]:
+    """Classes by name, and by phrases in the form LABEL=A,B.
+
+    Raises:
+        WrongUsage: one has not that form.
+
+    """
+    classes: list[ClassSource] = [one.strip() for one in (labels or "").split(",") if one.strip()]
+    for text in phrases or ():
+        label, _, rest = text.partition("=")
+        words = [word.strip() for word in rest.split(",") if word.strip()]
+        if not label.strip() or not words:
+            raise WrongUsage(f"--phrases {text}: not of the form LABEL=A,B")
+        classes.append(KeywordClass(label.strip(), words))
+    return classes
+
+
+def read_options(texts: Sequence[str] | None) -> dict[str, float]:
+    """Options of a method, in the form NAME=NUMBER; whole numbers are integers.
+
+    Raises:
+        WrongUsage: one has not that form.
+
+    """
+    try:
+        pairs = [text.split("=") for text in texts or ()]
+        return {name: int(number) if number.isdecimal() else float(number) for name, number in pairs}
+    except ValueError as error:
+        raise WrongUsage(f"--option: not of the form NAME=NUMBER ({error})") from error
 
 
 def read_examples(source: Path) -> list[Example]:

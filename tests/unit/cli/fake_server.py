@@ -18,6 +18,8 @@ class FakeServer:
         self.collections = {}
         self.classifiers = {}
         self.trained_state = "ready"
+        self.refinement = None
+        self.stale = []
         self.requests = []
         self.max_items = 100
         self.refusals = []
@@ -37,6 +39,8 @@ class FakeServer:
                 return classified(body, body.get("labels", ["ant", "bee"]))
             case ["POST", "train"]:
                 return self.train(body)
+            case ["PUT", "classifiers", name, "priors"]:
+                return httpx.Response(200, json={"classifier_id": name, "priors": body.get("priors") or {"ant": 1.0}})
             case ["GET", "classifiers", name]:
                 return httpx.Response(200, json=self.classifiers[name])
             case ["GET", "collections"]:
@@ -100,6 +104,7 @@ class FakeServer:
         known["num_samples"] += len(examples)
         known["labels"] = sorted({*known["labels"], *(example["label"] for example in examples)})
         known["state"] = self.trained_state
+        known["refinement"] = self.refinement
         return httpx.Response(200, json=known)
 
     def embed(self, body):
@@ -171,7 +176,9 @@ class FakeServer:
         for item_id in ids:
             del self.collections[name]["items"][item_id]
         counts = {"classes": {label: len(ids)}, "remaining": {label: 0}}
-        return httpx.Response(200, json={"forgotten": len(ids), "ids": ids, "verified": True, **counts})
+        return httpx.Response(
+            200, json={"forgotten": len(ids), "ids": ids, "verified": True, "stale_classifiers": self.stale, **counts}
+        )
 
     def search(self, name, body):
         items = list(self.collections[name]["items"].values())[: body["limit"]]
@@ -193,7 +200,13 @@ def classified(body, labels):
     ][: body.get("top_k")]
     first = predictions[0]
     rows = [
-        {"index": index, "prediction": first["label"], "score": first["score"], "predictions": predictions}
+        {
+            "index": index,
+            "prediction": first["label"],
+            "score": first["score"],
+            "predictions": predictions,
+            **({"labels": labels[:2]} if "multi_label" in body else {}),
+        }
         for index in range(len(body["input"]))
     ]
     return httpx.Response(200, json={"data": rows, "usage": {"total_tokens": 1}})

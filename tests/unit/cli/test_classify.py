@@ -40,7 +40,8 @@ def test_nearest_mean_asks_the_collection(server, run):
     result = run("classify", "meow", "--collection", "pets", "--json")
 
     expected = [{"label": "cat", "score": 0.75, "cosine": 0.31}]
-    assert json.loads(result.stdout) == [{"input": "meow", "predictions": expected}]
+    answer = {"input": "meow", "prediction": "cat", "score": 0.75, "predictions": expected}
+    assert json.loads(result.stdout) == [answer]
     assert server.requests == [("POST", "/v1/collections/pets/classify", {"input": [{"text": "meow"}]})]
 
 
@@ -51,9 +52,45 @@ def test_a_trained_classifier_is_asked_by_its_id(server, run):
     assert server.requests == [("POST", "/v1/classify", {"classifier_id": "0a", "input": [{"text": "meow"}]})]
 
 
+def test_rules_are_read_of_options_and_files(server, run, tmp_path):
+    (tmp_path / "tree.json").write_text('{"ant": "insect", "bee": "insect", "insect": null}')
+    (tmp_path / "metric.json").write_text('{"labels": ["ant", "bee"], "distances": [[0, 1], [1, 0]]}')
+    options = [
+        "--priors", '{"ant": 0.9, "bee": 0.1}', "--threshold", "0.5", "--unknown-below", "0.25",
+        "--label-tree", "tree.json", "--confidence", "0.75", "--label-metric", "metric.json",
+    ]  # fmt: skip
+
+    result = run("classify", "meow", "--classifier", "0a", *options)
+
+    assert result.stdout.splitlines()[0] == "meow: ant, bee"
+    ((_, _, body),) = server.requests
+    assert body["priors"] == {"ant": 0.9, "bee": 0.1}
+    assert (body["multi_label"], body["unknown"]) == ({"threshold": 0.5}, {"threshold": 0.25})
+    assert body["label_tree"] == {"parents": {"ant": "insect", "bee": "insect", "insect": None}, "confidence": 0.75}
+    assert body["label_metric"] == {"labels": ["ant", "bee"], "distances": [[0, 1], [1, 0]]}
+
+
+def test_priors_are_estimated_of_all_inputs_at_once_and_kept(server, run):
+    texts = [str(number) for number in range(100)]
+
+    result = run("classify", *texts, "--classifier", "0a", "--priors", "estimate", "--keep-priors")
+
+    assert result.exit_code == 0
+    kept, asked = server.requests
+    assert kept[:2] == ("PUT", "/v1/classifiers/0a/priors")
+    assert len(kept[2]["input"]) == len(asked[2]["input"]) == 100
+    assert "priors" not in asked[2]
+    run("classify", "a", "--classifier", "0a", "--priors", '{"ant": 1}', "--keep-priors")
+    assert server.requests[2][2] == {"priors": {"ant": 1}}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["a", "--classifier", "0a", "--confidence", "0.5"], "--confidence is of --label-tree"),
+        (["a", "--collection", "c", "--priors", "estimate", "--keep-priors"], "--keep-priors keeps --priors with a"),
+        (["a", "--classifier", "0a", "--priors", "often"], "--priors: not estimate or"),
+        (["a", "--classifier", "0a", "--label-tree", "nowhere"], "nowhere: "),
         (["a"], "give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID"),
         (["a", "--labels", "x"], "give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID"),
         (

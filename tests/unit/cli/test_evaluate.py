@@ -45,10 +45,12 @@ def test_forget_asks_and_prints_the_receipt(server, run, pets):  # noqa: ARG001
     assert refused.exit_code == 1
     assert "Forget 2 items of pets?" in refused.stdout
     assert len(server.collections["pets"]["items"]) == 3
+    server.stale = ["0a"]
     result = run("collections", "forget", "pets", "--label", "cat", "--yes")
     lines = result.stdout.splitlines()
     assert lines[0] == "forgot 2 items of pets; no file holds them any more, and the class means agree"
-    assert lines[2].split() == ["cat", "2", "0"]
+    assert lines[1] == "erased, because they had learned from them: 0a; train them anew"
+    assert lines[3].split() == ["cat", "2", "0"]
     assert list(server.collections["pets"]["items"]) == ["2"]
 
 

@@ -57,9 +57,28 @@ def test_a_collection_is_learned_and_a_failure_is_told(server, run, monkeypatch)
     assert server.requests[0][2] == {"collection": "pets", "method": "knn"}
 
 
+def test_a_refinement_starts_from_classes_and_tells_its_figures(server, run):
+    server.collections["docs"] = {"encoder": "m", "items": {"1": {"label": "b"}}}
+    server.refinement = {"judged_items": 7, "accuracy_before": 0.5, "accuracy_after": 0.75}
+    options = ["--labels", "a, b", "--phrases", "c=x y, z", "--option", "most=40", "--option", "least_cosine=0.2"]
+
+    result = run("train", "--collection", "docs", "--method", "keywords", "--filter", '{"n": 1}', *options)
+
+    assert result.stdout.splitlines()[1] == "accuracy on 7 items whose labels were not used: 0.500 before, 0.750 after"
+    assert server.requests[0][2] == {
+        "collection": "docs", "method": "keywords", "filter": {"n": 1}, "most": 40, "least_cosine": 0.2,
+        "labels": ["a", "b", {"label": "c", "phrases": ["x y", "z"]}],
+    }  # fmt: skip
+    told = json.loads(run("train", "--collection", "docs", "--method", "keywords", "--json").stdout)
+    assert told["refinement"] == server.refinement
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["x", "--model", "m", "--labels", "a"], "--filter, --labels, --phrases and --option are of a --collection"),
+        (["--collection", "c", "--phrases", "a"], "--phrases a: not of the form LABEL=A,B"),
+        (["--collection", "c", "--option", "k=many"], "--option: not of the form NAME=NUMBER"),
         ([], "give FOLDER or FILE.jsonl and --model NAME, or --collection NAME"),
         (["x"], "give FOLDER or FILE.jsonl and --model NAME, or --collection NAME"),
         (["x", "--model", "m", "--collection", "c"], "give FOLDER"),
