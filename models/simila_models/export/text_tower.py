@@ -6,25 +6,24 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import PreTrainedTokenizerFast
 
 from simila.domain.golden import GoldenSet
 from simila.domain.manifest import TextTower
 from simila_models.export.golden_texts import GOLDEN_TEXTS
+from simila_models.export.tokenizers import CheckpointTokenizer
 from simila_models.export.tower import Tower
 
 
 def text_tower(
-    tower: TextTower, graph: nn.Module, reference: Callable[[str], Tensor], tokenizer: PreTrainedTokenizerFast
+    tower: TextTower, graph: nn.Module, reference: Callable[[str], Tensor], tokenizer: CheckpointTokenizer
 ) -> Tower:
     """Make the tower of a module that turns ids and mask into unit vectors.
 
     `reference` turns one text into its vector `float32 [d]` by the checkpoint's own library.
     """
-    ids, mask = _padded([tokenizer(text, truncation=True)["input_ids"] for text in GOLDEN_TEXTS])
+    ids, mask = _padded([tokenizer.library(text, truncation=True)["input_ids"] for text in GOLDEN_TEXTS])
     with torch.no_grad():
         vectors = normalize(torch.stack([reference(text) for text in GOLDEN_TEXTS]).double(), dim=1)
     return Tower(
@@ -33,7 +32,7 @@ def text_tower(
         rows={tower.ids_name: ids, tower.mask_name: mask},
         golden=GoldenSet(GOLDEN_TEXTS, GOLDEN_TEXTS, vectors.numpy().astype(np.float32)),
         output_name=tower.output_name,
-        tokenizer_json=_without_limits(tokenizer),
+        tokenizer_json=tokenizer.json,
     )
 
 
@@ -45,10 +44,3 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[NDArray[Any], NDArray[Any]]:
         padded_ids[: len(row)] = row
         padded_mask[: len(row)] = 1
     return ids, mask
-
-
-def _without_limits(tokenizer: PreTrainedTokenizerFast) -> str:
-    copy = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    copy.no_truncation()
-    copy.no_padding()
-    return copy.to_str()

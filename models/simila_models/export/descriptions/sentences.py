@@ -58,7 +58,7 @@ def _context_length_tokens(folder: Path, config: dict[str, Any]) -> int:
     if config.get("model_type") in _POSITIONS_AFTER_PADDING:
         positions -= config.get("pad_token_id", 1) + 1
     declared = _json(folder, "sentence_bert_config.json").get("max_seq_length")
-    tokenizers_own = load_tokenizer(folder, None).model_max_length
+    tokenizers_own = load_tokenizer(folder, None).library.model_max_length
     return int(min(declared or tokenizers_own, positions))
 
 

@@ -56,11 +56,11 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
         prepare = partial(pixels_by_processor, checkpoint_processor(folder))
 
     def reference(text: str) -> Tensor:
-        tokens = tokenizer(text, truncation=True, return_tensors="pt")
+        tokens = tokenizer.library(text, truncation=True, return_tensors="pt")
         vector: Tensor = model.get_text_features(**tokens).pooler_output[0]
         return vector
 
-    image, text = ImageFeatures(model), TextFeatures(model, tokenizer.pad_token_id or 0)
+    image, text = ImageFeatures(model), TextFeatures(model, tokenizer.library.pad_token_id or 0)
     return {
         Modality.IMAGE: partial(image_tower, manifest.image, image, image, prepare),
         Modality.TEXT: partial(text_tower, manifest.text, text, reference, tokenizer),

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import AutoModel, PreTrainedTokenizerFast
+from transformers import AutoModel
 
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality
 from simila_models.export.checkpoint import checkpoint_folder, load_model
 from simila_models.export.pooling import pooled_tokens
 from simila_models.export.text_tower import text_tower
-from simila_models.export.tokenizers import load_tokenizer
+from simila_models.export.tokenizers import CheckpointTokenizer, load_tokenizer
 from simila_models.export.tower import Tower
 
 _NOT_IN_THE_TOWER = ("pooler.",)
@@ -43,16 +43,16 @@ class SentenceEncoder:
     """A loaded checkpoint, with the vectors that its own libraries give."""
 
     model: Any
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: CheckpointTokenizer
     pooling: str
 
     @property
     def graph(self) -> PooledText:
-        return PooledText(self.model, self.pooling, self.tokenizer.pad_token_id or 0)
+        return PooledText(self.model, self.pooling, self.tokenizer.library.pad_token_id or 0)
 
     def vector(self, text: str) -> Tensor:
         """Encode one text alone by sentence-transformers' recipe: `float32 [d], unit length`."""
-        tokens = self.tokenizer(text, truncation=True, return_tensors="pt")
+        tokens = self.tokenizer.library(text, truncation=True, return_tensors="pt")
         states = self.model(tokens["input_ids"], tokens["attention_mask"]).last_hidden_state[0]
         pooled = {"mean": states.mean(0), "cls": states[0], "last": states[-1]}[self.pooling]
         return normalize(pooled, dim=0)

@@ -56,7 +56,7 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
         prepare = partial(pixels_by_processor, checkpoint_processor(folder))
 
     def reference(text: str) -> Tensor:
-        tokens = tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        tokens = tokenizer.library(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         vector: Tensor = model.get_text_features(**tokens).pooler_output[0]
         return vector
 
@@ -64,9 +64,9 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     text = FixedLengthText(
         model,
         length,
-        tokenizer.pad_token_id,
-        pads_left=tokenizer.padding_side == "left",
-        sees_mask="attention_mask" in tokenizer.model_input_names,
+        tokenizer.library.pad_token_id,
+        pads_left=tokenizer.library.padding_side == "left",
+        sees_mask="attention_mask" in tokenizer.library.model_input_names,
     )
     return {
         Modality.IMAGE: partial(image_tower, manifest.image, image, image, prepare),

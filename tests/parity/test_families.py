@@ -1,0 +1,181 @@
+"""Every family of checkpoints, through `add_encoder` and the server's own preprocessing, against its own library."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+from skimage import data
+from torch.nn.functional import normalize
+from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+from random_checkpoints import CHECKPOINTS
+from simila.domain.manifest import ImageTower, Manifest, Modality
+from simila.domain.model_repository import ModelRepository
+from simila.domain.vectors import Float32
+from simila.preprocessing.images import image_row
+from simila.preprocessing.texts import TextRow, TextTokenizer
+from simila_models.additions import Addition, add_encoder
+from simila_models.export.descriptions.images import image_table
+from simila_models.export.golden_images import golden_images
+from simila_models.export.golden_texts import GOLDEN_TEXTS
+from simila_models.export.reference_preprocessing import decoded
+from simila_models.progress import Silent
+from tolerances import MOST_ROUNDED_PIXELS, PARITY_COSINE, ROUNDED_GREY_LEVELS
+
+JOINT = ("clip", "siglip", "siglip2")
+SENTENCE = ("bert", "mpnet", "xlm_roberta", "modernbert", "qwen3")
+VISION = ("vit", "dinov2_with_registers", "rad_dino", "vit_mae", "convnext", "resnet")
+TEXTS = [*GOLDEN_TEXTS, "   ", "a photo of a cat", "It's a cat-dog, (really)!", "the lazy dog " * 60]
+
+
+def photograph(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+IMAGES = [
+    *golden_images().values(),
+    photograph(data.chelsea()),
+    photograph(data.rocket()[:, 100:275]),
+    photograph(data.coffee()[:39, :31]),
+]
+
+
+@dataclass(frozen=True)
+class Added:
+    """An encoder that was added, and the checkpoint it was added from."""
+
+    manifest: Manifest
+    repository: ModelRepository
+    checkpoint: Path
+
+    def image_vectors(self, images: Sequence[bytes]) -> Float32:
+        tower = self.manifest.image
+        assert tower
+        rows = np.stack([image_row(image, tower, max_pixels=50_000_000) for image in images])
+        return self._run(Modality.IMAGE, {"pixels": rows})
+
+    def text_vectors(self, texts: Sequence[str]) -> Float32:
+        """All texts in one padded batch."""
+        tower = self.manifest.text
+        assert tower
+        files = self.repository.exported_tower(self.manifest, Modality.TEXT)
+        rows = TextTokenizer(files.tokenizer, tower.context_length_tokens).rows_of_texts(texts)
+        given = [row.ids for row in rows if isinstance(row, TextRow)]
+        ids = np.array([row + (0,) * (max(map(len, given)) - len(row)) for row in given], dtype=np.int64)
+        mask = (np.arange(ids.shape[1]) < np.array([len(row) for row in given])[:, None]).astype(np.int64)
+        return self._run(Modality.TEXT, {"input_ids": ids, "attention_mask": mask})
+
+    def _run(self, modality: Modality, rows: dict[str, Any]) -> Float32:
+        onnx = self.repository.exported_tower(self.manifest, modality).onnx
+        session = ort.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+        return np.asarray(session.run(["embedding"], rows)[0])
+
+
+def added(name: str, root: Path, **wishes: str) -> Added:
+    checkpoint = root / name
+    CHECKPOINTS[name](checkpoint)
+    repository = ModelRepository(root / "models")
+    addition = Addition(str(checkpoint), name=name.replace("_", "-"), **wishes)
+    manifest = add_encoder(addition, root / "manifests", repository, root / "sources", Silent())
+    return Added(manifest, repository, checkpoint)
+
+
+@pytest.fixture(scope="module", params=CHECKPOINTS)
+def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Added:
+    return added(request.param, tmp_path_factory.mktemp("data"))
+
+
+def lowest_cosine(vectors: Float32, reference: torch.Tensor) -> float:
+    unit = normalize(reference.double(), dim=1).numpy()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    return float(np.einsum("nd,nd->n", vectors.astype(np.float64), unit).min())
+
+
+def processor_of(folder: Path) -> Any:
+    return AutoImageProcessor.from_pretrained(folder, backend="pil")
+
+
+@torch.no_grad()
+def reference_images(encoder: Added, images: Sequence[bytes]) -> torch.Tensor:
+    """What the checkpoint's model card would have one write."""
+    processor = processor_of(encoder.checkpoint)
+    model = AutoModel.from_pretrained(encoder.checkpoint, dtype=torch.float32).eval()
+    pixels = [processor(images=decoded(one).convert("RGB"), return_tensors="pt") for one in images_on_white(images)]
+    name = encoder.checkpoint.name
+    if name in JOINT:
+        return torch.cat([model.get_image_features(**one).pooler_output for one in pixels])
+    if name == "vit_mae":
+        model.config.mask_ratio = 0.0
+    if name in ("convnext", "resnet"):
+        return torch.cat([model(**one).pooler_output.flatten(1) for one in pixels])
+    return torch.cat([model(**one).last_hidden_state[:, 0] for one in pixels])
+
+
+def images_on_white(images: Sequence[bytes]) -> list[bytes]:
+    """Transparent ones composited beforehand, as `reference_images` converts to RGB."""
+    return [photograph(np.asarray(on_white(decoded(image)))) for image in images]
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB")
+
+
+@torch.no_grad()
+def reference_texts(encoder: Added, texts: Sequence[str]) -> torch.Tensor:
+    name = encoder.checkpoint.name
+    if name in SENTENCE:
+        model = SentenceTransformer(str(encoder.checkpoint), device="cpu")
+        return torch.from_numpy(np.stack([model.encode(text, show_progress_bar=False) for text in texts]))
+    model = AutoModel.from_pretrained(encoder.checkpoint, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(encoder.checkpoint)
+    padding = {"padding": "max_length", "max_length": 64} if name != "clip" else {"max_length": 77}
+    rows = [tokenizer(text, truncation=True, return_tensors="pt", **padding) for text in texts]
+    return torch.cat([model.get_text_features(**row).pooler_output for row in rows])
+
+
+def test_vectors_are_the_librarys(encoder: Added, record_property: Callable[[str, object], None]) -> None:
+    figures = {}
+    if encoder.manifest.image:
+        vectors = encoder.image_vectors(IMAGES)
+        figures["image"] = lowest_cosine(vectors, reference_images(encoder, IMAGES))
+        assert np.median(vectors @ vectors.T) < PARITY_COSINE - 0.001
+    if encoder.manifest.text:
+        vectors = encoder.text_vectors(TEXTS)
+        figures["text"] = lowest_cosine(vectors, reference_texts(encoder, TEXTS))
+        assert np.median(vectors @ vectors.T) < PARITY_COSINE - 0.001
+    for modality, cosine in figures.items():
+        record_property(f"lowest cosine, {modality}", cosine)
+    assert min(figures.values()) >= PARITY_COSINE
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_pixels_are_those_of_the_checkpoints_processor(
+    name: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    CHECKPOINTS[name](tmp_path / name)
+    processor = processor_of(tmp_path / name)
+    tower = ImageTower.model_validate({**image_table(processor), "pooling": "model"})
+    largest, moved = 0, 0.0
+    for image in IMAGES:
+        row = image_row(image, tower, max_pixels=50_000_000)
+        reference = processor(images=decoded(image), do_rescale=False, do_normalize=False)["pixel_values"][0]
+        differences = np.abs(row.astype(int) - reference)
+        largest, moved = max(largest, int(differences.max())), max(moved, float(np.mean(differences > 0)))
+    record_property("largest difference, grey levels", largest)
+    record_property("largest share of values that differ", moved)
+    assert (largest, moved) <= {"clip": (ROUNDED_GREY_LEVELS, MOST_ROUNDED_PIXELS), "siglip": (0, 0.0)}[name]
+    assert moved <= MOST_ROUNDED_PIXELS
