@@ -10,6 +10,7 @@ from dataclasses import replace
 from fastapi import FastAPI
 from rich.console import Console
 from starlette.types import ASGIApp
+from threadpoolctl import ThreadpoolController
 
 from simila.api.application import create_api
 from simila.api.dependencies import Services
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> ASGIApp:
         DeviceUnavailable: the settings ask for a device that is not there.
 
     """
+    _give_blas_one_thread()
     grpc = GrpcTransport(
         settings.grpc_address,
         max_message_bytes=settings.limits.max_body_bytes,
@@ -113,6 +115,15 @@ def create_app(settings: Settings) -> ASGIApp:
         request_timeout_seconds=settings.request_timeout_seconds,
         hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,
     )
+
+
+def _give_blas_one_thread() -> None:
+    """Let numpy's products run in the thread that asks for them.
+
+    OpenBLAS's own threads spin for milliseconds after each product, on cores that encoders need; a request with many
+    labels took several times its processor time. FAISS has a BLAS of its own, of another kind, and keeps it.
+    """
+    ThreadpoolController().select(threading_layer="pthreads").limit(limits=1)
 
 
 def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[EncoderStatus]:

@@ -99,5 +99,5 @@ def _scores_of(scorer: LinearScorer, classes: Int64, vector: Float64) -> Float64
         block = classes[start : start + _CLASSES_A_BLOCK]
         # A matrix product may sum equal rows in different orders, and so tell apart what is the same.
         weights = scorer.weights[block].astype(np.float64, copy=False)
-        scores[start : start + _CLASSES_A_BLOCK] = np.vecdot(weights, vector) + scorer.biases[block]
+        scores[start : start + _CLASSES_A_BLOCK] = np.einsum("cd,d->c", weights, vector) + scorer.biases[block]
     return scores

@@ -51,7 +51,8 @@ class Token:
     span: tuple[int, int] | None
 
 
-@dataclass(frozen=True)
+# Not frozen: thousands are made for an answer, and that would take three times as long.
+@dataclass
 class Prediction:
     """A class with its probability (`score`) and the cosine of its prototype and the input."""
 

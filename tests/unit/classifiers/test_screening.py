@@ -50,7 +50,9 @@ def test_the_best_are_those_of_float64(seed, spread, precision, top_k, has_biase
         biases = 3 + spread * np.random.default_rng(seed).normal(size=80) if has_biases else np.zeros(80)
         vectors = unit_vectors(seed + 1, 4, 33)
         best = best_scores(scorer_of(weights, biases), vectors, top_k)
-    exact = np.vecdot(weights.astype(np.float64), vectors[:, np.newaxis].astype(np.float64)) + biases
+    exact = (
+        np.array([np.einsum("cd,d->c", weights.astype(np.float64), row.astype(np.float64)) for row in vectors]) + biases
+    )
     expected = np.argsort(-exact, axis=1, kind="stable")[:, :top_k]
     assert best.columns.tolist() == expected.tolist()
     np.testing.assert_array_equal(best.scores, np.take_along_axis(exact, expected, axis=1))

@@ -17,6 +17,9 @@ from simila.services.label_sets import Classes, ClassSource, KeywordClass, Vecto
 # A geometry of labels is a square matrix, and is looked at while others wait.
 MOST_LABELS_OF_A_GEOMETRY = 1024
 
+# As many labels as Jina's own service takes at most. To write 100,000 predictions takes longer than to find them.
+DEFAULT_TOP_K = 256
+
 TopK = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -89,7 +92,8 @@ class LabelTreeBody(RequestBody):
 class RulesBody(RequestBody):
     """How scores become decisions."""
 
-    top_k: TopK | None = None
+    top_k: TopK | None = DEFAULT_TOP_K
+    """How many classes are answered for each input, the best first; null: all."""
     multi_label: MultiLabel | None = None
     unknown: Unknown | None = None
     label_metric: LabelMetricBody | None = None
