@@ -160,7 +160,10 @@ def test_caches_hold_nothing_of_it(service, pool, pets, catalogue):
     pool._cache = VectorCache(10_000)
     pool._cache.put(b"key", CachedVector(b"vector", 1, truncated=False))
     service._models.means(pets)
+    nearest(pets, clustered_vectors(0, ITEMS, DIMENSION)[1], 1)  # a query that is an item's own vector
+    assert len(pets._queries.vectors()) == 1
     forget(service, label="cat")
+    assert len(pets._queries.vectors()) == 0
     assert pool._cache.get(b"key") is None
     assert pool.cache_statistics.entries == pool.cache_statistics.size_bytes == 0
     means, counts = service._models.means(catalogue.get("pets"))
