@@ -93,7 +93,7 @@ class MicroBatcher(Generic[Row]):
         self._settle(waiting)
         for thread in self._threads:
             thread.join()
-        del self._run_rows  # it refers to the tower, which refers to this: nothing should wait for a garbage collection
+        self._run_rows = _closed  # the other refers to the tower, which refers to this: no garbage collection is needed
 
     def _work(self) -> None:
         while batch := self._next_batch():
@@ -166,6 +166,10 @@ class MicroBatcher(Generic[Row]):
         if vectors.shape != expected:
             raise ModelError(f"the encoder returned an array of shape {vectors.shape}, not {expected}")
         return vectors
+
+
+def _closed(_rows: Sequence[object]) -> Float32:
+    raise NotReady("the encoder is shutting down")
 
 
 def _resolve(requests: Sequence[PendingRequest]) -> None:
