@@ -99,3 +99,10 @@ def test_the_lists_that_came_longest_ago_are_dropped():
     assert classes_of(known.read(bodies[0])) is first
     assert classes_of(known.read(bodies[1])) is not second
     assert len(known._classes) == 2
+
+
+def test_a_list_that_is_not_the_labels_of_its_request_is_not_learned():
+    others, metric = [f"other {name}" for name in NAMES], {"labels": NAMES, "distances": []}
+    known = KnownLabels()
+    known.read(json.dumps({"label_metric": metric, **REQUEST, "labels": others}).encode())
+    assert classes_of(known.read(request().encode())) == tuple(NAMES)
