@@ -14,6 +14,7 @@ from simila.api.direct_route import DirectRoutes
 from simila.api.errors import register_error_handlers
 from simila.api.foreign_errors import ForeignErrors, Reshape
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
+from simila.api.openapi_examples import with_examples
 from simila.api.request_metrics import RequestMetrics
 from simila.api.retries import HeldRetries
 from simila.api.routes import (
@@ -70,16 +71,7 @@ def create_api(
 
     It answers to `hosts` alone, or to any where that is None.
     """
-    api = FastAPIOffline(
-        # Routes of an included router are matched twice for each request; these come first, and once.
-        routes=[route for module in ROUTES for route in module.router.routes],
-        title="Simila",
-        version=__version__,
-        summary="Image and text vectors, classification and similarity search",
-        lifespan=lifespan,
-        redoc_url=None,
-        static_url="/docs-assets",
-    )
+    api = documented_api(lifespan)
     register_error_handlers(api)
     body = LargestBody(max_body_bytes, "SIMILA_LIMITS__MAX_BODY_BYTES")
     backup = LargestBody(max_backup_bytes, "SIMILA_LIMITS__MAX_BACKUP_BYTES")
@@ -90,6 +82,23 @@ def create_api(
     if hosts is not None:
         app = KnownHosts(app, hosts)
     return RequestMetrics(ForeignErrors(app, _shape_of_errors))
+
+
+def documented_api(lifespan: Lifespan | None = None) -> FastAPI:
+    """All routes, and the document of them."""
+    api = FastAPIOffline(
+        # Routes of an included router are matched twice for each request; these come first, and once.
+        routes=[route for module in ROUTES for route in module.router.routes],
+        title="Simila",
+        version=__version__,
+        summary="Image and text vectors, classification and similarity search",
+        lifespan=lifespan,
+        redoc_url=None,
+        static_url="/docs-assets",
+    )
+    document = api.openapi
+    api.openapi = lambda: with_examples(document())  # type: ignore[method-assign]  # as FastAPI's own documentation does
+    return api
 
 
 def _shape_of_errors(path: str) -> Reshape | None:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from simila.api.dependencies import document_timeout
 from simila.api.direct_route import DirectRoute
@@ -19,6 +20,12 @@ def v1_router(tag: str, *, prefix: str = "", route_class: type[APIRoute] = Direc
     )
 
 
-def protocol_router(tag: str, *, prefix: str = "") -> APIRouter:
-    """A router of another protocol's routes. Their errors have that protocol's shape, and are documented by it."""
-    return APIRouter(prefix=prefix, tags=[tag], dependencies=[Depends(document_timeout)], route_class=DirectRoute)
+def protocol_router(tag: str, error_body: type[BaseModel], *, prefix: str = "") -> APIRouter:
+    """A router of another protocol's routes, whose errors have a body of that protocol."""
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        responses={status: {**documented, "model": error_body} for status, documented in DOCUMENTED.items()},
+        dependencies=[Depends(document_timeout)],
+        route_class=DirectRoute,
+    )

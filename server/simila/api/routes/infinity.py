@@ -4,12 +4,13 @@ from fastapi import Request, Response
 
 from simila.api.dependencies import FromServices
 from simila.api.embedding_answer import DOCUMENTED_ANSWER
+from simila.api.errors import ErrorBody
 from simila.api.router import protocol_router
 from simila.api.routes import embeddings
 from simila.api.schemas.embeddings import EmbeddingsResponse
 from simila.api.schemas.infinity import InfinityEmbeddingsRequest
 
-router = protocol_router("infinity")
+router = protocol_router("infinity", ErrorBody)
 
 
 @router.post(

@@ -15,6 +15,7 @@ from simila.api.schemas.open_inference import (
     IndexRequest,
     InferRequest,
     InferResponse,
+    KserveError,
     ModelMetadata,
     ServerMetadata,
     infer_answer,
@@ -25,7 +26,7 @@ from simila.domain.errors import InvalidInput
 PREFIX = "/v2"
 JSON_LENGTH = "Inference-Header-Content-Length"
 
-router = protocol_router("open inference protocol", prefix=PREFIX)
+router = protocol_router("open inference protocol", KserveError, prefix=PREFIX)
 
 
 def kserve_error(_: int, detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from simila.api.schemas.text_embeddings_inference import (
     EmbedRequest,
     InfoResponse,
     SimilarityRequest,
+    TeiError,
     TokenEntry,
     TokenizeRequest,
     TokenizeResponse,
@@ -25,7 +26,7 @@ PREFIX = "/tei/"
 PATHS = ("/embed", "/similarity", "/tokenize", "/info")
 ERROR_TYPES = {413: "validation", 424: "backend", 429: "overloaded", 503: "unhealthy", 504: "overloaded"}
 
-router = protocol_router("text embeddings inference")
+router = protocol_router("text embeddings inference", TeiError)
 
 
 def tei_error(status: int, detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,10 @@ class InferRequest(RequestBody):
         return tensors
 
 
+class KserveError(BaseModel):
+    error: str
+
+
 class TensorMetadata(BaseModel):
     name: str
     datatype: str

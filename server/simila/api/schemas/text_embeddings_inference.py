@@ -77,6 +77,11 @@ class TokenizeResponse(RootModel[list[list[TokenEntry]]]):
     """The tokens of each text."""
 
 
+class TeiError(BaseModel):
+    error: str
+    error_type: Literal["validation", "overloaded", "unhealthy", "backend"]
+
+
 class EmbeddingKind(BaseModel):
     pooling: str
 
