@@ -215,6 +215,32 @@ def test_what_such_a_collection_cannot_do_is_said(api: httpx.Client, collection,
     assert words in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("action", ["delete", "forget"])
+def test_when_all_items_of_a_class_go_a_classifier_that_uses_them_says_so(api, collection, action) -> None:
+    path = collection("efficientnet-lite0")
+    rows = np.eye(3, 1280).tolist()
+    items = [{"id": label, "vector": row, "label": label} for label, row in zip("abc", rows, strict=True)]
+    api.post(f"{path}/items", json={"items": items})
+    body = {"input": {"vector": rows[2]}}
+    of_all = {**body, "priors": {"a": 0.2, "b": 0.2, "c": 0.6}}
+    assert api.post(f"{path}/classify", json=of_all).status_code == 200
+    tree = {"parents": {"a": "r", "b": "r", "c": "r", "r": None}}
+    gone = {"filter": {"$label": "c"}}
+    assert api.post(f"{path}/items/delete" if action == "delete" else f"{path}/forget", json=gone).status_code == 200
+    refused = api.post(f"{path}/classify", json=of_all)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "priors")
+    assert "at odds: 'c'" in refused.json()["error"]["message"]
+    left = api.post(f"{path}/classify", json={**body, "label_tree": tree}).json()["data"][0]
+    assert {one["label"] for one in left["predictions"]} == {"a", "b"}
+    api.delete(f"{path}/items/b")
+    for method in ("nearest_mean", "knn", "blend"):
+        refused = api.post(f"{path}/classify", json={**body, "method": method})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no_labelled_items")
+        assert "items of one class only; 2 are needed" in refused.json()["error"]["message"]
+    known = api.post(f"{path}/classify", json={"input": {"vector": rows[0]}, "unknown": {"threshold": 0.0}}).json()
+    assert [one["prediction"] for one in known["data"]] == ["a"]
+
+
 def test_without_labels_nothing_is_learned(api: httpx.Client, collection) -> None:
     path = collection("efficientnet-lite0")
     for action, body in (("classify", {"input": {"vector": [1.0] * 1280}}), ("evaluate", {})):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from simila.classifiers.activations import Activation
+from simila.classifiers.labels import FEWEST_CLASSES
 from simila.classifiers.linear_scorer import nearest_mean_scorer
 from simila.classifiers.prototypes import Prototypes
 from simila.classifiers.rejection import rejection_threshold
@@ -111,7 +112,7 @@ class ExampleClassificationService:
         the items, judged so, have the largest F1.
 
         Raises:
-            NoExamples: no item has a label, or all have the same where that will not do.
+            NoExamples: no item has a label, or all have the same and there is no unknown to tell them from.
             InvalidInput: an option is not of the method, or `k` is more than there are items.
             CannotServe: a blend is wanted of an encoder without a text tower.
             LimitExceeded: see `check_predictions`.
@@ -125,6 +126,8 @@ class ExampleClassificationService:
         vectors, tokens = await vectors_in_views(encoder, spec.dimension, sources, views)
         method = await self.method(collection, by)
         model = await asyncio.to_thread(self._model, collection, by, method)
+        if len(model.labels) < FEWEST_CLASSES and rules.unknown_below is None:
+            self._models.check_classes(collection)
         check_predictions(len(sources), len(model.labels), rules.top_k, limit=self._most_predictions)
         rules.check(model.labels)
         if false_rejection_rate is not None:
