@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simila import __version__
-from simila.cli import collection_files, collections, models
+from simila.cli import collection_files, collections, model_lifecycle, models
 from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
 from simila.cli.embed import embed
@@ -17,6 +17,7 @@ from simila.cli.evaluate import evaluate
 from simila.cli.forget import forget
 from simila.cli.migration import migrate
 from simila.cli.model_add import add_command
+from simila.cli.model_build import build
 from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
@@ -109,6 +110,11 @@ models.app.command()(add_command(_check_parity))
 models.app.command()(models.export_command(_tune, _prepare))
 models.app.command()(models.tune_command(_tune))
 models.app.command()(models.verify_command(_check_parity))
+models.app.command()(build)
+models.app.command()(model_lifecycle.served)
+models.app.command()(model_lifecycle.load)
+models.app.command()(model_lifecycle.unload)
+models.app.command()(model_lifecycle.alias)
 app.add_typer(models.app, name="models")
 app.command()(embed)
 app.command()(classify)

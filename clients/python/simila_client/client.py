@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simila_client import wire
 from simila_client.classifier_calls import ClassifierCalls
+from simila_client.model_calls import ModelCalls
 from simila_client.results import (
     Collection,
     Embeddings,
@@ -21,7 +22,6 @@ from simila_client.results import (
     Item,
     ItemPage,
     Migration,
-    Model,
     Query,
     StoredId,
     StoredItem,
@@ -30,7 +30,7 @@ from simila_client.results import (
 from simila_client.transport import OnBytes, Transport, ignore
 
 
-class Simila(ClassifierCalls):
+class Simila(ClassifierCalls, ModelCalls):
     """A connection to one Simila server; every method may raise a `SimilaClientError`.
 
     In `embed`, `classify`, `search` and items, a `str` is a text and `bytes` are an encoded image. Before anything is
@@ -65,10 +65,6 @@ class Simila(ClassifierCalls):
     def close(self) -> None:
         """Give back the sockets."""
         self._transport.close()
-
-    def models(self) -> tuple[Model, ...]:
-        """The encoders that the server knows, with their parity certificates."""
-        return self._transport.send(wire.models())
 
     def embed(
         self, inputs: Sequence[Input], *, model: str, dimensions: int | None = None, truncate: bool | None = None

@@ -1,7 +1,7 @@
 """What the client takes and what it hands back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -219,7 +219,10 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Model:
-    """An encoder that the server knows: `error` says why its `state` is `failed`; `certificates` are by modality."""
+    """An encoder that the server knows: `error` says why it, or its latest version, is not served.
+
+    `certificates` and `devices` are by modality; `version` is of the files that serve.
+    """
 
     id: str
     description: str
@@ -230,3 +233,6 @@ class Model:
     dimension: int
     fingerprint: str
     certificates: Mapping[str, Certificate]
+    version: str | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()

@@ -52,6 +52,26 @@ def models() -> Request[tuple[Model, ...]]:
     return Request("GET", "/v1/models", lambda body: tuple(_model(one) for one in body["data"]))
 
 
+def load_model(name: str) -> Request[Model]:
+    return Request("POST", f"/v1/models/{path_segment(name)}/load", _model, {})
+
+
+def unload_model(name: str) -> Request[Model]:
+    return Request("POST", f"/v1/models/{path_segment(name)}/unload", _model, {})
+
+
+def aliases() -> Request[dict[str, str]]:
+    return Request("GET", "/v1/aliases", _aliases)
+
+
+def set_alias(alias: str, model: str) -> Request[dict[str, str]]:
+    return Request("PUT", f"/v1/aliases/{path_segment(alias)}", _aliases, {"model": model})
+
+
+def delete_alias(alias: str) -> Request[dict[str, str]]:
+    return Request("DELETE", f"/v1/aliases/{path_segment(alias)}", _aliases)
+
+
 def create_collection(name: str, encoder: str, **options: Json) -> Request[Collection]:
     return Request("PUT", collection_path(name), _collection, with_given({"encoder": encoder}, **options))
 
@@ -196,7 +216,14 @@ def _model(body: Json) -> Model:
             modality: Certificate(one["floor"], one["lowest_cosine"], one["inputs"])
             for modality, one in body["certificates"].items()
         },
+        version=body.get("version"),
+        devices=body.get("devices", {}),
+        aliases=tuple(body.get("aliases", ())),
     )
+
+
+def _aliases(body: Json) -> dict[str, str]:
+    return {one["alias"]: one["model"] for one in body["data"]}
 
 
 def _collection(body: Json) -> Collection:

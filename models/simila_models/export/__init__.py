@@ -62,6 +62,21 @@ def export_precisions(
     return [str(report) for report in write_precisions(manifest, repository, prepare, progress, inputs, force=force)]
 
 
+def export_torch_programs(manifest: Manifest, repository: ModelRepository, cache_dir: Path, progress: Progress) -> None:
+    """Write what `device = torch` runs beside every exported tower.
+
+    Raises:
+        FetchFailed, HashMismatch: the checkpoint cannot be had.
+        NotExported: a tower is not exported, or not from this manifest.
+        ModelError: what exporting needs is not installed, or the repository cannot be written.
+
+    """
+    sources = fetch_sources(manifest, cache_dir, progress)
+    with _export_extra(manifest):
+        from simila_models.export.torch_program import write_torch_programs  # noqa: PLC0415  as above
+    write_torch_programs(manifest, sources, repository, progress)
+
+
 @contextmanager
 def _export_extra(manifest: Manifest) -> Iterator[None]:
     try:

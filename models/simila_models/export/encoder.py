@@ -33,7 +33,7 @@ def export_towers(
     """
     description, steps = _work(manifest)
     progress.step(description, 0, steps, unit="steps")
-    write_towers(manifest, _family(manifest)(manifest, sources), repository, progress)
+    write_towers(manifest, tower_makers(manifest, sources), repository, progress)
 
 
 def write_towers(
@@ -58,6 +58,16 @@ def write_towers(
     except OSError as error:
         raise ModelError(f"{manifest.name} cannot be exported to {repository.root}: {error}") from error
     progress.step(description, steps, steps, unit="steps")
+
+
+def tower_makers(manifest: Manifest, sources: Mapping[str, Path]) -> Mapping[Modality, TowerMaker]:
+    """The towers of a manifest as its family makes them.
+
+    Raises:
+        InvalidManifest: the family does not exist, or misses a file or an architecture.
+
+    """
+    return _family(manifest)(manifest, sources)
 
 
 def _work(manifest: Manifest) -> tuple[str, int]:

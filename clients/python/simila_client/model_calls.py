@@ -1,0 +1,41 @@
+"""The part of the blocking client that says which encoders are served."""
+
+from collections.abc import Mapping
+
+from simila_client import wire
+from simila_client.results import Model
+from simila_client.transport import Transport
+
+
+class ModelCalls:
+    """Methods of `Simila`."""
+
+    _transport: Transport
+
+    def models(self) -> tuple[Model, ...]:
+        """The encoders that the server knows, with their parity certificates."""
+        return self._transport.send(wire.models())
+
+    def load_model(self, name: str) -> Model:
+        """Load an encoder, or the version of it that is exported now: it takes over when its certificate holds.
+
+        Requests under way end where they began. When the new version fails, the old one goes on. The server finishes
+        what it has begun, whether or not anybody waits: where this times out, ask `models`.
+        """
+        return self._transport.send(wire.load_model(name))
+
+    def unload_model(self, name: str) -> Model:
+        """Take an encoder out of service; this returns when its last request is answered and its memory given back."""
+        return self._transport.send(wire.unload_model(name))
+
+    def aliases(self) -> Mapping[str, str]:
+        """Other names, and the encoder that each means."""
+        return self._transport.send(wire.aliases())
+
+    def set_alias(self, alias: str, model: str) -> Mapping[str, str]:
+        """Let `alias` mean an encoder that is ready, from the next request on; return all aliases."""
+        return self._transport.send(wire.set_alias(alias, model))
+
+    def delete_alias(self, alias: str) -> Mapping[str, str]:
+        """Remove a name; return the others."""
+        return self._transport.send(wire.delete_alias(alias))
