@@ -13,7 +13,8 @@ from simila.settings import Settings
 
 ENCODER = "efficientnet-lite0"
 LABELS = ["ant", "bee", "cow"]
-PATIENCE_SECONDS = 60
+# A ridge of half a second took ten times as long beside six busy threads on two cores: BLAS waits for its slowest.
+PATIENCE_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def wait(api: httpx.Client, classifier_id: str) -> dict:
         if entry["state"] != "training":
             return entry
         time.sleep(0.02)
-    pytest.fail(f"classifier {classifier_id} was not trained within {PATIENCE_SECONDS} s")
+    pytest.fail(f"classifier {classifier_id} was not trained within {PATIENCE_SECONDS} s: {entry}")
 
 
 def classify(api: httpx.Client, classifier_id: str, inputs, **options: object) -> list[dict]:
