@@ -1,14 +1,19 @@
 """Encoders come, change and go while requests are answered."""
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
+import onnxruntime
 import pytest
+from typer.testing import CliRunner
 
 from api.conftest import serving
+from simila.__main__ import app
 from simila.settings import Settings
+from simila_client import Simila
 from tiny_encoders import TinyEncoder
 from tolerances import FLOAT32_VALUES
 
@@ -25,7 +30,10 @@ def data_dir(tmp_path):
 
 @pytest.fixture
 def api(data_dir):
-    with serving(Settings(data_dir=data_dir, encoders=("tiny",))) as url, httpx.Client(base_url=url, timeout=60) as api:
+    with (
+        serving(Settings(data_dir=data_dir, encoders=("tiny",), device="cpu")) as url,
+        httpx.Client(base_url=url, timeout=60) as api,
+    ):
         yield api
 
 
@@ -169,3 +177,29 @@ def test_an_alias_means_an_encoder_that_answers_and_has_no_encoders_name(api):
 def test_a_collection_made_by_alias_belongs_to_the_encoder(api):
     api.put("/v1/aliases/prod", json={"model": "tiny"})
     assert api.put("/v1/collections/things", json={"encoder": "prod"}).json()["encoder"] == "tiny"
+
+
+def test_client_and_command_line_do_the_same(api, data_dir):
+    def run(*arguments):
+        result = CliRunner().invoke(app, ["models", *arguments, "--url", str(api.base_url)])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    with Simila(str(api.base_url)) as client:
+        [tiny] = client.models()
+        assert tiny.devices == {"text": f"cpu (ONNX Runtime {onnxruntime.__version__})"}
+        NEW.export(data_dir)
+        assert run("load", "tiny") == f"tiny is served: version {client.models()[0].version}, {tiny.devices['text']}\n"
+        assert is_of(NEW, client.embed([TEXT], model="tiny").vectors[0])
+        OLD.export(data_dir)
+        assert client.load_model("tiny").version == tiny.version
+        assert client.set_alias("prod", "tiny") == client.aliases() == {"prod": "tiny"}
+        assert run("alias", "best", "prod") == "prod means tiny, best means tiny\n"
+        [row] = json.loads(run("served", "--json"))
+        assert (row["id"], row["state"], row["version"]) == ("tiny", "ready", tiny.version)
+        assert row["aliases"] == ["prod", "best"]
+        assert run("served").splitlines()[1].split()[:3] == ["tiny", "ready", tiny.version]
+        assert run("alias", "best", "--remove") == "prod means tiny\n"
+        assert client.delete_alias("prod") == {}
+        assert run("unload", "tiny") == "tiny is unloaded\n"
+        assert client.unload_model("tiny").state == "unloaded"

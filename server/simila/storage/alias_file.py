@@ -27,7 +27,8 @@ class AliasFile:
         except FileNotFoundError:
             return
         except (OSError, ValidationError) as error:
-            message = f"the aliases {path} cannot be read ({error}); remove the file, and set them again"
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            message = f"the aliases {path} cannot be read ({reason}); remove the file, and set them again"
             raise DataFolderError(message) from error
 
     def write(self, aliases: Mapping[str, str]) -> None:
