@@ -1,5 +1,6 @@
 """What a real Triton that is full, stuck, killed or restarted does to the backend that speaks with it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from tolerances import FLOAT32_VALUES
 from triton_server import TritonServer, wait_for
 
 MODEL = "tiny.image"
+WRONG_BATCH = {"pixels": np.zeros((1, 3, 9, 9), dtype=np.uint8)}
 ROWS_A_REQUEST, REQUESTS_IN_THE_QUEUE = 4, 2
 
 
@@ -71,6 +73,13 @@ def assert_runs(backend: TritonBackend, rows: int = 3) -> None:
     tensors = batch(rows)
     expected = tensors["pixels"].mean(axis=(2, 3))
     np.testing.assert_allclose(backend.run(tensors), expected, rtol=FLOAT32_VALUES)
+
+
+def answers(backend: TritonBackend) -> bool:
+    try:
+        return bool(backend.run(batch(1)).any())
+    except InferenceServerDown:
+        return False
 
 
 def regions(server: TritonServer) -> dict[str, Path]:
@@ -123,10 +132,42 @@ from simila.backends.triton_backend import TritonBackend
 backend = TritonBackend({server.address!r}, {MODEL!r}, "embedding", TritonOptions())
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
-    [left] = regions(server)
+    with backend_of(server) as other:
+        own = set(regions(server))
+        subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+        assert len(regions(server)) == 2
+        with backend_of(server):
+            assert len(regions(server)) == 2
+            assert own < set(regions(server))
+        assert_runs(other)
+
+
+def test_what_an_earlier_process_of_the_same_id_left_is_unmapped(server, monkeypatch):
+    monkeypatch.setattr(shared_tensors, "PROCESS", f"{shared_tensors.HOST}{os.getpid()}.earlier.")
     with backend_of(server):
-        assert left not in regions(server)
+        [left] = regions(server)
+        monkeypatch.undo()
+        with backend_of(server):
+            assert left not in regions(server)
+
+
+def test_memory_that_triton_may_yet_read_is_used_again_but_not_unmapped(server):
+    with backend_of(server, timeout_seconds=0.5) as backend:
+        [region] = regions(server)
+        with server.held_up(), pytest.raises(InferenceServerDown):
+            backend.run(batch(1))
+        wait_for(lambda: answers(backend))
+        assert list(regions(server)) == [region]
+    assert list(regions(server)) == [region]
+    with InferenceServerClient(server.address) as client:
+        client.unregister_system_shared_memory(region)
+
+
+def test_a_version_that_unmaps_what_it_reads_is_sent_the_tensors(server, monkeypatch):
+    monkeypatch.setattr(shared_tensors, "FIRST_SAFE_VERSION", (2, 9999))
+    with backend_of(server) as backend:
+        assert regions(server) == {}
+        assert_runs(backend)
 
 
 def test_a_full_queue_is_overload_and_what_is_in_it_is_done(server):
@@ -176,13 +217,16 @@ def test_a_server_that_is_stuck_is_down_until_it_goes_on(server):
                 backend.run(batch(1))
         finally:
             server.signal(signal.SIGCONT)
+        wait_for(lambda: answers(backend))
         assert_runs(backend)
+    with InferenceServerClient(server.address) as client:
+        client.unregister_system_shared_memory()
 
 
 def test_an_error_of_the_model_is_not_one_of_the_server(server):
     with backend_of(server) as backend:
         with pytest.raises(ModelError, match=MODEL):
-            backend.run({"pixels": np.zeros((1, 3, 9, 9), dtype=np.uint8)})
+            backend.run(WRONG_BATCH)
         assert_runs(backend)
 
 

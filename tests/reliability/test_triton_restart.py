@@ -169,7 +169,7 @@ def test_an_encoder_that_is_unloaded_waits_no_longer(
             loading = asyncio.create_task(pool.load(wait_for_servers=True))
             await asyncio.to_thread(wait_for, lambda: pool.status(MINILM).error)
             await pool.unload(MINILM)
-            await loading
+            await asyncio.wait_for(loading, TIMEOUT_SECONDS)
             assert pool.status(MINILM).state is LoadState.UNLOADED
 
     monkeypatch.setattr(model_pool, "SERVER_RETRY_SECONDS", 0.05)

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from mmap import mmap
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,6 +24,12 @@ Tensors = Mapping[str, NDArray[Any]]
 SHARED_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
 SMALLEST_BYTES = 2**16
 CONTROL_SECONDS = 2.0
+# The name of a region is its owner's with a number; in a container, the next process has the same id as the last.
+HOST = f"simila.{socket.gethostname()}."
+PROCESS = f"{HOST}{os.getpid()}.{uuid4().hex}."
+_numbers = count()
+# From release 24.09 on it does not unmap what a batch is reading (triton-inference-server/server#7567).
+FIRST_SAFE_VERSION = (2, 50)
 # Where a region cannot be made: no room, no such folder, or a server that does not see this host's memory.
 NO_REGION = (OSError, InferenceServerException)
 
@@ -39,6 +46,7 @@ class SharedTensors:
         self._free: list[_Region] = []
         if share:
             try:
+                _check_version(client)
                 _forget_regions_of_the_dead(client)
                 self._free.append(_Region(client, SMALLEST_BYTES))
             except NO_REGION as error:
@@ -55,31 +63,36 @@ class SharedTensors:
         try:
             yield region.filled(tensors)
         except BaseException:
-            region.close()  # Triton may yet read what was given up
+            region.may_be_read = True
             raise
-        self._free.append(region)
+        finally:
+            self._free.append(region)
 
     def close(self) -> None:
-        while self._free:
-            self._free.pop().close()
+        for region in self._free:
+            region.close()
 
     def _region(self, size_bytes: int) -> "_Region | None":
-        region = self._free.pop() if self._free else None
-        if region and region.size_bytes >= size_bytes:
-            return region
-        if region:
+        with suppress(IndexError):
+            region = self._free.pop()
+            if region.size_bytes >= size_bytes:
+                return region
             region.close()
-        try:
+        with suppress(*NO_REGION):
             return _Region(self._client, max(SMALLEST_BYTES, 2 ** (size_bytes - 1).bit_length()))
-        except NO_REGION:
-            return None
+        return None
 
 
 class _Region:
+    """A piece of memory. What is used again while a request that was given up still reads it disturbs nobody, but what
+    is unmapped then can crash Triton: `may_be_read` leaves it to the next process.
+    """
+
     def __init__(self, client: InferenceServerClient, size_bytes: int) -> None:
         self._client = client
-        self._name = f"{_owner()}{os.getpid()}.{uuid4().hex}"
+        self._name = f"{PROCESS}{next(_numbers)}"
         self.size_bytes = size_bytes
+        self.may_be_read = False
         with NamedTemporaryFile(dir=SHARED_MEMORY_FOLDER, prefix="simila-") as file:
             os.posix_fallocate(file.fileno(), 0, size_bytes)  # else a full folder is a fatal signal on writing
             self._memory = mmap(file.fileno(), size_bytes)
@@ -95,21 +108,25 @@ class _Region:
         return inputs
 
     def close(self) -> None:
-        with suppress(InferenceServerException):  # a server that is gone has forgotten it
-            self._client.unregister_system_shared_memory(self._name, client_timeout=CONTROL_SECONDS)
         self._memory.close()
+        if not self.may_be_read:
+            with suppress(InferenceServerException):  # a server that is gone has forgotten it
+                self._client.unregister_system_shared_memory(self._name, client_timeout=CONTROL_SECONDS)
+
+
+def _check_version(client: InferenceServerClient) -> None:
+    version = client.get_server_metadata(client_timeout=CONTROL_SECONDS).version
+    if tuple(map(int, version.split(".")[:2])) < FIRST_SAFE_VERSION:
+        raise InferenceServerException(f"its version {version} may crash when memory that it reads is unmapped")
 
 
 def _forget_regions_of_the_dead(client: InferenceServerClient) -> None:
     """Have Triton let go of what a killed process of this host had it map."""
     for name in client.get_system_shared_memory_status(client_timeout=CONTROL_SECONDS).regions:
-        process_id = name.removeprefix(_owner()).partition(".")[0]
-        if name.startswith(_owner()) and not Path("/proc", process_id).exists():
+        process_id = name.removeprefix(HOST).partition(".")[0]
+        is_dead = process_id == str(os.getpid()) or not Path("/proc", process_id).exists()
+        if name.startswith(HOST) and not name.startswith(PROCESS) and is_dead:
             client.unregister_system_shared_memory(name, client_timeout=CONTROL_SECONDS)
-
-
-def _owner() -> str:
-    return f"simila.{socket.gethostname()}."
 
 
 def _input(name: str, tensor: NDArray[Any]) -> InferInput:
