@@ -35,14 +35,16 @@ check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/docs/settings_table.py
 	@$(BIN)/python tests/docs/conformance.py
+	@$(BIN)/python tests/docs/openapi_contract.py
 
 format: setup  ## Put code and the README's generated parts in order
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-docs: setup  ## Write the README's settings, the table of protocols and, from a server on port 8000, what its commands print
+docs: setup  ## Write the README's settings, the table of protocols, the contract of the routes and, from a server on port 8000, what its commands print
 	@$(BIN)/python tests/docs/settings_table.py --write
 	@$(BIN)/python tests/docs/conformance.py --write
+	@$(BIN)/python tests/docs/openapi_contract.py --write
 	@$(BIN)/python tests/docs/console.py --write 8000
 
 bench: setup  ## Measure throughput beside raw ONNX Runtime (wants wrk): make bench ARGS='--scenario T1 --peer infinity'

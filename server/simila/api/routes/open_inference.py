@@ -13,12 +13,12 @@ from simila.api.router import protocol_router
 from simila.api.schemas.open_inference import (
     IndexEntry,
     IndexRequest,
-    InferRequest,
     InferResponse,
     KserveError,
     ModelMetadata,
     ServerMetadata,
     infer_answer,
+    infer_schema,
     read_infer,
 )
 from simila.domain.errors import InvalidInput
@@ -77,7 +77,7 @@ async def model_ready(model: str, protocol: FromOpenInference, response: Respons
 
 INFER: dict[str, Any] = {
     "response_model": InferResponse,
-    "openapi_extra": {"requestBody": {"content": {JSON: {"schema": InferRequest.model_json_schema()}}}},
+    "openapi_extra": {"requestBody": {"content": {JSON: {"schema": infer_schema()}}}},
 }
 
 

@@ -77,6 +77,24 @@ class InferRequest(RequestBody):
         return tensors
 
 
+def infer_schema() -> dict[str, Any]:
+    """`InferRequest` as JSON Schema without references, which would have nothing to point at in the document."""
+    schema = InferRequest.model_json_schema()
+    definitions = schema.pop("$defs")
+
+    def inlined(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inlined(entry) for entry in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return inlined(definitions[value["$ref"].rpartition("/")[2]])
+        return {key: inlined(entry) for key, entry in value.items()}
+
+    whole: dict[str, Any] = inlined(schema)
+    return whole
+
+
 class KserveError(BaseModel):
     error: str
 
