@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test soak check format docs bench bench-index bench-quality lock
+.PHONY: help setup serve test soak check format docs bench bench-classify bench-index bench-quality lock
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.developing  ## Install everything that serving, exporting and testing need into .venv
 
@@ -49,6 +49,9 @@ docs: setup  ## Write the README's settings, the table of protocols, the contrac
 
 bench: setup  ## Measure throughput beside raw ONNX Runtime (wants wrk): make bench ARGS='--scenario T1 --peer infinity'
 	@$(BIN)/python tests/benchmarks/throughput.py $(ARGS)
+
+bench-classify: setup  ## Measure classifying beside embedding: make bench-classify ARGS='--labels 1000,100000'
+	@$(BIN)/python tests/benchmarks/classify_cost.py $(ARGS)
 
 bench-index: setup  ## Measure collections beside raw FAISS (wants wrk): make bench-index ARGS='--rows 1000000 --chart growth.png'
 	@$(BIN)/python tests/benchmarks/index.py $(ARGS)

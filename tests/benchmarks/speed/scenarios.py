@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
 
-import simila_models
 from simila.domain.manifest import Manifest, Modality
 from speed.bench import PEER, SERVED, Bench
 from speed.clip_export import CLIP
 from speed.contest import Limit, Standing, contest, ratios
 from speed.corpus import mixed_texts, short_texts
+from speed.labels import label_names
 from speed.limit import LimitProcess, best_layout
 from speed.loads import INFINITY, SIMILA, SIMILA_MULTIPART, Load, Wire, simila_classify
 from speed.photographs import jpegs
@@ -113,7 +112,7 @@ def _embedding(
 
 
 def _zero_shot(bench: Bench, manifest: Manifest) -> ScenarioResult:
-    images, labels = _images("Z1", manifest.name), _labels()
+    images, labels = _images("Z1", manifest.name), label_names(LABELS)
     probed = _probed(images)
     references = References(manifest, bench.repository)
     vectors = {number: references.vectors(images.groups[number]) for number in probed}
@@ -138,13 +137,6 @@ def _probed(load: Load) -> list[int]:
 
 def _images(name: str, encoder: str) -> Load:
     return Load(name, encoder, 16, [(jpeg,) for jpeg in jpegs(IMAGE_BODIES)])
-
-
-def _labels() -> list[str]:
-    """Choose names of ImageNet classes, evenly over the list."""
-    file = Path(simila_models.__file__ or "").parent / "data" / "imagenet_classes.txt"
-    names = list(dict.fromkeys(file.read_text(encoding="utf-8").splitlines()))
-    return names[:: len(names) // LABELS][:LABELS]
 
 
 def tokenizer(bench: Bench, encoder: str) -> Tokenizer:

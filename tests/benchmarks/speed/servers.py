@@ -46,6 +46,11 @@ class Server:
         """Memory of the process and its children that lies in RAM (`VmRSS`)."""
         return sum(_resident_bytes(process, "VmRSS") for process in (self.process.pid, *_children(self.process.pid)))
 
+    def cpu_seconds(self) -> float:
+        """Processor time of the process's threads; of those that have ended, nothing."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
     def anonymous_bytes(self) -> int:
         """Memory of the process that is no file's, mapped or cached (`RssAnon`)."""
         return _resident_bytes(self.process.pid, "RssAnon")
