@@ -42,7 +42,9 @@ def vectors(repository: ModelRepository, encoder: str, inputs: list[Input], devi
     """Load an encoder, which checks its certificate, and embed all inputs side by side."""
 
     async def embed() -> Float32:
-        pool = ModelPool([bundled_manifests()[encoder]], repository, EngineOptions(devices=devices))
+        pool = ModelPool(
+            [bundled_manifests()[encoder]], repository, EngineOptions(devices=devices, max_queue_seconds=600)
+        )
         try:
             await pool.load()
             assert pool.status(encoder).state is LoadState.READY, pool.status(encoder).error
