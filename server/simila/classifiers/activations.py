@@ -46,7 +46,7 @@ class Activation:
             return self(scores)
         largest = scores[:, :1]
         others = np.exp(self.scale * (all_scores - largest.astype(all_scores.dtype)))
-        np.put_along_axis(others, columns, 0, axis=1)
+        others[np.arange(len(others))[:, np.newaxis], columns] = 0
         best = np.exp(self.scale * (scores - largest))
         totals = best.sum(axis=1) + others.sum(axis=1, dtype=np.float64)
         probabilities: Float64 = best / totals[:, np.newaxis]

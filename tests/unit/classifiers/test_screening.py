@@ -46,6 +46,7 @@ def test_the_best_are_those_of_float64(seed, spread, precision, top_k, has_biase
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
         patch.setattr(screening, "_CLASSES_A_BLOCK", 7)
+        patch.setattr(screening, "_CLASSES_A_SECOND_LOOK", 3)
         weights = crowded(seed, 80, 33, spread).astype(precision)
         biases = 3 + spread * np.random.default_rng(seed).normal(size=80) if has_biases else np.zeros(80)
         vectors = unit_vectors(seed + 1, 4, 33)
@@ -72,7 +73,7 @@ def test_all_scores_are_within_the_bound():
     rough = best_scores(scorer, vectors, 1).all_scores
     difference = np.abs(rough - scorer.scores(vectors))
     assert rough.dtype == np.float32
-    assert 0 < difference.max() <= screening._error_bound(scorer, 1.0) < 6e-5
+    assert 0 < difference.max() <= screening._error_bound(scorer) < 6e-5
 
 
 @pytest.mark.usefixtures("screens_everything")
