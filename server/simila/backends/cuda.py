@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -10,6 +11,7 @@ import onnxruntime
 from simila.backends import TowerGraph
 from simila.backends.bound_session import BoundSession
 from simila.backends.cuda_driver import find_gpus
+from simila.backends.onnx_runtime import IDENTITY_ONNX
 from simila.backends.shape_buckets import ShapeBuckets
 from simila.domain.errors import DeviceUnavailable, ModelError
 
@@ -30,6 +32,10 @@ class CudaRuntime:
     def devices(self) -> Sequence[str]:
         names = [gpu.name for gpu in find_gpus()]
         require_provider(PROVIDER)
+        try:
+            start_session(IDENTITY_ONNX, [(PROVIDER, {"device_id": "0"})])
+        except ModelError as error:  # that cuDNN is missing, say, is known now, and not when encoders fail
+            raise DeviceUnavailable(error.message) from error
         return names
 
     def objection(self, graph: TowerGraph) -> str | None:  # noqa: ARG002
@@ -70,11 +76,11 @@ def cuda_options(device_number: int, *, graphs: bool) -> dict[str, str]:
     }
 
 
-def start_session(graph: TowerGraph, providers: Sequence[Any]) -> Any:
+def start_session(onnx: Path | bytes, providers: Sequence[Any]) -> Any:
     """A session that computes on a GPU, by the first of `providers`: the host only hands it work.
 
     Raises:
-        ModelError: ONNX Runtime cannot load the file there.
+        ModelError: ONNX Runtime cannot load the graph there.
 
     """
     options = onnxruntime.SessionOptions()
@@ -84,9 +90,10 @@ def start_session(graph: TowerGraph, providers: Sequence[Any]) -> Any:
     where = f"{provider}, device {provider_options['device_id']}"
     onnxruntime.preload_dlls()  # CUDA's and cuDNN's, where they come from wheels
     try:
-        session = onnxruntime.InferenceSession(graph.onnx, options, providers=providers)
+        session = onnxruntime.InferenceSession(onnx, options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
-        raise ModelError(f"ONNX Runtime cannot load {graph.onnx} by {where}: {error}") from error
+        what = onnx if isinstance(onnx, Path) else "a graph"
+        raise ModelError(f"ONNX Runtime cannot load {what} by {where}: {error}") from error
     if provider not in session.get_providers():  # it goes on with the next provider and says so in its log alone
         raise ModelError(f"ONNX Runtime cannot use {where}: a library that it needs is missing or of another version")
     return session
@@ -102,7 +109,7 @@ def _session(graph: TowerGraph, device_number: int) -> Any:
     for graphs in (True, False):
         providers = [(PROVIDER, cuda_options(device_number, graphs=graphs)), "CPUExecutionProvider"]
         try:
-            return start_session(graph, providers)
+            return start_session(graph.onnx, providers)
         except ModelError as error:
             if not graphs:
                 raise

@@ -13,7 +13,7 @@ import onnxruntime
 
 from simila.backends import TowerGraph
 from simila.backends.cuda import PROVIDER as CUDA_PROVIDER
-from simila.backends.cuda import cuda_options, require_provider, start_session
+from simila.backends.cuda import CudaRuntime, cuda_options, require_provider, start_session
 from simila.backends.cuda_driver import Gpu, find_gpus
 from simila.backends.shape_buckets import Tensors
 from simila.backends.tensorrt_engines import (
@@ -66,7 +66,7 @@ class TensorRtRuntime:
     uses_host_cores: bool = False
 
     def devices(self) -> Sequence[str]:
-        names = [gpu.name for gpu in find_gpus()]
+        names = CudaRuntime().devices()  # which computes what TensorRT cannot
         require_provider(PROVIDER)
         tensorrt_version()
         return names
@@ -130,12 +130,12 @@ def tensorrt_version(load: Callable[[], Any] = lambda: ctypes.CDLL(LIBRARY)) -> 
         DeviceUnavailable: it is not installed.
 
     """
-    with suppress(ImportError):  # the wheel tensorrt-cu12-libs has the library where the loader does not look
+    with suppress(ImportError):  # the wheel has the library where the loader does not look
         import_module("tensorrt_libs")
     try:
         number: int = load().getInferLibVersion()
     except OSError as error:
-        raise DeviceUnavailable(f"TensorRT is not installed ({LIBRARY}); run: pip install tensorrt-cu12") from error
+        raise DeviceUnavailable(f"TensorRT is not installed ({LIBRARY}); run: pip install tensorrt") from error
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
 
@@ -154,7 +154,7 @@ def _sessions(
         options = tensorrt_options(device_number, profile, folder.path / str(done), folder.timings, half=half)
         # What TensorRT cannot compute is left to CUDA.
         providers = [(PROVIDER, options), (CUDA_PROVIDER, cuda_options(device_number, graphs=False))]
-        session = start_session(graph, [*providers, "CPUExecutionProvider"])
+        session = start_session(graph.onnx, [*providers, "CPUExecutionProvider"])
         session.run([graph.output_name], _ones(session, profile))
         sessions.append((profile, session))
     on_step(len(profiles), len(profiles))

@@ -66,12 +66,16 @@ def test_no_gpu_is_told_with_the_reason(load, reason):
         find_gpus(load)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not in available provider names")
 def test_an_onnx_runtime_without_cuda_is_told_from_a_machine_without_gpu(monkeypatch):
     monkeypatch.setattr(cuda, "find_gpus", lambda: [Gpu("NVIDIA H200", "9.0", "570")])
     monkeypatch.setattr(cuda.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     with pytest.raises(DeviceUnavailable, match=r"was built without CUDAExecutionProvider; install simila\[gpu\]"):
         cuda.CudaRuntime().devices()
     monkeypatch.setattr(cuda.onnxruntime, "get_available_providers", lambda: [cuda.PROVIDER])
+    with pytest.raises(DeviceUnavailable, match="ONNX Runtime cannot use CUDAExecutionProvider, device 0: a library"):
+        cuda.CudaRuntime().devices()
+    monkeypatch.setattr(cuda, "start_session", lambda onnx, providers: None)  # noqa: ARG005
     assert cuda.CudaRuntime().devices() == ["NVIDIA H200"]
 
 

@@ -1,6 +1,7 @@
 """Engines: which shapes they are for, what they depend on, and when they count as built."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,11 +128,12 @@ def builds(monkeypatch):
     """Two GPUs, and a TensorRT that leaves a file for each profile."""
     started = []
 
-    def start(graph, providers):
+    def start(onnx, providers):
         (name, options), *others = providers
         assert name == "TensorrtExecutionProvider"
         assert others[0][0] == "CUDAExecutionProvider"
-        engine = graph.files.folder.parent / options["trt_engine_cache_path"] / "tiny.engine"
+        assert onnx.name == "model.onnx"
+        engine = Path(options["trt_engine_cache_path"]) / "tiny.engine"
         engine.parent.mkdir(parents=True, exist_ok=True)
         engine.write_bytes(b"engine")
         started.append(options["device_id"])
