@@ -1,27 +1,23 @@
 """Every family of checkpoints, through `add_encoder` and the server's own preprocessing, against its own library."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from skimage import data
-from torch.nn.functional import normalize
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
+from added_encoder import Added, lowest_cosine
 from random_checkpoints import CHECKPOINTS
-from simila.domain.manifest import ImageTower, Manifest, Modality
+from simila.domain.manifest import ImageTower
 from simila.domain.model_repository import ModelRepository
-from simila.domain.vectors import Float32
 from simila.preprocessing.images import image_row
-from simila.preprocessing.texts import TextRow, TextTokenizer
 from simila_models.additions import Addition, add_encoder
 from simila_models.export.descriptions.images import image_table
 from simila_models.export.golden_images import golden_images
@@ -50,55 +46,18 @@ IMAGES = [
 ]
 
 
-@dataclass(frozen=True)
-class Added:
-    """An encoder that was added, and the checkpoint it was added from."""
-
-    manifest: Manifest
-    repository: ModelRepository
-    checkpoint: Path
-
-    def image_vectors(self, images: Sequence[bytes]) -> Float32:
-        tower = self.manifest.image
-        assert tower
-        rows = np.stack([image_row(image, tower, max_pixels=50_000_000) for image in images])
-        return self._run(Modality.IMAGE, {"pixels": rows})
-
-    def text_vectors(self, texts: Sequence[str]) -> Float32:
-        """All texts in one padded batch."""
-        tower = self.manifest.text
-        assert tower
-        files = self.repository.exported_tower(self.manifest, Modality.TEXT)
-        rows = TextTokenizer(files.tokenizer, tower.context_length_tokens).rows_of_texts(texts)
-        given = [row.ids for row in rows if isinstance(row, TextRow)]
-        ids = np.array([row + (0,) * (max(map(len, given)) - len(row)) for row in given], dtype=np.int64)
-        mask = (np.arange(ids.shape[1]) < np.array([len(row) for row in given])[:, None]).astype(np.int64)
-        return self._run(Modality.TEXT, {"input_ids": ids, "attention_mask": mask})
-
-    def _run(self, modality: Modality, rows: dict[str, Any]) -> Float32:
-        onnx = self.repository.exported_tower(self.manifest, modality).onnx
-        session = ort.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-        return np.asarray(session.run(["embedding"], rows)[0])
-
-
-def added(name: str, root: Path, **wishes: str) -> Added:
+def added(name: str, root: Path, **wishes: str) -> tuple[Path, Added]:
     checkpoint = root / name
     CHECKPOINTS[name](checkpoint)
     repository = ModelRepository(root / "models")
     addition = Addition(str(checkpoint), name=name.replace("_", "-"), **wishes)
     manifest = add_encoder(addition, root / "manifests", repository, root / "sources", Silent())
-    return Added(manifest, repository, checkpoint)
+    return checkpoint, Added(manifest, repository)
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)
-def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Added:
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Added]:
     return added(request.param, tmp_path_factory.mktemp("data"))
-
-
-def lowest_cosine(vectors: Float32, reference: torch.Tensor) -> float:
-    unit = normalize(reference.double(), dim=1).numpy()
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
-    return float(np.einsum("nd,nd->n", vectors.astype(np.float64), unit).min())
 
 
 def processor_of(folder: Path) -> Any:
@@ -106,12 +65,12 @@ def processor_of(folder: Path) -> Any:
 
 
 @torch.no_grad()
-def reference_images(encoder: Added, images: Sequence[bytes]) -> torch.Tensor:
+def reference_images(checkpoint: Path, images: Sequence[bytes]) -> torch.Tensor:
     """What the checkpoint's model card would have one write."""
-    processor = processor_of(encoder.checkpoint)
-    model = AutoModel.from_pretrained(encoder.checkpoint, dtype=torch.float32).eval()
+    processor = processor_of(checkpoint)
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
     pixels = [processor(images=decoded(one).convert("RGB"), return_tensors="pt") for one in images_on_white(images)]
-    name = encoder.checkpoint.name
+    name = checkpoint.name
     if name in JOINT:
         return torch.cat([model.get_image_features(**one).pooler_output for one in pixels])
     if name == "vit_mae":
@@ -135,27 +94,27 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 @torch.no_grad()
-def reference_texts(encoder: Added, texts: Sequence[str]) -> torch.Tensor:
-    name = encoder.checkpoint.name
+def reference_texts(checkpoint: Path, texts: Sequence[str]) -> torch.Tensor:
+    name = checkpoint.name
     if name in SENTENCE:
-        model = SentenceTransformer(str(encoder.checkpoint), device="cpu")
+        model = SentenceTransformer(str(checkpoint), device="cpu")
         return torch.from_numpy(np.stack([model.encode(text, show_progress_bar=False) for text in texts]))
-    model = AutoModel.from_pretrained(encoder.checkpoint, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(encoder.checkpoint)
+    model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     padding = {"padding": "max_length", "max_length": 64} if name != "clip" else {"max_length": 77}
     rows = [tokenizer(text, truncation=True, return_tensors="pt", **padding) for text in texts]
     return torch.cat([model.get_text_features(**row).pooler_output for row in rows])
 
 
-def test_vectors_are_the_librarys(encoder: Added, record_property: Callable[[str, object], None]) -> None:
-    figures = {}
+def test_vectors_are_the_librarys(pair: tuple[Path, Added], record_property: Callable[[str, object], None]) -> None:
+    (checkpoint, encoder), figures = pair, {}
     if encoder.manifest.image:
         vectors = encoder.image_vectors(IMAGES)
-        figures["image"] = lowest_cosine(vectors, reference_images(encoder, IMAGES))
+        figures["image"] = lowest_cosine(vectors, reference_images(checkpoint, IMAGES))
         assert np.median(vectors @ vectors.T) < PARITY_COSINE - 0.001
     if encoder.manifest.text:
         vectors = encoder.text_vectors(TEXTS)
-        figures["text"] = lowest_cosine(vectors, reference_texts(encoder, TEXTS))
+        figures["text"] = lowest_cosine(vectors, reference_texts(checkpoint, TEXTS))
         assert np.median(vectors @ vectors.T) < PARITY_COSINE - 0.001
     for modality, cosine in figures.items():
         record_property(f"lowest cosine, {modality}", cosine)

@@ -80,7 +80,11 @@ def _family(manifest: Manifest) -> Family:
     if manifest.family not in known:
         message = f"manifest {manifest.name}: no family is called '{manifest.family}'; known: {', '.join(known)}"
         raise InvalidManifest(message)
-    recipe: Family = importlib.import_module(f"{families.__name__}.{manifest.family}").towers
+    try:
+        recipe: Family = importlib.import_module(f"{families.__name__}.{manifest.family}").towers
+    except ModuleNotFoundError as error:
+        message = f"family {manifest.family} of manifest {manifest.name} needs {error.name}, which is not installed"
+        raise ModelError(f"{message}: pip install 'simila[cpu,export,{manifest.family}]'") from error
     return recipe
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -34,9 +33,12 @@ class ReferencePixels:
     normalised: Float32  # [n, channels, height, width], as the checkpoint's library sends them to its model
 
 
-def golden_pixels(tower: ImageTower, folder: Path) -> Callable[[], ReferencePixels]:
-    """How golden images are prepared: as the checkpoint in `folder` says, or as bands where they are not RGB."""
-    return partial(pixels_by_processor, checkpoint_processor(folder))
+def pixels_by_transform(tower: ImageTower, transform: Callable[[Image.Image], Any]) -> ReferencePixels:
+    """Golden images by a transform of torchvision, which makes RGB images into normalised tensors."""
+    images = golden_images()
+    normalised = np.stack([transform(decoded(data).convert("RGB")).numpy() for data in images.values()])
+    mean, std = (np.array(values).reshape(1, -1, 1, 1) for values in (tower.mean, tower.std))
+    return ReferencePixels(images, np.rint(255 * (normalised * std + mean)).astype(np.uint8), normalised)
 
 
 def pixels_by_processor(processor: Any) -> ReferencePixels:

@@ -61,7 +61,7 @@ class _SiglipConverter(SpmConverter):
             steps.append(normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap))
         return normalizers.Sequence([*steps, normalizers.Replace(Regex(" {2,}"), " ")])
 
-    def pre_tokenizer(self, replacement: str, add_prefix_space: bool) -> pre_tokenizers.PreTokenizer:  # noqa: ARG002, FBT001
+    def pre_tokenizer(self, replacement: str, add_prefix_space: bool) -> pre_tokenizers.PreTokenizer:  # noqa: ARG002
         return pre_tokenizers.Metaspace(replacement=replacement, prepend_scheme="always")
 
     def post_processor(self) -> processors.PostProcessor:

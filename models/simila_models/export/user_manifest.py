@@ -12,6 +12,7 @@ from simila.domain.manifest import Manifest
 from simila_models.additions import Addition
 from simila_models.export.checkpoint import checkpoint_folder
 from simila_models.export.descriptions import describe
+from simila_models.export.zoos import hub_repository
 from simila_models.progress import Progress
 from simila_models.sources.cache import cached_path
 from simila_models.sources.gathering import Gathered, gather_folder, gather_hub
@@ -72,7 +73,10 @@ def _gathered(addition: Addition, cache_dir: Path, progress: Progress) -> Gather
         raise FetchFailed(f"{addition.source} would have to be fetched, and nothing is fetched offline")
     if kind == "hf":
         return gather_hub(place if "@" in place else f"{place}@main", cache_dir, progress)
-    raise InvalidManifest(f"no source is called '{kind}'; known: hf:ORG/NAME@REVISION, a folder")
+    if kind in ("open_clip", "timm"):
+        return gather_hub(f"{hub_repository(kind, place)}@main", cache_dir, progress, open_clip=kind == "open_clip")
+    message = "known: hf:ORG/NAME@REVISION, open_clip:ARCH/TAG, timm:NAME, file:FOLDER, file:MODEL.onnx"
+    raise InvalidManifest(f"no source is called '{kind}'; {message}")
 
 
 def _name(source: str) -> str:

@@ -14,11 +14,11 @@ from simila_models.sources.cache import cached_path
 
 _CONFIGURATION = re.compile(
     r"((\d+_\w+/)?config|modules|sentence_bert_config|config_sentence_transformers|preprocessor_config|processor_config"
-    r"|open_clip_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|merges\.txt|vocab\.txt|spiece\.model|tokenizer\.model|sentencepiece\.bpe\.model"
 )
 _WEIGHTS = re.compile(r"model\.safetensors|model-\d+-of-\d+\.safetensors|model\.safetensors\.index\.json")
-_OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+_OPEN_CLIP = ("open_clip_config.json", "open_clip_model.safetensors")
 _CARD = "README.md"
 
 
@@ -49,8 +49,10 @@ def gather_folder(folder: Path) -> Gathered:
     return Gathered(tuple(files), card.read_text(encoding="utf-8") if card.is_file() else "")
 
 
-def gather_hub(place: str, cache_dir: Path, progress: Progress) -> Gathered:
+def gather_hub(place: str, cache_dir: Path, progress: Progress, *, open_clip: bool = False) -> Gathered:
     """Fetch `ORG/NAME@REVISION` into the cache; the files name the commit that the revision is now.
+
+    Of a checkpoint that lies there in two forms, `open_clip` takes OpenCLIP's.
 
     Raises:
         FetchFailed: the hub does not answer, or the repository has no safetensors.
@@ -61,7 +63,7 @@ def gather_hub(place: str, cache_dir: Path, progress: Progress) -> Gathered:
     pinned = f"{hub.parse(place)[0]}@{commit}"
     with scratch_folder(cache_dir) as scratch:
         files = []
-        for path in wanted(paths, f"hf:{place}"):
+        for path in wanted(paths, f"hf:{place}", open_clip=open_clip):
             fetched = hub.download(pinned, path, scratch, progress)
             file = SourceFile(role=path, source=f"hf:{pinned}", path=path, sha256=sha256_of(fetched))
             publish(fetched, cached_path(cache_dir, file))
@@ -70,16 +72,18 @@ def gather_hub(place: str, cache_dir: Path, progress: Progress) -> Gathered:
     return Gathered(tuple(files), card)
 
 
-def wanted(paths: list[str], where: str) -> list[str]:
+def wanted(paths: list[str], where: str, *, open_clip: bool = False) -> list[str]:
     """Which of a checkpoint's files the exporter reads: configuration, tokenizer and safetensors.
 
     Raises:
         FetchFailed: there are no safetensors.
 
     """
-    weights = [path for path in paths if _WEIGHTS.fullmatch(path)] or [
-        path for path in paths if path == _OPEN_CLIP_WEIGHTS
-    ]
+    if open_clip or not any(map(_WEIGHTS.fullmatch, paths)):
+        found = [path for path in paths if path in _OPEN_CLIP]
+        if len(found) == len(_OPEN_CLIP):
+            return found
+    weights = [path for path in paths if _WEIGHTS.fullmatch(path)]
     if not weights:
         message = f"{where} has no *.safetensors; pickled weights (*.bin, *.pt, *.pth) are never read"
         raise FetchFailed(message)

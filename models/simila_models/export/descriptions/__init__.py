@@ -1,10 +1,12 @@
 """From a checkpoint's own configuration to the tables of a manifest."""
 
 import json
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from simila.domain.errors import InvalidManifest
+from simila.domain.errors import InvalidManifest, ModelError
 from simila_models.additions import Addition
 from simila_models.export.checkpoint import refuse_own_code
 from simila_models.export.descriptions.joint import joint_tables
@@ -23,13 +25,28 @@ def describe(folder: Path, addition: Addition) -> dict[str, Any]:
 
     """
     refuse_own_code(folder)
+    if (folder / "open_clip_config.json").exists():
+        return _by("open_clip").open_clip_tables(folder)  # type: ignore[no-any-return]
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidManifest(f"the checkpoint's config.json cannot be read: {error}") from error
+    if "architecture" in config:
+        return _by("timm").timm_tables(folder, addition)  # type: ignore[no-any-return]
     kind = config.get("model_type")
     if kind in _JOINT:
         return joint_tables(folder, "clip" if kind == "clip" else "siglip")
     if (folder / "modules.json").exists() or _TEXT_ONLY in config:
         return sentence_tables(folder, config, addition)
     return vision_tables(folder, config, addition)
+
+
+def _by(library: str) -> ModuleType:
+    # Only these checkpoints need these libraries, which need torchvision.
+    try:
+        return import_module(f"{__name__}.{library}")
+    except ModuleNotFoundError as error:
+        message = (
+            f"the checkpoint needs {error.name}, which is not installed: pip install 'simila[cpu,export,{library}]'"
+        )
+        raise ModelError(message) from error

@@ -15,7 +15,7 @@ from simila_models.export.checkpoint import checkpoint_folder, load_model
 from simila_models.export.image_tower import image_tower
 from simila_models.export.layers import LayerFeatures
 from simila_models.export.pooling import flat, pooled_places
-from simila_models.export.reference_preprocessing import golden_pixels
+from simila_models.export.reference_preprocessing import checkpoint_processor, pixels_by_processor
 from simila_models.export.tower import Tower
 
 _MASKED = "vit_mae"
@@ -52,6 +52,6 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     with checkpoint_folder(files) as folder:
         masking = {"mask_ratio": 0.0} if AutoConfig.from_pretrained(folder).model_type == _MASKED else {}
         model = load_model(AutoModel, folder, optional=() if pooling == "model" else ("pooler.",), **masking)
-        prepare = golden_pixels(manifest.image, folder)
+        prepare = partial(pixels_by_processor, checkpoint_processor(folder))
     features = LayerFeatures(model, str(layer)) if layer else VisionFeatures(model, pooling)
     return {Modality.IMAGE: partial(image_tower, manifest.image, features, features, prepare)}

@@ -1,0 +1,130 @@
+"""timm and OpenCLIP against themselves, in a process of its own: they need torchvision, which changes transformers.
+
+`python torchvision_checkpoints.py FOLDER` prints JSON: by encoder and tower the lowest cosine to the library's vectors,
+and by encoder the largest difference of a pixel.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+# PyPI's torchvision is compiled for CUDA. Its operators cannot be loaded beside a torch for CPUs; its transforms can,
+# once the operators that it describes at import have names.
+_OPERATORS = torch.library.Library("torchvision", "DEF")
+for name in ("nms", "qnms"):
+    _OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+import open_clip  # noqa: E402
+import timm  # noqa: E402
+from PIL import Image  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from timm.data import create_transform, resolve_model_data_config  # noqa: E402
+
+from added_encoder import Added, lowest_cosine  # noqa: E402
+from simila.domain.model_repository import ModelRepository  # noqa: E402
+from simila.preprocessing.images import image_row  # noqa: E402
+from simila_models.additions import Addition, add_encoder  # noqa: E402
+from simila_models.export.golden_images import golden_images  # noqa: E402
+from simila_models.export.golden_texts import GOLDEN_TEXTS  # noqa: E402
+from simila_models.export.reference_preprocessing import decoded  # noqa: E402
+from simila_models.progress import Silent  # noqa: E402
+
+IMAGES = list(golden_images().values())
+TEXTS = [*GOLDEN_TEXTS, "   ", "It\u2019s \u201ca photo\u201d of a cat"]
+
+
+def save_timm(folder: Path, architecture: str, **options: object) -> Any:
+    """As `timm.models.save_for_hf`."""
+    torch.manual_seed(0)
+    model = timm.create_model(architecture, **options).eval()
+    folder.mkdir()
+    save_file(model.state_dict(), folder / "model.safetensors")
+    figures = {"input_size": [3, 64, 64], "interpolation": "bicubic", "crop_pct": 0.95, "crop_mode": "center"}
+    pretrained = model.pretrained_cfg | figures | {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    kept = {key: value for key, value in pretrained.items() if isinstance(value, str | float | list)}
+    config = {"architecture": architecture, "num_classes": 1000, "pretrained_cfg": kept, "model_args": options}
+    (folder / "config.json").write_text(json.dumps(config))
+    return model
+
+
+def save_open_clip(folder: Path) -> Any:
+    """As `open_clip.push_to_hf_hub.save_for_hf`."""
+    torch.manual_seed(0)
+    vision = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
+    model_config = {"embed_dim": 24, "vision_cfg": vision, "text_cfg": text}
+    images = {"size": 32, "mean": [0.48, 0.46, 0.41], "std": [0.27, 0.26, 0.28], "resize_mode": "shortest"}
+    model = open_clip.CLIP(**model_config).eval()
+    folder.mkdir()
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {"model_cfg": model_config, "preprocess_cfg": images | {"interpolation": "bicubic"}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return open_clip.create_model_and_transforms(f"local-dir:{folder}")
+
+
+def add(folder: Path, **wishes: str) -> Added:
+    root = folder.parent
+    repository = ModelRepository(root / "models")
+    addition = Addition(str(folder), name=folder.name, **wishes)
+    return Added(add_encoder(addition, root / "manifests", repository, root / "sources", Silent()), repository)
+
+
+def transformed(transform: Any) -> torch.Tensor:
+    return torch.stack([transform(decoded(image).convert("RGB")) for image in IMAGES])
+
+
+def most_grey_levels(encoder: Added, transform: Any) -> int:
+    """Between the server's rows and what the library's transform makes, before it is normalised."""
+    tower = encoder.manifest.image
+    assert tower
+    rows = np.stack([image_row(image, tower, max_pixels=50_000_000) for image in IMAGES])
+    mean, std = (np.array(values).reshape(1, 3, 1, 1) for values in (tower.mean, tower.std))
+    reference = 255 * (transformed(transform).numpy() * std + mean)
+    return int(np.abs(rows - np.rint(reference)).max())
+
+
+@torch.no_grad()
+def check_timm(folder: Path, architecture: str, *, layer: str = "", **options: float) -> dict[str, float]:
+    model = save_timm(folder, architecture, **options)
+    transform = create_transform(
+        **resolve_model_data_config(timm.create_model(f"local-dir:{folder}")), is_training=False
+    )
+    encoder = add(folder, layer=layer)
+    pixels = transformed(transform)
+    if layer:
+        reference = model.features[: int(layer.rpartition(".")[2]) + 1](pixels).mean((2, 3))
+    else:
+        reference = model.forward_head(model.forward_features(pixels), pre_logits=True)
+    cosine = lowest_cosine(encoder.image_vectors(IMAGES), reference)
+    return {"image": cosine, "grey levels": most_grey_levels(encoder, transform)}
+
+
+@torch.no_grad()
+def check_open_clip(folder: Path) -> dict[str, float]:
+    model, _, transform = save_open_clip(folder)
+    encoder = add(folder)
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    return {
+        "image": lowest_cosine(encoder.image_vectors(IMAGES), model.encode_image(transformed(transform))),
+        "text": lowest_cosine(encoder.text_vectors(TEXTS), model.encode_text(tokenizer(TEXTS))),
+        "grey levels": most_grey_levels(encoder, transform),
+    }
+
+
+def main(root: Path) -> None:
+    Image.MAX_IMAGE_PIXELS = None
+    figures = {
+        "timm-resnet": check_timm(root / "timm-resnet", "test_resnet"),
+        "timm-vit": check_timm(root / "timm-vit", "test_vit"),
+        "timm-vgg-layer": check_timm(root / "timm-vgg-layer", "vgg11", layer="features.10", mlp_ratio=0.01),
+        "open-clip": check_open_clip(root / "open-clip"),
+    }
+    sys.stdout.write(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
