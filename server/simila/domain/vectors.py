@@ -1,5 +1,6 @@
 """Arrays of vectors: dtype, shape and length are checked here and nowhere else."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def unit_rows(rows: Float32) -> Float32:
 
 
 def given_vector(values: Sequence[float] | Float32, dimension: int) -> Float32:
-    """A caller's vector as `float32 [d], unit length`.
+    """A caller's vector as `float32 [d], unit length`; an array of float32 that is so already is returned as it is.
 
     Raises:
         InvalidVector: it has another dimension, a value that is no finite float32, or no length.
@@ -33,6 +34,11 @@ def given_vector(values: Sequence[float] | Float32, dimension: int) -> Float32:
     """
     if len(values) != dimension:
         raise InvalidVector(f"the vector has {len(values)} dimensions; the encoder's vectors have {dimension}")
+    if isinstance(values, np.ndarray) and values.dtype == np.float32:
+        square = float(values.dot(values))  # not @, which would warn of an overflow
+        if _SAFE_SQUARES[0] < square < _SAFE_SQUARES[1]:
+            norm = math.sqrt(square)
+            return values if abs(norm - 1) <= UNIT_TOLERANCE else values / np.float32(norm)
     with np.errstate(over="ignore"):
         vector = np.asarray(values, dtype=np.float64)
         not_finite = np.flatnonzero(~np.isfinite(vector.astype(np.float32)))

@@ -347,12 +347,11 @@ class _StaleView(Exception):
 def _hits(neighbours: Neighbours, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:
     # Rounding takes the inner product of unit vectors past 1, a cosine never is.
     cosines = np.clip(neighbours.scores, -1, 1).tolist()
-    pairs = zip(neighbours.sequences.tolist(), cosines, strict=True)
     return [
-        [_hit(rows[sequence], score) for sequence, score in zip(sequences, scores, strict=True) if sequence >= 0]
-        for sequences, scores in pairs
+        [
+            Hit(row.id, score, row.label, row.payload_json, sequence)
+            for sequence, score in zip(sequences, scores, strict=True)
+            if (row := rows.get(sequence))
+        ]
+        for sequences, scores in zip(neighbours.sequences.tolist(), cosines, strict=True)
     ]
-
-
-def _hit(row: ItemRow, score: float) -> Hit:
-    return Hit(row.id, score, row.label, row.payload_json, row.sequence)

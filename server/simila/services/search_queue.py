@@ -5,6 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -80,47 +81,57 @@ class SearchQueue:
         self._threads.shutdown()
 
     def _start_worker(self) -> None:
-        if self._waiting:  # nobody does after `close`
+        with suppress(RuntimeError):  # closed meanwhile, and nobody waits
             self._threads.submit(self._work)
 
     def _lose_patience(self) -> None:
-        """Start another worker if nothing has been taken since the oldest search began to wait."""
+        """Start another worker if nothing has been taken for long, and look again as long as somebody waits."""
         self._patience = None
         with self._lock:
-            waited_seconds = perf_counter() - self._taken_at
-            is_due = bool(self._waiting) and waited_seconds >= PATIENCE_SECONDS and self._running < self._workers
+            if not self._waiting:
+                return
+            is_due = perf_counter() - self._taken_at >= PATIENCE_SECONDS and self._running < self._workers
             self._running += is_due
-            is_over = not self._waiting
         if is_due:
             self._start_worker()
-        elif not is_over:
-            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+        self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
 
     def _work(self) -> None:
-        while group := self._next_group():
-            began_at = perf_counter()
+        taken_at = 0.0
+        while True:
+            group, taken_at = self._next_group(taken_at)
+            if not group:
+                return
             outcome = _outcome(group)
-            self._admission.measured(len(group), perf_counter() - began_at)
+            self._admission.measured(len(group), perf_counter() - taken_at)
             group[0].future.get_loop().call_soon_threadsafe(_deliver, group, outcome)
 
-    def _next_group(self) -> list[_Waiting]:
-        """One worker's share of what waits, all of one call; empty when nobody waits, and the worker ends."""
+    def _next_group(self, taken_at: float) -> tuple[list[_Waiting], float]:
+        """A share of what waits, all of one call, for a worker that took its last one at `taken_at`; and the time.
+
+        It is empty, and the worker ends, when nobody waits, or when calls are short and another takes them.
+        """
         with self._lock:
+            now = perf_counter()
             while self._waiting and self._waiting[0].future.done():  # nobody waits for it any more
                 self._waiting.popleft()
-            if not self._waiting:
+            is_spare = self._running > 1 and taken_at < self._taken_at and now - taken_at < PATIENCE_SECONDS
+            if is_spare or not self._waiting:
                 self._running -= 1
-                return []
-            self._taken_at = perf_counter()
-            most = min(MOST_SEARCHES_AT_ONCE, -(-len(self._waiting) // self._running))
-            call = self._waiting[0].call()
-            group: list[_Waiting] = []
-            others: list[_Waiting] = []
-            while self._waiting and len(group) < most:
-                waiting = self._waiting.popleft()
-                (group if waiting.call() == call else others).append(waiting)
-            self._waiting.extendleft(reversed(others))
-            return group
+                return [], now
+            self._taken_at = now
+            return self._share(), now
+
+    def _share(self) -> list[_Waiting]:
+        most = min(MOST_SEARCHES_AT_ONCE, -(-len(self._waiting) // self._running))
+        call = self._waiting[0].call()
+        group: list[_Waiting] = []
+        others: list[_Waiting] = []
+        while self._waiting and len(group) < most:
+            waiting = self._waiting.popleft()
+            (group if waiting.call() == call else others).append(waiting)
+        self._waiting.extendleft(reversed(others))
+        return group
 
 
 def _outcome(group: Sequence[_Waiting]) -> Sequence[SearchResult] | Exception:

@@ -45,10 +45,23 @@ def test_the_dimension_must_be_the_encoders(values):
 def test_any_finite_vector_becomes_a_unit_vector_of_its_direction(values):
     if not any(values):
         return
-    vector = given_vector(values, len(values)).astype(np.float64)
     scaled = np.array(values) / np.abs(values).max()
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=FLOAT32_VALUES)
-    np.testing.assert_allclose(vector, scaled / np.linalg.norm(scaled), atol=FLOAT32_VALUES)
+    for given_values in (values, np.array(values, np.float32)):
+        vector = given_vector(given_values, len(values)).astype(np.float64)
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=FLOAT32_VALUES)
+        np.testing.assert_allclose(vector, scaled / np.linalg.norm(scaled), atol=FLOAT32_VALUES)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_value_that_is_not_finite_is_named_in_an_array_too(value):
+    with pytest.raises(InvalidVector, match=r"^the value at position 2 is not a finite float32$"):
+        given_vector(np.array([1, 0, value, 0], np.float32), 4)
+
+
+def test_an_array_of_unit_length_keeps_every_bit():
+    unit = np.random.default_rng(1).normal(size=384).astype(np.float32)
+    unit /= np.linalg.norm(unit)
+    np.testing.assert_array_equal(given_vector(unit, 384), unit)
 
 
 def test_rows_become_unit_and_zeros_stay():

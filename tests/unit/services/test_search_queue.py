@@ -9,7 +9,7 @@ import pytest
 
 from simila.domain.errors import CollectionUnavailable, Overloaded
 from simila.index.collection import SearchQuery, SearchResult
-from simila.services.search_queue import SearchQueue
+from simila.services.search_queue import SearchQueue, _Waiting
 
 PATIENCE_SECONDS = 10
 
@@ -140,3 +140,21 @@ def test_closing_cancels_those_that_wait(collection):
         return (await first).hits, second.cancelled()
 
     assert asyncio.run(close()) == ([[1]], True)
+
+
+def test_a_worker_that_helped_out_leaves_when_calls_are_short_again(collection):
+    async def take_in_turns():
+        queue = SearchQueue(workers=2, most_wait_seconds=60.0)
+        for number in range(6):
+            queue._waiting.append(_Waiting(collection, query(number), asyncio.get_running_loop().create_future()))
+        queue._running = 2
+        groups = []
+        _, taken_at = queue._next_group(0.0)
+        queue._next_group(0.0)  # the other worker's
+        for last_taken_at in (taken_at, 0.0):  # this call was short, and that one long
+            group, _ = queue._next_group(last_taken_at)
+            groups.append((len(group), queue._running))
+        queue.close()
+        return groups
+
+    assert asyncio.run(take_in_turns()) == [(0, 1), (1, 1)]
