@@ -35,7 +35,8 @@ def given_vector(values: Sequence[float] | Float32, dimension: int) -> Float32:
     if len(values) != dimension:
         raise InvalidVector(f"the vector has {len(values)} dimensions; the encoder's vectors have {dimension}")
     if isinstance(values, np.ndarray) and values.dtype == np.float32:
-        square = float(values.dot(values))  # not @, which would warn of an overflow
+        with np.errstate(over="ignore", invalid="ignore"):
+            square = float(values @ values)
         if _SAFE_SQUARES[0] < square < _SAFE_SQUARES[1]:
             norm = math.sqrt(square)
             return values if abs(norm - 1) <= UNIT_TOLERANCE else values / np.float32(norm)
