@@ -104,7 +104,9 @@ def test_an_output_may_ask_for_octets_itself(api: httpx.Client) -> None:
     [
         ({"inputs": []}, "inputs: must not be empty"),
         ({"inputs": [text("a", shape=[2])]}, "1 elements do not fit the shape [2]"),
-        ({"inputs": [text("a", "b", shape=[1, 2])]}, "it is [n] or [n, 1]"),
+        ({"inputs": [text("a", "b", shape=[1, 2])]}, "the shape is [n] or [n, 1]"),
+        ({"inputs": [text("a", shape=[-1, 1])]}, "and n is not 0"),
+        ({"inputs": [text("a", "b", shape=[])]}, "2 elements do not fit"),
         ({"inputs": [text(shape=[0])]}, "n is not 0"),
         ({"inputs": [text("a", name="pixels")]}, "reads text, not 'pixels'"),
         ({"inputs": [text("a", datatype="FP32")]}, "inputs[0].datatype"),
@@ -125,9 +127,10 @@ def test_what_does_not_fit_is_refused_in_its_shape(api: httpx.Client, body: dict
 @pytest.mark.parametrize(
     ("head", "content", "length", "words"),
     [
-        ({"binary_data_size": 6}, octets(b"one")[:-1], None, "end within an element"),
-        ({"binary_data_size": 3}, b"abc", None, "end within an element"),
+        ({"binary_data_size": 6}, octets(b"one")[:-1], None, "end before the 1 elements"),
+        ({"binary_data_size": 3}, b"abc", None, "end before the 1 elements"),
         ({"binary_data_size": 7}, octets(b"one") + b"x", None, "1 octets after the JSON belong to no input"),
+        ({"binary_data_size": 14}, octets(b"one", b"two"), None, "7 octets are left after the 1 elements"),
         ({"binary_data_size": 7}, octets(b"\xff\xff\xff"), None, "not UTF-8"),
         ({}, b"", "much", "not a number of octets"),
     ],

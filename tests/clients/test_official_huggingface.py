@@ -23,7 +23,8 @@ def connections_are_closed() -> Iterator[None]:
 
 
 def test_features_of_the_default_encoder_and_of_a_named_one(addresses: Addresses, direct: httpx.Client) -> None:
-    for path, encoder in (("embed", TEXT_ENCODER), (f"tei/{JOINT_ENCODER}/embed", JOINT_ENCODER)):
+    paths = {"": TEXT_ENCODER, "embed": TEXT_ENCODER, f"tei/{JOINT_ENCODER}": JOINT_ENCODER}
+    for path, encoder in paths.items():
         client = InferenceClient(f"{addresses.url}/{path}")
         expected = vectors(embed(direct, encoder, ["one", "two"]))
         np.testing.assert_allclose(client.feature_extraction(["one", "two"]), expected, atol=FLOAT32_VALUES)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
@@ -137,3 +138,40 @@ def test_encoders_come_and_go(triton: Package) -> None:
     client.load_model(JOINT_ENCODER)
     assert states()[JOINT_ENCODER] == "READY"
     assert client.infer(JOINT_ENCODER, [tensor(triton.module, "text", [b"a"])]).as_numpy("embedding").shape == (1, 384)
+
+
+def message(**changes: Any) -> Any:
+    entry = {"name": "text", "datatype": "BYTES", "shape": [1], "contents": {"bytes_contents": [b"one"]}}
+    request = {"model_name": TEXT_ENCODER, "inputs": [{**entry, **changes}]}
+    return triton_grpc.service_pb2.ModelInferRequest(**request)
+
+
+@pytest.fixture(scope="module")
+def stub(addresses: Addresses) -> Iterator[Any]:
+    """The protocol's own stub, for messages that no client of tritonclient sends."""
+    with grpc.insecure_channel(addresses.grpc) as channel:
+        yield triton_grpc.service_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+def test_typed_contents_are_read_too(stub: Any, direct: httpx.Client) -> None:
+    answer = stub.ModelInfer(message())
+    served = np.frombuffer(answer.raw_output_contents[0], dtype="<f4")
+    np.testing.assert_allclose(served, vectors(embed(direct, TEXT_ENCODER, "one"))[0], atol=FLOAT32_VALUES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "raw", "words"),
+    [
+        ({"datatype": "FP32"}, [], "is of FP32, not BYTES"),
+        ({"shape": [2]}, [], "1 elements do not fit the shape"),
+        ({"contents": {}}, [b"\x01\x00"], "end before the 1 elements"),
+        ({"contents": {}}, [b"", b""], "shared memory is not read"),
+    ],
+)
+def test_messages_that_do_not_fit_are_refused(stub: Any, changes: dict[str, Any], raw: list[bytes], words: str) -> None:
+    request = message(**changes)
+    request.raw_input_contents.extend(raw)
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.ModelInfer(request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert words in caught.value.details()

@@ -8,6 +8,8 @@ import orjson
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from simila.api.accept import JSON
+
 Reshape = Callable[[int, dict[str, Any]], dict[str, Any]]
 """From the status and the `ErrorDetail` to the body."""
 
@@ -44,9 +46,9 @@ class _Reshaped:
                 await self._send_reshaped(self._head)
 
     async def _send_reshaped(self, head: Message) -> None:
-        body = self._body
-        if body:
+        body, headers = self._body, MutableHeaders(raw=head["headers"])
+        if headers.get("content-type") == JSON:
             body = orjson.dumps(self._reshape(head["status"], orjson.loads(body)["error"]))
-            MutableHeaders(raw=head["headers"])["content-length"] = str(len(body))
+            headers["content-length"] = str(len(body))
         await self._send(head)
         await self._send({"type": "http.response.body", "body": body})

@@ -17,7 +17,7 @@ from tritonclient.grpc.service_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,
 )
 
-from simila.api.binary_tensors import BYTES, BytesTensor, bytes_elements
+from simila.api.binary_tensors import BYTES, BytesTensor
 from simila.api.errors import status_of
 from simila.api.open_inference import OUTPUT, SERVER_METADATA, VERSION, OpenInference
 from simila.domain.errors import InvalidInput, Overloaded, SimilaError
@@ -164,6 +164,6 @@ def _tensors(request: Any) -> list[BytesTensor]:
     for position, entry in enumerate(request.inputs):
         if entry.datatype != BYTES:
             raise InvalidInput(f"{entry.name}: is of {entry.datatype}, not {BYTES}", param=entry.name)
-        elements = bytes_elements(raw[position], entry.name) if raw else list(entry.contents.bytes_contents)
-        tensors.append(BytesTensor(entry.name, list(entry.shape), elements))
+        content = raw[position] if raw else list(entry.contents.bytes_contents)
+        tensors.append(BytesTensor(entry.name, list(entry.shape), content))
     return tensors

@@ -4,7 +4,6 @@ An encoder reads tensors `text` and `image` of BYTES, `[n]` or `[n, 1]`, as far 
 `embedding`, FP32 `[n, d]`, unit length: the rows of all inputs in the order of the request.
 """
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -97,10 +96,11 @@ class OpenInference:
             if name != OUTPUT:
                 raise InvalidInput(f"outputs: {model} gives '{OUTPUT}', not '{name}'", param="outputs")
         inputs: dict[str, Input | SimilaError] = {}
-        self._services.reader.check_count(sum(len(tensor.elements) for tensor in tensors), "inputs")
         for tensor in tensors:
             _check(tensor, manifest)
-            for position, element in enumerate(tensor.elements):
+        self._services.reader.check_count(sum(tensor.count for tensor in tensors), "inputs")
+        for tensor in tensors:
+            for position, element in enumerate(tensor.elements()):
                 name = f"{tensor.name}[{position}]"
                 inputs[name] = _input(self._services.reader, tensor.name, element, name)
         embedded = await self._services.embedding.embed(model, list(inputs.values()), names=list(inputs))
@@ -117,15 +117,8 @@ def _check(tensor: BytesTensor, manifest: Manifest) -> None:
     if tensor.name not in known:
         message = f"inputs: {manifest.name} reads {' and '.join(known)}, not '{tensor.name}'"
         raise InvalidInput(message, param="inputs")
-    if (
-        not tensor.elements
-        or list(tensor.shape[1:]) not in ([], [1])
-        or math.prod(tensor.shape) != len(tensor.elements)
-    ):
-        message = (
-            f"{tensor.name}: {len(tensor.elements)} elements do not fit the shape {list(tensor.shape)};"
-            " it is [n] or [n, 1], and n is not 0"
-        )
+    if list(tensor.shape[1:]) not in ([], [1]) or tensor.count < 1:
+        message = f"{tensor.name}: the shape is [n] or [n, 1], and n is not 0; this is {list(tensor.shape)}"
         raise InvalidInput(message, param=tensor.name)
 
 

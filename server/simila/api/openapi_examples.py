@@ -107,6 +107,8 @@ EXAMPLES = (
     Example(
         "POST /embeddings", body={"model": JOINT, "input": [f"data:image/png;base64,{GREY_PIXEL}"], "modality": "image"}
     ),
+    Example("POST /", body={"inputs": "a red dress"}),
+    Example("POST /tei/{model}", MODEL, body={"inputs": "a red dress"}),
     Example("POST /embed", body={"inputs": ["a red dress", "a scarlet gown"]}),
     Example("POST /tei/{model}/embed", MODEL, body={"inputs": "a red dress", "dimensions": 64}),
     *(
@@ -119,6 +121,7 @@ EXAMPLES = (
     ),
     Example("POST /tokenize", body={"inputs": ["a red dress"]}),
     Example("POST /tei/{model}/tokenize", MODEL, body={"inputs": "a red dress", "add_special_tokens": False}),
+    Example("GET /health"),
     Example("GET /info"),
     Example("GET /tei/{model}/info", MODEL),
     Example("GET /v2"),

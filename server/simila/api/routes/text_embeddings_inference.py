@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ from simila.api.schemas.text_embeddings_inference import (
 from simila.domain.inputs import Embedded
 
 PREFIX = "/tei/"
-PATHS = ("/embed", "/similarity", "/tokenize", "/info")
+PATHS = ("/", "/embed", "/similarity", "/tokenize", "/info", "/health")
 ERROR_TYPES = {413: "validation", 424: "backend", 429: "overloaded", 503: "unhealthy", 504: "overloaded"}
 
 router = protocol_router("text embeddings inference", TeiError)
@@ -35,6 +36,8 @@ def tei_error(status: int, detail: Mapping[str, Any]) -> dict[str, Any]:
     return {"error": detail["message"], "error_type": kind}
 
 
+@router.post("/", summary="Embed texts by the default encoder", response_model=list[list[float]])
+@router.post("/tei/{model}", summary="Embed texts by a named encoder", response_model=list[list[float]])
 @router.post("/embed", summary="Embed texts as Text Embeddings Inference does", response_model=list[list[float]])
 @router.post("/tei/{model}/embed", summary="Embed texts by a named encoder", response_model=list[list[float]])
 async def embed(body: EmbedRequest, services: FromServices, request: Request, model: str = "") -> Response:
@@ -86,6 +89,12 @@ async def tokenize(body: TokenizeRequest, services: FromServices, model: str = "
     return TokenizeResponse(
         [[TokenEntry.of(token, text.text) for token in row] for row, text in zip(tokens, texts, strict=True)]
     )
+
+
+@router.get("/health", summary="Can every encoder answer?")
+async def health(services: FromServices) -> Response:
+    readiness = await services.readiness.check()
+    return Response(status_code=HTTPStatus.OK if readiness.is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @router.get("/info", summary="Describe the default encoder")

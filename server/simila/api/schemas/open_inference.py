@@ -9,7 +9,7 @@ import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from simila.api.binary_tensors import BytesTensor, bytes_elements
+from simila.api.binary_tensors import BytesTensor
 from simila.api.open_inference import OUTPUT, VERSION
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.domain.errors import InvalidInput
@@ -62,16 +62,14 @@ class InferRequest(RequestBody):
         for entry in self.inputs:
             size = entry.parameters.get("binary_data_size")
             if isinstance(size, int) and 0 <= size <= len(octets) - start:
-                elements: list[Any] = bytes_elements(octets[start : start + size], entry.name)
+                content: bytes | list[Any] = octets[start : start + size]
                 start += size
             elif size is None and entry.data is not None:
-                elements = _flat(entry.data)
+                content = _flat(entry.data)
             else:
                 message = f"{entry.name}: has no data, nor as many octets as it says; shared memory is not read"
                 raise InvalidInput(message, param=entry.name)
-            if not all(isinstance(element, bytes | str) for element in elements):
-                raise InvalidInput(f"{entry.name}: elements of BYTES are strings in JSON", param=entry.name)
-            tensors.append(BytesTensor(entry.name, entry.shape, elements))
+            tensors.append(BytesTensor(entry.name, entry.shape, content))
         if start != len(octets):
             raise InvalidInput(f"{len(octets) - start} octets after the JSON belong to no input", param="inputs")
         return tensors
