@@ -34,7 +34,9 @@ Query = Content | StoredId
 class Embeddings:
     """The vectors of one request, in the order of its inputs."""
 
-    vectors: Float32  # [n, d], unit length
+    vectors: Float32  # [n, d], unit length, whatever they were sent as
+    codes: NDArray[Any]
+    """The rows as they were sent: float32, or the `embedding_type` that was asked for, to be stored as they are."""
     truncated: tuple[bool, ...]
     """For each input, whether it was cut at the encoder's context length."""
     model: str

@@ -8,12 +8,12 @@ its name.
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode
 
-import numpy as np
-
 from simila_client.bodies import collection_path, content_body, listed, nothing, path_segment, with_given
+from simila_client.embedding_types import checked, codes_of, unit_vectors
 from simila_client.errors import InvalidArgument
 from simila_client.request import Json, Request
 from simila_client.results import (
@@ -41,11 +41,20 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 
 
 def embed(
-    inputs: Sequence[Input], *, model: str, dimensions: int | None = None, truncate: bool | None = None
+    inputs: Sequence[Input],
+    *,
+    model: str,
+    dimensions: int | None = None,
+    truncate: bool | None = None,
+    embedding_type: str | None = None,
 ) -> Request[Embeddings]:
-    contents = [content_body(one) for one in listed("inputs", inputs)]
-    body = {"model": model, "input": contents, "encoding_format": "base64"}
-    return Request("POST", "/v1/embeddings", _embeddings, with_given(body, dimensions=dimensions, truncate=truncate))
+    body = {
+        "model": model,
+        "input": [content_body(one) for one in listed("inputs", inputs)],
+        "encoding_format": "base64",
+    }
+    given = with_given(body, dimensions=dimensions, truncate=truncate, embedding_type=embedding_type)
+    return Request("POST", "/v1/embeddings", partial(_embeddings, checked(embedding_type)), given)
 
 
 def models() -> Request[tuple[Model, ...]]:
@@ -190,11 +199,12 @@ def _item(one: Item) -> dict[str, Json]:
     return with_given({"id": one.id, **content_body(one.content)}, label=one.label, payload=one.payload)
 
 
-def _embeddings(body: Json) -> Embeddings:
+def _embeddings(embedding_type: str, body: Json) -> Embeddings:
     rows = sorted(body["data"], key=lambda row: row["index"])
-    vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"], validate=True), dtype="<f4") for row in rows])
+    codes = codes_of([base64.b64decode(row["embedding"], validate=True) for row in rows], embedding_type)
     return Embeddings(
-        vectors=vectors.astype(np.float32),
+        vectors=unit_vectors(codes, embedding_type),
+        codes=codes,
         truncated=tuple(bool(row.get("truncated", False)) for row in rows),
         model=body["model"],
         prompt_tokens=body["usage"]["prompt_tokens"],

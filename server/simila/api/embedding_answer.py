@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 import ormsgpack
 import pybase64
@@ -14,6 +13,7 @@ from simila.api.accept import ARROW_STREAM, MESSAGE_PACK, OCTETS
 from simila.api.embedding_table import embedding_stream
 from simila.api.errors import ErrorDetail, detail_of
 from simila.api.schemas.embeddings import EmbeddingOptions
+from simila.domain.embedding_types import in_type
 from simila.domain.inputs import Embedded
 from simila.services.embedding import name_failures
 
@@ -25,7 +25,8 @@ HEADERS = {
     "x-inference-time": "Milliseconds from then until the last was done",
     "x-compute-tokens": "Tokens that the encoder read",
     "x-embedding-count": "Rows, of an answer in octets",
-    "x-embedding-dimensions": "Values of a row, of an answer in octets",
+    "x-embedding-dimensions": "Dimensions of the vectors, of an answer in octets",
+    "x-embedding-type": "What the rows consist of, in an answer in octets: the request's `embedding_type`",
 }
 DOCUMENTED_ANSWER: dict[str, Any] = {
     "description": "The vectors, in the order of the inputs",
@@ -39,7 +40,7 @@ DOCUMENTED_ANSWER: dict[str, Any] = {
 def embeddings_answer(
     embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, *, media_type: str, began_at: float
 ) -> Response:
-    """`EmbeddingsResponse` as JSON or MessagePack, its vectors as an Arrow stream, or rows of little-endian float32.
+    """`EmbeddingsResponse` as JSON or MessagePack, its vectors as an Arrow stream, or rows in octets.
 
     The request came in at `began_at`, by `time.perf_counter`.
     """
@@ -54,23 +55,27 @@ def embeddings_answer(
     }
     if media_type == OCTETS:
         rows, dimensions = embedded.vectors.shape
-        headers |= {"x-embedding-count": str(rows), "x-embedding-dimensions": str(dimensions)}
+        headers |= {
+            "x-embedding-count": str(rows),
+            "x-embedding-dimensions": str(dimensions),
+            "x-embedding-type": options.value_type,
+        }
     return Response(content, headers=headers, media_type=media_type)
 
 
 def _content(embedded: Embedded, names: Sequence[str], options: EmbeddingOptions, media_type: str) -> bytes:
-    rows = np.ascontiguousarray(embedded.vectors, dtype="<f4")
+    rows = in_type(embedded.vectors, options.value_type)
     if media_type == OCTETS:
         return rows.tobytes()
     errors = {index: detail_of(name_failures({index: error}, names)) for index, error in embedded.failures.items()}
     if media_type == ARROW_STREAM:
-        return embedding_stream(embedded, errors, options.model)
+        return embedding_stream(embedded, rows, errors, options.model)
     vectors: Sequence[Any] = list(rows)
     if media_type == MESSAGE_PACK:
-        if options.encoding_format == "base64":  # MessagePack has octets
+        if options.is_base64:  # MessagePack has octets
             vectors = [row.tobytes() for row in rows]
         return ormsgpack.packb(_body(embedded, vectors, errors, options), option=ormsgpack.OPT_SERIALIZE_NUMPY)
-    if options.encoding_format == "base64":
+    if options.is_base64:
         vectors = [pybase64.b64encode_as_string(row) for row in rows]
     return orjson.dumps(_body(embedded, vectors, errors, options), option=orjson.OPT_SERIALIZE_NUMPY)
 

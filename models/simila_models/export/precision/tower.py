@@ -15,11 +15,12 @@ from simila.domain.golden import certify, read_golden_set
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ExportRecord, ModelRepository, TowerFiles
 from simila.domain.precision import Precision
+from simila.domain.vectors import Float32
 from simila_models.export.precision import Prepare, Row
 from simila_models.export.precision.inputs import LabelledInput
 from simila_models.export.precision.node_search import nodes_in_float
 from simila_models.export.precision.quantisation import quantisable_nodes, quantise
-from simila_models.export.precision.runs import speed_up, vectors_of
+from simila_models.export.precision.runs import speed_up, vectors_in_batches, vectors_of
 from simila_models.export.precision.smoothing import smoothed
 from simila_models.export.precision.task_check import TaskCheck, check_task
 from simila_models.export.triton_config import write_triton_config
@@ -27,8 +28,9 @@ from simila_models.integrity import sha256_of
 from simila_models.progress import Progress
 
 # Of the distance from the floor to 1, kept free: other neighbours in a batch, other CPUs.
-MARGIN = 0.1
+MARGIN = 0.2
 LARGEST_SHARE_IN_FLOAT = 0.5
+_WAYS = (vectors_of, vectors_in_batches)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,6 @@ def write_precision(
     target.onnx.parent.mkdir(parents=True)
     nodes, in_float = _convert(subject, target.onnx, precision, progress, f"{manifest.name}, {modality} tower")
 
-    vectors = vectors_of(target.onnx, subject.output_name, golden_rows)
     floor = min(precision.parity_floor, manifest.parity_floor)
     task = check_task(
         vectors_of(source.onnx, subject.output_name, subject.task_rows),
@@ -110,7 +111,9 @@ def write_precision(
         name=manifest.name,
         tower=modality,
         precision=precision,
-        lowest_cosine=certify(golden, vectors, floor).lowest_cosine,
+        lowest_cosine=min(
+            certify(golden, run(target.onnx, subject.output_name, golden_rows), floor).lowest_cosine for run in _WAYS
+        ),
         floor=floor,
         task=task,
         nodes_in_float=in_float,
@@ -142,21 +145,24 @@ def _convert(
 
     def lowest_cosine(chosen: Collection[str]) -> float:
         quantise(smooth, target, precision, chosen, subject.calibration_rows)
-        found = vectors_of(target, subject.output_name, judged)
-        return float((references * found).sum(axis=1).min())
+        return min(_lowest(run(target, subject.output_name, judged), references) for run in _WAYS)
+
+    def alone(node: str) -> float:
+        progress.step(f"{precision}, {name}", nodes.index(node), len(nodes), unit="steps")
+        quantise(smooth, target, precision, [node], subject.calibration_rows)
+        golden = vectors_in_batches(target, subject.output_name, subject.golden_rows)
+        return _lowest(golden, references[: len(golden)])
 
     wanted = precision.parity_floor + MARGIN * (1 - precision.parity_floor)
-    found = nodes_in_float(
-        nodes,
-        lowest_cosine,
-        wanted,
-        most=int(LARGEST_SHARE_IN_FLOAT * len(nodes)),
-        on_node=lambda done: progress.step(f"{precision}, {name}", done, len(nodes), unit="steps"),
-    )
+    found = nodes_in_float(nodes, lowest_cosine, alone, wanted, most=int(LARGEST_SHARE_IN_FLOAT * len(nodes)))
     lowest_cosine([node for node in nodes if node not in set(found.in_float)])  # the last one tried was another
     smooth.unlink()
     progress.step(f"{precision}, {name}", len(nodes), len(nodes), unit="steps")
     return len(nodes), found.in_float
+
+
+def _lowest(vectors: Float32, references: Float32) -> float:
+    return float((vectors * references).sum(axis=1).min())
 
 
 def _write_rest(
