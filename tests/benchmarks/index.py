@@ -2,10 +2,13 @@
 
     python tests/benchmarks/index.py [--rows 10000,100000,1000000] [--clip-texts FILE.npy] [--chart growth.png]
 
-Each corpus is sent to a server over HTTP, and the queries go to the server and to FAISS alone, on the very index that
-the server built, in turns. Exit codes: 0 measured; 1 a server failed; 2 wrong usage, or no wrk.
+Each corpus is sent to a server over HTTP. In turns, the queries go to the server, to FAISS alone on the very index that
+the server built, and to a server that looks for nothing. Filled collections and their figures are kept in the cache:
+`--resume` measures only what was not measured before, `--fresh` fills and measures everything anew. Exit codes: 0
+measured; 1 a server failed; 2 wrong usage, or no wrk.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -15,7 +18,7 @@ from typing import Annotated
 import orjson
 import typer
 from neighbours.chart import write_chart
-from neighbours.contest import IndexResult, measure
+from neighbours.contest import Filled, IndexResult, fill, measure
 from neighbours.vectors import Corpus, clip_texts, clusters
 from rich.console import Console
 from rich.table import Table
@@ -26,6 +29,7 @@ from speed.wrk import WrkFailed, WrkMissing, check_wrk
 from simila.cli.errors import FAILED, WRONG_USAGE, print_error
 
 CACHE = Path(__file__).parents[2] / ".cache"
+KEPT = CACHE / "bench-data" / "neighbours"
 CLIP_ROWS = 200_000
 
 app = typer.Typer(add_completion=False)
@@ -43,6 +47,8 @@ def main(
     chart: Annotated[Path | None, typer.Option(help="Draw growth into this PNG.")] = None,
     models_dir: Annotated[Path, typer.Option(help="Data folder whose exported models are served.")] = CACHE
     / "bench-data",
+    resume: Annotated[bool, typer.Option("--resume", help="Take figures that were measured before.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what is kept of these corpora.")] = False,
 ) -> None:
     """Measure collections of growing size."""
     console = Console(width=200)
@@ -50,7 +56,15 @@ def main(
     try:
         check_wrk()
         for corpus in corpora([int(size) for size in rows.split(",")], clip_texts_file):
-            results.append(measured(corpus, models_dir, rounds, seconds))
+            folder = KEPT / corpus.slug
+            if fresh:
+                shutil.rmtree(folder, ignore_errors=True)
+            known = folder / "result.json"
+            if resume and known.exists():
+                results.append(IndexResult(**orjson.loads(known.read_bytes())))
+                continue
+            results.append(measured(corpus, folder, models_dir, rounds, seconds))
+            known.write_bytes(orjson.dumps(asdict(results[-1])))
             console.print_json(orjson.dumps(asdict(results[-1])).decode())
     except WrkMissing as error:
         print_error(str(error))
@@ -71,29 +85,47 @@ def corpora(sizes: Sequence[int], clip_texts_file: Path | None) -> Iterator[Corp
         yield clip_texts(clip_texts_file, CLIP_ROWS)
 
 
-def measured(corpus: Corpus, models_dir: Path, rounds: int, seconds: float) -> IndexResult:
-    """Measure in a data folder of its own, which is thrown away."""
+def measured(corpus: Corpus, folder: Path, models_dir: Path, rounds: int, seconds: float) -> IndexResult:
+    """Fill a collection in `folder`, unless one was filled there before, and measure it."""
+    known = folder / "filled.json"
+    filled = Filled.read(known)
+    if filled is None:
+        shutil.rmtree(folder, ignore_errors=True)  # half of one
     with tempfile.TemporaryDirectory() as scratch:
-        data_dir = Path(scratch) / "data"
-        data_dir.mkdir()
-        (data_dir / "models").symlink_to((models_dir / "models").absolute(), target_is_directory=True)
-        (data_dir / "sources").symlink_to((models_dir / "sources").absolute(), target_is_directory=True)
-        bench = Bench(
-            data_dir=data_dir,
-            scratch=Path(scratch),
-            rounds=rounds,
-            seconds=seconds,
-            peer_folder=None,
-            tell=lambda message: typer.echo(message, err=True),
-        )
-        return measure(bench, corpus, data_dir / "collections" / "bench")
+
+        def bench(data_dir: Path, logs: str) -> Bench:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            for part in ("models", "sources"):
+                if not (data_dir / part).exists():
+                    (data_dir / part).symlink_to((models_dir / part).absolute(), target_is_directory=True)
+            own = Path(scratch) / logs
+            own.mkdir()
+            return Bench(data_dir, own, rounds, seconds, None, tell=lambda message: typer.echo(message, err=True))
+
+        served = bench(folder / "data", "served")
+        if filled is None:
+            filled = fill(served, corpus)
+            filled.write(known)
+        return measure(served, bench(Path(scratch) / "data", "empty"), corpus, filled)
 
 
 def table(results: Sequence[IndexResult]) -> Table:
     shown = Table(title="Collections beside raw FAISS on the same index; recall at 10")
     for heading in ("corpus", "kind", "vectors/s in", "build s", "start s", "disk x", "MiB", "x needed"):
         shown.add_column(heading, justify="left" if heading in ("corpus", "kind") else "right")
-    for heading in ("raw q/s", "served q/s", "ratio", "p50 + ms", "recall", "0.1 %", "1 %", "10 %", "50 %"):
+    for heading in (
+        "raw q/s",
+        "1 thread",
+        "empty",
+        "served",
+        "ratio",
+        "p50 + ms",
+        "recall",
+        "0.1 %",
+        "1 %",
+        "10 %",
+        "50 %",
+    ):
         shown.add_column(heading, justify="right")
     for one in results:
         shown.add_row(
@@ -106,6 +138,8 @@ def table(results: Sequence[IndexResult]) -> Table:
             f"{one.resident_mebibytes:.0f}",
             f"{one.resident_mebibytes / one.index_mebibytes:.2f}",
             f"{one.raw:.0f}",
+            f"{one.raw_one_thread:.0f}",
+            f"{one.empty:.0f}",
             f"{one.served:.0f}",
             f"{one.ratio:.2f}",
             f"{one.added_p50_ms:.2f}",

@@ -12,7 +12,14 @@ from matplotlib import pyplot
 from neighbours.contest import IndexResult
 
 PANELS: Sequence[tuple[str, Sequence[tuple[str, Callable[[IndexResult], float]]]]] = (
-    ("Searches a second", (("served", lambda one: one.served), ("raw FAISS", lambda one: one.raw))),
+    (
+        "Searches a second",
+        (
+            ("served", lambda one: one.served),
+            ("raw FAISS", lambda one: one.raw),
+            ("HTTP that looks for nothing", lambda one: one.empty),
+        ),
+    ),
     ("Recall at 10", (("no filter", lambda one: one.recall), ("1 % match", lambda one: one.filtered_recall["1 %"]))),
     ("Seconds", (("to build", lambda one: one.build_seconds), ("to start", lambda one: one.start_seconds))),
     ("MiB", (("resident", lambda one: one.resident_mebibytes), ("index", lambda one: one.index_mebibytes))),

@@ -1,16 +1,19 @@
-"""One corpus through a server, and FAISS alone on the same index in turns with it."""
+"""One corpus through a server, and in turns with it FAISS alone on the same index, and HTTP alone."""
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any, Self
 
 import numpy as np
+import orjson
 from speed.bench import Bench
 from speed.clip_export import CLIP
 from speed.servers import Server
-from speed.wrk import run_wrk
+from speed.wrk import Bodies, WrkFigures, run_wrk
 
 from neighbours.raw_faiss import RawFaiss
 from neighbours.served import ServedCollection
@@ -18,7 +21,10 @@ from neighbours.vectors import NEIGHBOURS, Corpus, Int64
 from simila.index.generations import current_generation
 
 ENCODER_OF = {384: "all-minilm-l6-v2", 512: CLIP}
+EMPTY = Path(__file__).with_name("empty_route.py")
+PATH = "/v1/collections/bench"
 CONNECTIONS = 16
+SINGLE_REQUESTS = 500
 BUCKETS = {"0.1 %": 1, "1 %": 10, "10 %": 100, "50 %": 500}
 MEBI = 2**20
 
@@ -38,8 +44,11 @@ class IndexResult:
     resident_mebibytes: float  # what the collection adds to the server, its mapped index included
     index_mebibytes: float  # what its index needs
     raw: float
+    raw_one_thread: float
+    empty: float  # requests a second over HTTP that look for nothing
     served: float
     added_p50_ms: float
+    empty_p50_ms: float
     recall: float
     measured_recall: dict[str, float]
     filtered_recall: dict[str, float]
@@ -49,25 +58,49 @@ class IndexResult:
         return self.served / self.raw
 
 
-def measure(bench: Bench, corpus: Corpus, folder: Path) -> IndexResult:
-    """Fill a collection, wait for its index, start again, and search."""
+@dataclass(frozen=True)
+class Filled:
+    """How a collection came to hold a corpus and to be indexed. Kept beside it, so that it need not be filled again."""
+
+    index: dict[str, Any]
+    ingested_a_second: float
+    build_seconds: float
+
+    @classmethod
+    def read(cls, file: Path) -> Self | None:
+        return cls(**orjson.loads(file.read_bytes())) if file.exists() else None
+
+    def write(self, file: Path) -> None:
+        file.write_bytes(orjson.dumps(asdict(self)))
+
+
+def fill(bench: Bench, corpus: Corpus) -> Filled:
+    """Send a corpus to a new collection, and wait for its index."""
     encoder = ENCODER_OF[corpus.vectors.shape[1]]
-    path = "/v1/collections/bench"
     with bench.simila([encoder]) as server:
-        collection = ServedCollection(server, path)
-        empty_bytes = server.anonymous_bytes()
+        collection = ServedCollection(server, PATH)
         collection.create(encoder)
         ingested = collection.fill(corpus)
         bench.tell(f"{corpus.name}: {ingested:.0f} vectors a second")
         index, build_seconds = collection.wait_until_built(bench.tell)
         bench.tell(f"{corpus.name}: {index['kind']} after {build_seconds:.0f} s")
         _stop(server)
+    return Filled(index, ingested, build_seconds)
+
+
+def measure(bench: Bench, empty_bench: Bench, corpus: Corpus, filled: Filled) -> IndexResult:
+    """Start a server on a filled collection, and search; `empty_bench` has a data folder without one."""
+    encoder, index = ENCODER_OF[corpus.vectors.shape[1]], filled.index
     vectors_file, queries_file = bench.scratch / "vectors.npy", bench.scratch / "queries.npy"
     np.save(vectors_file, corpus.vectors)
     np.save(queries_file, corpus.queries)
-    generation = current_generation(folder)
-    with bench.simila([encoder]) as server, RawFaiss(generation, vectors_file, queries_file) as raw:
-        collection = ServedCollection(server, path)
+    generation = current_generation(bench.data_dir / "collections" / "bench")
+    with (
+        empty_bench.simila([encoder], program=[str(EMPTY)]) as empty,
+        bench.simila([encoder]) as server,
+        RawFaiss(generation, vectors_file, queries_file) as raw,
+    ):
+        collection = ServedCollection(server, PATH)
         recall = recall_at_10(collection.neighbours(corpus), corpus.true_neighbours())
         filtered = {
             share: recall_at_10(
@@ -75,25 +108,24 @@ def measure(bench: Bench, corpus: Corpus, folder: Path) -> IndexResult:
             )
             for share, most in BUCKETS.items()
         }
-        rates = _rates(bench, collection, corpus, raw)
+        rates = _rates(bench, collection, corpus, raw, empty)
         described = collection.described()
+        empty_bytes = empty.anonymous_bytes()
         resident_bytes = server.anonymous_bytes() - empty_bytes + _mapped_bytes(generation)
     return IndexResult(
         corpus=corpus.name,
         rows=len(corpus.vectors),
         kind=index["kind"],
-        setting=f"effort {index['effort']}, rerank {index['rerank_factor']}" if index["effort"] else "",
-        ingested_a_second=ingested,
-        build_seconds=build_seconds,
+        setting=_setting(described["index"]),
+        ingested_a_second=filled.ingested_a_second,
+        build_seconds=filled.build_seconds,
         start_seconds=server.seconds_to_ready,
         disk_factor=described["disk_bytes"] / corpus.vectors.nbytes,
         resident_mebibytes=resident_bytes / MEBI,
         index_mebibytes=_index_bytes(described, corpus) / MEBI,
-        raw=rates.raw,
-        served=rates.served,
-        added_p50_ms=rates.added_p50_ms,
+        **asdict(rates),
         recall=recall,
-        measured_recall=index["recall_at_10"] or {},
+        measured_recall=described["index"]["recall_at_10"] or {},
         filtered_recall=filtered,
     )
 
@@ -101,31 +133,54 @@ def measure(bench: Bench, corpus: Corpus, folder: Path) -> IndexResult:
 @dataclass(frozen=True)
 class _Rates:
     raw: float
+    raw_one_thread: float
+    empty: float
     served: float
     added_p50_ms: float
+    empty_p50_ms: float
+
+    @classmethod
+    def median(cls, rounds: Sequence[Self]) -> Self:
+        return cls(*(median(values) for values in zip(*map(astuple, rounds), strict=True)))
 
 
-def _rates(bench: Bench, collection: ServedCollection, corpus: Corpus, raw: RawFaiss) -> _Rates:
+def _rates(bench: Bench, collection: ServedCollection, corpus: Corpus, raw: RawFaiss, empty: Server) -> _Rates:
     bodies = collection.written_bodies(corpus, bench.scratch / "searches")
     count = max(200, round(raw.figures(200).queries_a_second * bench.seconds))
-    raw_rates, served_rates, added = [], [], []
+    rounds = []
     for number in range(bench.rounds):
-        alone = raw.figures(count)
-        busy = run_wrk(
-            collection.server.url, bodies, connections=CONNECTIONS, first=0, requests=count, beside=nullcontext()
+        collection.wait_until_idle()
+        alone, one_thread = raw.figures(count), raw.figures(count, threads=1)
+        busy = _load(collection.server, bodies, CONNECTIONS, count)
+        single = _load(collection.server, bodies, 1, SINGLE_REQUESTS)
+        empty_busy = _load(empty, bodies, CONNECTIONS, count)
+        empty_single = _load(empty, bodies, 1, SINGLE_REQUESTS)
+        rounds.append(
+            _Rates(
+                raw=alone.queries_a_second,
+                raw_one_thread=one_thread.queries_a_second,
+                empty=count / empty_busy.seconds,
+                served=count / busy.seconds,
+                added_p50_ms=single.p50_ms - one_thread.p50_ms,
+                empty_p50_ms=empty_single.p50_ms,
+            )
         )
-        single = run_wrk(collection.server.url, bodies, connections=1, first=0, requests=200, beside=nullcontext())
-        raw_rates.append(alone.queries_a_second)
-        served_rates.append(count / busy.seconds)
-        added.append(single.p50_ms - alone.p50_ms)
-        bench.tell(f"round {number + 1}: raw {raw_rates[-1]:.0f}/s, served {served_rates[-1]:.0f}/s")
-    return _Rates(median(raw_rates), median(served_rates), median(added))
+        bench.tell(f"round {number + 1}: {rounds[-1]}")
+    return _Rates.median(rounds)
+
+
+def _load(server: Server, bodies: Bodies, connections: int, requests: int) -> WrkFigures:
+    return run_wrk(server.url, bodies, connections=connections, first=0, requests=requests, beside=nullcontext())
 
 
 def recall_at_10(found: Int64, truth: Int64) -> float:
     """The share of the true neighbours that were found."""
     hits = sum(len(np.intersect1d(row, true)) for row, true in zip(found, truth, strict=True))
     return hits / (len(truth) * NEIGHBOURS)
+
+
+def _setting(index: dict[str, Any]) -> str:
+    return f"effort {index['effort']}, rerank {index['rerank_factor']}" if index["effort"] else ""
 
 
 def _index_bytes(described: dict[str, object], corpus: Corpus) -> float:

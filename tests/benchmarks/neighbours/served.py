@@ -21,6 +21,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 BATCH_ROWS = 5_000
 WRITERS = 2
 POLL_SECONDS = 0.5
+IDLE_SECONDS = 1.0
+IDLE_SHARE = 0.1  # of a core
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,13 @@ class ServedCollection:
                 return index, time.perf_counter() - began
             tell(f"building: {index['building']}")
             time.sleep(POLL_SECONDS)
+
+    def wait_until_idle(self) -> None:
+        """Wait for what goes on behind the answers: checks of a start, and tuning on queries that were asked."""
+        before = -IDLE_SECONDS
+        while (now := self.server.cpu_seconds()) - before > IDLE_SHARE * IDLE_SECONDS:
+            before = now
+            time.sleep(IDLE_SECONDS)
 
     def described(self) -> dict[str, Any]:
         return self._ask("GET", self.path)

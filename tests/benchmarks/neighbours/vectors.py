@@ -27,6 +27,11 @@ class Corpus:
     vectors: Float32
     queries: Float32
 
+    @property
+    def slug(self) -> str:
+        """The name as that of a folder."""
+        return self.name.lower().replace(" ", "-")
+
     def buckets(self) -> Int64:
         return np.arange(len(self.vectors), dtype=np.int64) % 1000
 

@@ -53,11 +53,13 @@ class Bench:
         return manifest
 
     @contextmanager
-    def simila(self, encoders: Sequence[str], **settings: str) -> Iterator[Server]:
+    def simila(
+        self, encoders: Sequence[str], program: Sequence[str] = ("-m", "simila"), **settings: str
+    ) -> Iterator[Server]:
         """Serve these encoders with the default settings, but for those that are given by their environment's names."""
         port, log = free_port(), self.scratch / "simila.log"
         log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "simila", "serve", "--port", str(port), "--data-dir", str(self.data_dir)]
+        command = [sys.executable, *program, "serve", "--port", str(port), "--data-dir", str(self.data_dir)]
         environment = {**os.environ, "SIMILA_ENCODERS": orjson.dumps(list(encoders)).decode(), **settings}
         with running(
             SERVED, command, port=port, log=log, is_ready=says(log, READY), environment=environment, folder=self.scratch
