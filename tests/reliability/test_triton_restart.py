@@ -105,8 +105,8 @@ def test_a_killed_triton_is_503_until_it_is_back(triton: TritonServer, server: S
 
 
 @asynccontextmanager
-async def pool_on(triton: TritonServer, repository: ModelRepository) -> AsyncIterator[ModelPool]:
-    devices = choose_devices("triton", runtimes(TritonOptions((triton.address,))))
+async def pool_on(triton: TritonServer, repository: ModelRepository, *others: str) -> AsyncIterator[ModelPool]:
+    devices = choose_devices("triton", runtimes(TritonOptions((triton.address, *others))))
     pool = ModelPool([bundled_manifests()[MINILM]], repository, EngineOptions(devices=devices))
     try:
         yield pool
@@ -159,6 +159,30 @@ def test_an_encoder_waits_for_its_triton(triton: TritonServer, exported_reposito
             assert pool.status(MINILM).state is LoadState.READY
 
     asyncio.run(scenario())
+
+
+def test_of_two_tritons_the_one_that_lives_answers(
+    triton: TritonServer, installed_triton: Path, exported_repository: ModelRepository, tmp_path: Path
+) -> None:
+    texts = [TextInput(str(number)) for number in range(40)]
+
+    async def scenario(other: TritonServer) -> None:
+        await asyncio.gather(asyncio.to_thread(triton.start), asyncio.to_thread(other.start))
+        async with pool_on(triton, exported_repository, other.address) as pool:
+            await pool.load()
+            ran = len(triton.rows_run), len(other.rows_run)
+            before = await asyncio.gather(*(pool.get(MINILM).embed([text]) for text in texts))
+            assert len(triton.rows_run) > ran[0]
+            assert len(other.rows_run) > ran[1]
+            triton.kill()
+            after = await asyncio.gather(*(pool.get(MINILM).embed([text]) for text in texts))
+        cosines = [(one.vectors * two.vectors).sum() for one, two in zip(before, after, strict=True)]
+        assert min(cosines) >= CONGRUENT_COSINE
+        assert not any(one.failures for one in after)
+
+    models = [f"{MINILM}.text"]
+    with TritonServer.prepare(installed_triton, exported_repository.root, models, tmp_path / "other") as other:
+        asyncio.run(scenario(other))
 
 
 def test_an_encoder_that_is_unloaded_waits_no_longer(

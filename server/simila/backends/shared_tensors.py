@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -23,11 +24,13 @@ Tensors = Mapping[str, NDArray[Any]]
 
 SHARED_MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108  where POSIX shared memory lies on Linux
 SMALLEST_BYTES = 2**16
-CONTROL_SECONDS = 2.0
+CONTROL_SECONDS = 5.0  # for an answer to anything but a batch
 # The name of a region is its owner's with a number; in a container, the next process has the same id as the last.
 HOST = f"simila.{socket.gethostname()}."
 PROCESS = f"{HOST}{os.getpid()}.{uuid4().hex}."
 _numbers = count()
+# Triton lets go of a request's memory a moment after it has answered.
+IN_USE, UNMAP_TRIES, UNMAP_PAUSE_SECONDS = "currently in use", 20, 0.02
 # From release 24.09 on it does not unmap what a batch is reading (triton-inference-server/server#7567).
 FIRST_SAFE_VERSION = (2, 50)
 # Where a region cannot be made: no room, no such folder, or a server that does not see this host's memory.
@@ -109,9 +112,14 @@ class _Region:
 
     def close(self) -> None:
         self._memory.close()
-        if not self.may_be_read:
-            with suppress(InferenceServerException):  # a server that is gone has forgotten it
+        for _ in range(0 if self.may_be_read else UNMAP_TRIES):
+            try:
                 self._client.unregister_system_shared_memory(self._name, client_timeout=CONTROL_SECONDS)
+                return
+            except InferenceServerException as error:
+                if IN_USE not in str(error):
+                    return  # a server that is gone has forgotten it
+            time.sleep(UNMAP_PAUSE_SECONDS)
 
 
 def _check_version(client: InferenceServerClient) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simila.backends import Backend, BackendDied
+from simila.backends import Backend, BackendDied, nobody_waits
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded, SimilaError
 from simila.domain.vectors import Float32
 
@@ -131,6 +131,7 @@ class SupervisedBackend:
         return False
 
     def _restart(self, delay_seconds: float) -> None:
+        nobody_waits.set(self._closing.is_set)
         while not self._wait(self._closing, delay_seconds):
             cause: Exception | None = None
             try:

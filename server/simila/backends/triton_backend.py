@@ -11,7 +11,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from simila.backends import nobody_waits
-from simila.backends.shared_tensors import SharedTensors
+from simila.backends.shared_tensors import CONTROL_SECONDS, SharedTensors
 from simila.backends.triton import TritonOptions
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, Overloaded
 from simila.domain.vectors import Float32
@@ -74,9 +74,9 @@ class TritonBackend:
         self._finalizer()
 
     def _rows_in_a_request(self) -> int:
-        if not self._client.is_model_ready(self._model, client_timeout=self._timeout_seconds):
+        if not self._client.is_model_ready(self._model, client_timeout=CONTROL_SECONDS):
             raise InferenceServerDown(f"{self._name}: the model {self._model} is not ready")
-        config = self._client.get_model_config(self._model, client_timeout=self._timeout_seconds).config
+        config = self._client.get_model_config(self._model, client_timeout=CONTROL_SECONDS).config
         return config.max_batch_size or np.iinfo(np.int64).max  # 0 is Triton's word for a model without batches
 
     def _infer(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
@@ -103,7 +103,8 @@ class TritonBackend:
     def _translated(self, error: InferenceServerException) -> Exception:
         message = f"{self._name}, model {self._model}: {error.message()}"
         if error.status() == TOO_LATE:
-            return InferenceServerDown(f"{message} after {self._timeout_seconds:g} s (SIMILA_TRITON__TIMEOUT_SECONDS)")
+            limit = f"a batch may take {self._timeout_seconds:g} s (SIMILA_TRITON__TIMEOUT_SECONDS)"
+            return InferenceServerDown(f"{message}; {limit}")
         if error.status() in UNREACHABLE:
             return Overloaded(message) if QUEUE_IS_FULL in error.message() else InferenceServerDown(message)
         return ModelError(message)

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from simila.backends import BackendDied
+from simila.backends import BackendDied, nobody_waits
 from simila.backends.supervised import Backoff, SupervisedBackend
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded
 
@@ -289,6 +289,25 @@ def test_a_closed_one_lets_go_of_its_backend_and_refuses():
     assert reference() is None
     with pytest.raises(NotReady, match="it is closed"):
         backend.run(GOOD)
+
+
+def test_closing_does_not_wait_for_a_canary_that_hangs(supervised):
+    first, second = Fake(), Fake()
+    machine = Machine(first, second)
+    backend = supervised(machine)
+    hangs = threading.Event()
+
+    def hang(_):
+        hangs.set()
+        until(nobody_waits.get())
+        raise InferenceServerDown("given up")
+
+    first.dead, second.run = BackendDied("gone"), hang
+    assert not is_up(backend)
+    machine.may_restart.release()
+    assert hangs.wait(TIMEOUT_SECONDS)
+    backend.close()
+    assert restart_threads() == []
 
 
 def test_with_the_real_clock_it_is_back_within_a_moment(caplog):
