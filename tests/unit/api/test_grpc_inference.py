@@ -1,0 +1,121 @@
+"""What becomes of calls that fail, wait too long or are given up: by a protocol that does as it is told."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from tritonclient.grpc import service_pb2
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+
+from simila.api.grpc_inference import serving_grpc
+from simila.domain.errors import Conflict, NotReady, Overloaded, StorageFailed, UnknownEncoder
+
+REQUEST = service_pb2.ModelInferRequest(model_name="words")
+PATIENCE_SECONDS = 10
+
+
+class Protocol:
+    """Raises `error`, or else waits until the call is cancelled."""
+
+    def __init__(self, error=None):
+        self._error = error
+        self.began = asyncio.Event()
+        self.was_cancelled = asyncio.Event()
+
+    async def infer(self, *_):
+        if self._error:
+            raise self._error
+        self.began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.was_cancelled.set()
+
+
+@asynccontextmanager
+async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_bytes=1000):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    options = {"max_message_bytes": max_message_bytes, "timeout_seconds": timeout_seconds}
+    async with serving_grpc(protocol, address, **options), grpc.aio.insecure_channel(address) as channel:
+        yield GRPCInferenceServiceStub(channel)
+
+
+async def failed(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UnknownEncoder("unknown"), grpc.StatusCode.NOT_FOUND),
+        (Conflict("other"), grpc.StatusCode.FAILED_PRECONDITION),
+        (NotReady("loading"), grpc.StatusCode.UNAVAILABLE),
+        (StorageFailed("full"), grpc.StatusCode.INTERNAL),
+    ],
+)
+def test_an_error_has_a_code_and_its_message(error, code):
+    async def ask():
+        async with stub_of(Protocol(error)) as stub:
+            return await failed(stub.ModelInfer(REQUEST))
+
+    found = asyncio.run(ask())
+    assert (found.code(), found.details()) == (code, error.message)
+
+
+def test_overload_says_when_to_come_back():
+    async def ask():
+        async with stub_of(Protocol(Overloaded("too much waits", retry_after_seconds=2.4))) as stub:
+            return await failed(stub.ModelInfer(REQUEST))
+
+    found = asyncio.run(ask())
+    assert found.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert dict(found.trailing_metadata())["retry-after"] == "3"
+
+
+def test_a_call_without_a_deadline_has_the_servers():
+    async def ask():
+        async with stub_of(protocol := Protocol(), timeout_seconds=0.05) as stub:
+            found = await failed(stub.ModelInfer(REQUEST))
+            await asyncio.wait_for(protocol.was_cancelled.wait(), PATIENCE_SECONDS)
+            return found
+
+    found = asyncio.run(ask())
+    assert found.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "not done within 0.05 s" in found.details()
+
+
+def test_what_a_client_gives_up_is_dropped():
+    async def ask():
+        async with stub_of(protocol := Protocol()) as stub:
+            call = stub.ModelInfer(REQUEST)
+            await asyncio.wait_for(protocol.began.wait(), PATIENCE_SECONDS)
+            call.cancel()
+            await asyncio.wait_for(protocol.was_cancelled.wait(), PATIENCE_SECONDS)
+
+    asyncio.run(ask())
+
+
+def test_a_deadline_of_the_call_goes_before_the_servers():
+    async def ask():
+        async with stub_of(protocol := Protocol(), timeout_seconds=0.01) as stub:
+            found = await failed(stub.ModelInfer(REQUEST, timeout=0.2))
+            await asyncio.wait_for(protocol.was_cancelled.wait(), PATIENCE_SECONDS)
+            return found
+
+    found = asyncio.run(ask())
+    assert found.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "not done within" not in found.details()
+
+
+def test_a_message_over_the_limit_is_refused():
+    async def ask():
+        async with stub_of(Protocol(), max_message_bytes=100) as stub:
+            return await failed(stub.ModelInfer(service_pb2.ModelInferRequest(model_name="m" * 101)))
+
+    assert asyncio.run(ask()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
