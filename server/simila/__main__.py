@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simila import __version__
-from simila.cli import collection_files, collections, model_lifecycle, models
+from simila.cli import collection_files, collections, keys, model_lifecycle, models
 from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
 from simila.cli.embed import embed
@@ -18,6 +18,7 @@ from simila.cli.forget import forget
 from simila.cli.migration import migrate
 from simila.cli.model_add import add_command
 from simila.cli.model_build import build
+from simila.cli.model_bundle import bundle, unbundle
 from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
@@ -107,6 +108,8 @@ def simila(
 
 app.command()(serve_command(_create_app))
 models.app.command()(add_command(_check_parity))
+models.app.command()(bundle)
+models.app.command()(unbundle)
 models.app.command()(models.export_command(_tune, _prepare))
 models.app.command()(models.tune_command(_tune))
 models.app.command()(models.verify_command(_check_parity))
@@ -128,6 +131,7 @@ collections.app.command()(collection_files.backup)
 collections.app.command()(collection_files.restore)
 collections.app.command()(migrate)
 app.add_typer(collections.app, name="collections")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

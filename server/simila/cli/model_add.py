@@ -8,14 +8,12 @@ import typer
 from simila.cli import tables
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import FAILED, print_error
-from simila.cli.models import CheckParity
+from simila.cli.models import CheckParity, OfflineOption
 from simila.cli.progress_bars import ProgressBars
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.settings import Settings
 from simila_models.additions import Addition, add_encoder
-
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing: what is not on this disk is an error.")]
 
 
 def add_command(check_parity: CheckParity) -> Callable[..., None]:

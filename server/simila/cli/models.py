@@ -35,6 +35,7 @@ from simila_models.sources import fetch_sources
 
 app = typer.Typer(help="Fetch, export and check encoders.", no_args_is_help=True)
 
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing: what is not on this disk is an error.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(help="Encoders; by default those of SIMILA_ENCODERS.")]
 
 
@@ -84,13 +85,13 @@ def list_models(as_json: tables.JsonOption = False, data_dir: DataDirOption = No
 
 
 @app.command()
-def pull(names: NamesArgument = None, data_dir: DataDirOption = None) -> None:
+def pull(names: NamesArgument = None, offline: OfflineOption = False, data_dir: DataDirOption = None) -> None:
     """Fetch weights, and export nothing."""
     settings = read_settings(data_dir=data_dir)
     manifests = _manifests(names, settings)
     with ProgressBars() as progress:
         for manifest in manifests:
-            fetch_sources(manifest, _cache_dir(settings), progress)
+            fetch_sources(manifest, _cache_dir(settings), progress, offline=offline)
     tables.show(f"weights are in {_cache_dir(settings)}: {_names(manifests)}")
 
 
@@ -104,6 +105,7 @@ def export_command(tune_encoder: TuneEncoder, prepare: Prepare) -> Callable[...,
         tower: TowerOption = None,
         calibration: CalibrationOption = None,
         force_precision: ForcePrecisionOption = False,
+        offline: OfflineOption = False,
         data_dir: DataDirOption = None,
     ) -> None:
         """Fetch and export encoders, and tune them to this machine; what is current is skipped."""
@@ -116,7 +118,7 @@ def export_command(tune_encoder: TuneEncoder, prepare: Prepare) -> Callable[...,
             return
         with ProgressBars() as progress, _forgotten(outdated, repository):
             for manifest in outdated:
-                export_encoder(manifest.reference, repository, _cache_dir(settings), progress)
+                export_encoder(manifest.reference, repository, _cache_dir(settings), progress, offline=offline)
             reports = [
                 report
                 for manifest in outdated

@@ -56,7 +56,7 @@ def exported(monkeypatch):
     """The names of what was exported, by an exporter that only leaves the files which say so."""
     names = []
 
-    def export_encoder(manifest, repository, cache_dir, progress):
+    def export_encoder(manifest, repository, cache_dir, progress, *, offline):
         progress.step(f"export {manifest.name}", 1, 1, unit="steps")
         assert cache_dir == repository.root.parent / "sources"
         names.append(manifest.name)
@@ -137,7 +137,7 @@ def test_force_exports_again(run, exported):
 
 @pytest.mark.usefixtures("data", "exported")
 def test_a_forced_export_that_fails_leaves_the_old_one(run, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise FetchFailed("no network")
 
     run("models", "export")
