@@ -1,6 +1,6 @@
 """How well each kind of classifier does on vectors: with few examples, under a shift, and before the unknown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from in_process import Services, text_vectors
 from nearest_mean_quality import LabelledVectors
 from sklearn.datasets import load_digits
 
+from simila.classifiers.activations import Activation
 from simila.classifiers.blend import blended, example_weights
 from simila.classifiers.class_sums import ClassSums
 from simila.classifiers.evaluation import open_set_auroc
@@ -16,11 +17,13 @@ from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_sco
 from simila.classifiers.prototypes import Prototypes, class_means, prompt_prototype
 from simila.classifiers.prototypes import prompts as prompts_of
 from simila.domain.inputs import View
-from simila.domain.vectors import Float64, unit_rows
+from simila.domain.vectors import Float32, Float64, Int64, unit_rows
 from simila.services.class_models import ClassModel, LinearModel
 from simila.services.decisions import DecisionRules, decide
 from simila.services.image_views import vectors_in_views
 from simila.services.learned_models import class_model, complete_options, learned
+from simila.services.refinement import Start, refined
+from simila.services.zero_shot import own_activation
 from simila.storage.classifier_files import ClassifierRecord, Method
 from simila_models.progress import Progress
 
@@ -30,6 +33,9 @@ DRAWS = 10
 HELD_OUT_CLASSES = 2
 STEPS = 5
 VIEWS: tuple[View, ...] = ("plain", "flip", "top_left", "top_right", "bottom_left", "bottom_right")
+UNLABELLED_METHODS: tuple[Method, ...] = ("pseudo_labels", "label_propagation")
+FEW_EXAMPLES = 2
+REFINEMENT_DRAWS = 5
 SHIFT = 8  # the first half of the classes is so many times as frequent as the other
 
 
@@ -41,6 +47,7 @@ class Split:
     train: LabelledVectors
     test: LabelledVectors
     texts: Prototypes | None = None
+    activation: Activation = NEAREST_MEAN_ACTIVATION  # of the texts
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,16 @@ class ShotFigure:
     split: str
     shots: int
     accuracies: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """Accuracy on test before and after prototypes moved to all of train and test without their labels."""
+
+    method: Method
+    start: str
+    before: float
+    after: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,7 @@ class RuleFigures:
     auroc_neighbour: float | None
     incremental: tuple[float, ...]
     at_once: tuple[float, ...]
+    refinements: tuple[Refinement, ...]
 
 
 def digits_split() -> Split:
@@ -112,7 +130,8 @@ async def photograph_split(
         vectors = await text_vectors(services, encoder_name, prompts, progress, description=f"{encoder_name}: prompts")
         by_label = vectors.reshape(len(photographs.labels), len(rule.templates), -1)
         texts = Prototypes(photographs.labels, np.stack([prompt_prototype(rows) for rows in by_label]))
-    return Split(f"clothing, {encoder_name}", train, test, texts), seen
+    activation = own_activation(services.pool.get(encoder_name).manifest)
+    return Split(f"clothing, {encoder_name}", train, test, texts, activation), seen
 
 
 async def _photographs(
@@ -154,6 +173,7 @@ async def rule_figures(split: Split, seen: LabelledVectors | None = None) -> Rul
         auroc_neighbour=neighbour,
         incremental=incremental,
         at_once=at_once,
+        refinements=tuple(_refinements(split)),
     )
 
 
@@ -171,9 +191,13 @@ def accuracy(model: ClassModel, inputs: LabelledVectors) -> float:
 
 
 def _drawn(examples: LabelledVectors, shots: int, random: np.random.Generator) -> LabelledVectors:
+    return _rows(examples, _drawn_rows(examples, shots, random))
+
+
+def _drawn_rows(examples: LabelledVectors, shots: int, random: np.random.Generator) -> Int64:
     labels = np.array(examples.labels)
     rows = [random.permutation(np.flatnonzero(labels == label))[:shots] for label in sorted(set(examples.labels))]
-    return _rows(examples, np.concatenate(rows))
+    return np.concatenate(rows)
 
 
 def _rows(examples: LabelledVectors, rows: Sequence[int] | np.ndarray) -> LabelledVectors:
@@ -185,6 +209,37 @@ def _blend(texts: Prototypes, examples: LabelledVectors) -> ClassModel:
     weights: Float64 = example_weights(counts)
     blend = blended(texts, class_means(examples.vectors, examples.labels), weights)
     return LinearModel(cosine_scorer(blend), NEAREST_MEAN_ACTIVATION)
+
+
+def _refinements(split: Split) -> Iterator[Refinement]:
+    """From the names of the classes, and from a few examples of each; the rest of train and test has no labels."""
+    vectors = np.concatenate([split.train.vectors, split.test.vectors])
+    unlabelled = [None] * len(vectors)
+    if split.texts:
+        start = Start(split.texts, split.activation)
+        before = accuracy(LinearModel(cosine_scorer(split.texts), split.activation), split.test)
+        for method in UNLABELLED_METHODS:
+            yield Refinement(
+                method, "names", before, accuracy(_refined(method, vectors, unlabelled, start), split.test)
+            )
+    random = np.random.default_rng(13)
+    draws = [_drawn_rows(split.train, FEW_EXAMPLES, random) for _ in range(REFINEMENT_DRAWS)]
+    before = float(np.mean([accuracy(trained("nearest_mean", _rows(split.train, rows)), split.test) for rows in draws]))
+    for method in UNLABELLED_METHODS:
+        after = []
+        for rows in draws:
+            known = set(rows.tolist())
+            labels = [label if row in known else None for row, label in enumerate(split.train.labels)]
+            labels += [None] * len(split.test.labels)
+            after.append(accuracy(_refined(method, vectors, labels, None), split.test))
+        yield Refinement(method, f"{FEW_EXAMPLES} examples a class", before, float(np.mean(after)))
+
+
+def _refined(method: Method, vectors: Float32, labels: Sequence[str | None], start: Start | None) -> ClassModel:
+    options = complete_options(method, {})
+    found = refined(method, vectors, labels, start, options)
+    record = ClassifierRecord("", None, method, "", "", 0, "", "", "ready", labels=found.labels, options=options)
+    return class_model(record, found.arrays)
 
 
 def _shifted(inputs: LabelledVectors) -> LabelledVectors:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from classifier_quality import RuleFigures, ShotFigure
+from classifier_quality import Refinement, RuleFigures, ShotFigure
 from conse_variants import TEMPERATURES, VariantFigure
 from nearest_mean_quality import NearestMeanFigure
 from rich.table import Table
@@ -109,15 +109,22 @@ def _rules_table(figures: Sequence[RuleFigures]) -> Table:
         ("zero-shot accuracy", "zero_shot"),
         ("nearest mean", "plain"),
         ("nearest mean, views averaged", "views"),
-        ("logistic probe under a label shift", "shifted"),
+        ("logistic probe, calibrated, under a label shift", "shifted"),
         ("the same, priors estimated", "shifted_corrected"),
         ("AUROC of two unknown classes, maximum logit", "auroc_logit"),
         ("AUROC of two unknown classes, k-th neighbour", "auroc_neighbour"),
     ):
         rows.add_row(title, *(_share(getattr(figure, name)) for figure in figures))
+    for title in dict.fromkeys(_title(one) for figure in figures for one in figure.refinements):
+        found = [{_title(one): one for one in figure.refinements}.get(title) for figure in figures]
+        rows.add_row(title, *(one and f"{_share(one.before)} / {_share(one.after)}" for one in found))
     for step in range(max(len(figure.incremental) for figure in figures)):
         rows.add_row(f"class-incremental, step {step + 1}: streamed / at once", *(_step(one, step) for one in figures))
     return rows
+
+
+def _title(one: Refinement) -> str:
+    return f"{one.method.replace('_', ' ')} from {one.start}: before / after"
 
 
 def _step(figure: RuleFigures, step: int) -> str:

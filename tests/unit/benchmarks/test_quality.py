@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import quality
 from class_folders import ClassFolders, NoClassFolders, read_class_folders
-from classifier_quality import RuleFigures, ShotFigure, digits_split, rule_figures, shot_figures
+from classifier_quality import Refinement, RuleFigures, ShotFigure, digits_split, rule_figures, shot_figures
 from conse_variants import TEMPERATURES, TEMPLATES, ConseInputs, VariantFigure, conse_image_vectors, variant_figures
 from imagenet_outputs import imagenet_outputs
 from in_process import photograph_vectors, running_services, text_vectors
@@ -45,7 +45,21 @@ FIGURES = QualityFigures(
     ),
     classifiers=ClassifierFigures(
         shots=(ShotFigure("digits", 2, {"ridge": 0.375, "blend": None}),),
-        rules=(RuleFigures("digits", 0.5, None, None, 0.5, 0.625, 0.875, None, (1.0,), (1.0,)),),
+        rules=(
+            RuleFigures(
+                "digits",
+                0.5,
+                None,
+                None,
+                0.5,
+                0.625,
+                0.875,
+                None,
+                (1.0,),
+                (1.0,),
+                (Refinement("pseudo_labels", "names", 0.5, 0.75),),
+            ),
+        ),
     ),
     variants=tuple(
         VariantFigure(TEMPLATES, centred=True, temperature=temperature, accuracy=0.1 * (position + 1))
@@ -278,14 +292,22 @@ def test_splits_need_the_same_classes_and_more_than_one(tmp_path, files, message
         read_class_folders(tmp_path)
 
 
-def test_learning_class_by_class_is_as_good_as_learning_at_once():
-    figures = asyncio.run(rule_figures(digits_split()))
+@pytest.fixture(scope="module")
+def figures():
+    return asyncio.run(rule_figures(digits_split()))
+
+
+def test_learning_class_by_class_is_as_good_as_learning_at_once(figures):
     assert figures.incremental == figures.at_once
     assert len(figures.incremental) == 5
 
 
-def test_estimated_priors_help_under_a_shift_and_the_unknown_are_told():
-    figures = asyncio.run(rule_figures(digits_split()))
+def test_items_without_labels_make_prototypes_better(figures):
+    assert [one.method for one in figures.refinements] == ["pseudo_labels", "label_propagation"]
+    assert all(one.after > one.before + 0.02 for one in figures.refinements)
+
+
+def test_estimated_priors_help_under_a_shift_and_the_unknown_are_told(figures):
     assert figures.shifted_corrected >= figures.shifted > 0.9
     assert min(figures.auroc_logit, figures.auroc_neighbour) > 0.9
 
