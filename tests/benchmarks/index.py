@@ -19,7 +19,7 @@ import orjson
 import typer
 from neighbours.chart import write_chart
 from neighbours.contest import Filled, IndexResult, fill, measure
-from neighbours.vectors import Corpus, clip_texts, clusters
+from neighbours.vectors import CLUSTERED, Corpus, clip_texts, clusters
 from rich.console import Console
 from rich.table import Table
 from speed.bench import Bench
@@ -74,7 +74,7 @@ def main(
         raise typer.Exit(FAILED) from error
     console.print(table(results))
     if chart:
-        write_chart(results, chart)
+        write_chart([one for one in results if one.corpus.endswith(CLUSTERED)], chart)
 
 
 def corpora(sizes: Sequence[int], clip_texts_file: Path | None) -> Iterator[Corpus]:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from simila.domain.vectors import Float32
 from simila.index.body import Body
 from simila.index.body_builder import BuildCancelled, BuildWatch, build_body
 from simila.index.body_file import remove_body, remove_leftovers, save_body
-from simila.index.recipes import FLAT_VALUES, suitable_recipes
+from simila.index.openmp import BUILD_CORES
+from simila.index.recipes import FLAT_VALUES, Recipe, suitable_recipes
 from simila.index.stored_vectors import StoredVectors
 from simila.index.tuning import tuned
 from simila.index.view import View
@@ -126,7 +127,10 @@ class BodyUpkeep:
         wasteful = view.body is not None and view.deleted_rows > _MOST_DELETED_SHARE * rows
         most_values = FLAT_VALUES * (_NOTICEABLE if view.head_rows > _MOST_HEAD_SHARE * rows else 1)
         slow = view.body is None or view.head_rows * self._spec.dimension > most_values
-        return wasteful or (slow and bool(suitable_recipes(rows, self._spec.dimension, self._memory_bytes)))
+        return wasteful or (slow and bool(self._recipes(rows)))
+
+    def _recipes(self, rows: int) -> Sequence[Recipe]:
+        return suitable_recipes(rows, self._spec.dimension, self._memory_bytes, BUILD_CORES)
 
     def _run(self, task: Callable[[], None]) -> None:
         try:
@@ -148,7 +152,7 @@ class BodyUpkeep:
         view = self._view()
         sequences = view.sequences()
         watch = BuildWatch(self._report, lambda: self._cancelled)
-        recipes = suitable_recipes(len(sequences), self._spec.dimension, self._memory_bytes)
+        recipes = self._recipes(len(sequences))
         if not recipes:
             self._published(None)
             self._with_disk(remove_body)

@@ -3,6 +3,8 @@
 import faiss
 
 _CORES: int = faiss.omp_get_max_threads()
+BUILD_CORES = max(1, _CORES - 1)
+"""Those that train and add; one is left to those who search meanwhile."""
 
 # A batch of queries goes through BLAS once `queries * dimension` passes this. By FAISS's own 128,000, 64 queries of 384
 # dimensions would take five times as long; below four queries BLAS is the slower way.
@@ -15,5 +17,5 @@ def use_search_threads() -> None:
 
 
 def use_build_threads() -> None:
-    """Give this thread's training and adding all cores but one, which is left to those who search meanwhile."""
-    faiss.omp_set_num_threads(max(1, _CORES - 1))
+    """Give this thread's training and adding `BUILD_CORES`."""
+    faiss.omp_set_num_threads(BUILD_CORES)

@@ -11,7 +11,7 @@ MEASURED_DEPTH = 10  # recall is promised, and tuned, for this many neighbours
 # Exact search reads 7e9 float32 a second on one core (one query, AVX-512): this many take 3 ms.
 FLAT_VALUES = 20_000_000
 # A graph of this many takes a minute to build on one core, where cells take ten seconds.
-_GRAPH_ROWS = 200_000
+_GRAPH_ROWS_PER_CORE = 200_000
 _TRAINING_ROWS_PER_CELL = 39  # FAISS warns of fewer
 _FEWEST_TRAINING_ROWS = 16_384
 
@@ -28,7 +28,7 @@ class Recipe:
     scan_candidates: int  # at least so many are scored again after a scan of few rows, whose cosines lie close together
     bytes_fixed: int  # a vector, beside its codes: graph links or a place in a list
     bits_per_dimension: float
-    most_rows: int | None = None
+    most_rows_per_core: int | None = None  # of the cores that build it
 
     def bytes_per_vector(self, dimension: int) -> int:
         """An estimate of memory and disk, the sequence (8 bytes) included."""
@@ -42,9 +42,9 @@ class Recipe:
         """How many of the rows to train on."""
         return min(rows, max(_FEWEST_TRAINING_ROWS, _TRAINING_ROWS_PER_CELL * _cells(rows)))
 
-    def fits(self, rows: int, dimension: int, memory_bytes: int | None) -> bool:
+    def fits(self, rows: int, dimension: int, memory_bytes: int | None, build_cores: int) -> bool:
         """Whether so many rows can be built in reasonable time, and fit."""
-        if self.most_rows is not None and rows > self.most_rows:
+        if self.most_rows_per_core is not None and rows > self.most_rows_per_core * build_cores:
             return False
         return memory_bytes is None or rows * self.bytes_per_vector(dimension) <= memory_bytes
 
@@ -62,7 +62,7 @@ RECIPES = (
         scan_candidates=40,
         bytes_fixed=32 * 2 * 4 + 16,
         bits_per_dimension=8,
-        most_rows=_GRAPH_ROWS,
+        most_rows_per_core=_GRAPH_ROWS_PER_CORE,
     ),
     Recipe(
         kind="ivf-sq8",
@@ -97,7 +97,9 @@ RECIPES = (
 )
 
 
-def suitable_recipes(rows: int, dimension: int, memory_bytes: int | None = None) -> tuple[Recipe, ...]:
+def suitable_recipes(
+    rows: int, dimension: int, memory_bytes: int | None = None, build_cores: int = 1
+) -> tuple[Recipe, ...]:
     """The kinds of body to try, in this order, until one meets its recall target; none where exact search is fast.
 
     The first is the best that fits the memory, the later ones find more and take more. A collection for which none
@@ -107,13 +109,14 @@ def suitable_recipes(rows: int, dimension: int, memory_bytes: int | None = None)
         rows: vectors to be found.
         dimension: of a vector.
         memory_bytes: what the body may take; None for as much as it likes.
+        build_cores: how many build it side by side.
 
     """
     if rows < FEWEST_ROWS:
         return ()
     if rows * dimension <= FLAT_VALUES and (memory_bytes is None or rows * dimension * 4 <= memory_bytes):
         return ()
-    fitting = [place for place, recipe in enumerate(RECIPES) if recipe.fits(rows, dimension, memory_bytes)]
+    fitting = [place for place, recipe in enumerate(RECIPES) if recipe.fits(rows, dimension, memory_bytes, build_cores)]
     first = fitting[0] if fitting else len(RECIPES) - 1
     return tuple(reversed(RECIPES[: first + 1]))
 

@@ -12,6 +12,7 @@ Int64 = NDArray[np.int64]
 
 DIMENSION = 384
 QUERIES = 2000
+CLUSTERED = "clustered"
 NEIGHBOURS = 10
 _SEED = 11
 _ROWS_PER_CLUSTER = 250
@@ -46,7 +47,7 @@ def clusters(rows: int) -> Corpus:
     """Gaussian clusters of about 250 rows each; queries are new points of the same clusters."""
     random = np.random.default_rng(_SEED)
     centres = _unit(random.standard_normal((max(1, rows // _ROWS_PER_CLUSTER), DIMENSION), dtype=np.float32))
-    return Corpus(f"{rows} clustered", _around(centres, rows, random), _around(centres, QUERIES, random))
+    return Corpus(f"{rows} {CLUSTERED}", _around(centres, rows, random), _around(centres, QUERIES, random))
 
 
 def clip_texts(file: Path, rows: int) -> Corpus:

@@ -30,6 +30,21 @@ def test_the_first_recipe_is_the_best_that_fits(
     assert kinds(rows, dimension, memory_bytes) == expected
 
 
+@pytest.mark.parametrize(
+    ("rows", "build_cores", "expected"),
+    [
+        (200_000, 1, ["hnsw-sq8"]),
+        (200_001, 1, ["ivf-sq8", "hnsw-sq8"]),
+        (MILLION, 4, ["ivf-sq8", "hnsw-sq8"]),
+        (MILLION, 5, ["hnsw-sq8"]),
+    ],
+)
+def test_a_graph_is_built_of_as_many_rows_as_the_cores_manage_in_a_minute(
+    rows: int, build_cores: int, expected: list[str]
+) -> None:
+    assert [recipe.kind for recipe in suitable_recipes(rows, 384, None, build_cores)] == expected
+
+
 def test_recipes_are_ordered_by_the_memory_they_need() -> None:
     for dimension in (64, 384, 1536):
         sizes = [recipe.bytes_per_vector(dimension) for recipe in RECIPES]
