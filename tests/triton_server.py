@@ -24,7 +24,7 @@ from uuid import uuid4
 # Its Python backend reads no arrays of NumPy 2, so NumPy 1 lies beside it, out of the tests' own way.
 REQUIREMENTS = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "flatbuffers", "packaging", "protobuf")
 STANDS_IN_FOR_ONNXRUNTIME = Path(__file__).parent / "triton_onnxruntime.py"
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
 STARTED = "Started GRPCInferenceService"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -114,7 +114,9 @@ class TritonServer:
             closed.unlink()
 
     def start(self) -> Self:
-        """Start it and wait until it serves."""
+        """Start it, unless it runs, and wait until it serves."""
+        if self.process:
+            return self
         self.process = subprocess.Popen(
             self.command,
             env=self.environment,

@@ -32,12 +32,13 @@ BODY = {"model": MINILM, "input": "a harbour in the rain"}
 CLIENTS = 2
 
 
-@pytest.fixture
-def triton(installed_triton: Path, exported_repository: ModelRepository, tmp_path: Path) -> Iterator[TritonServer]:
-    """Triton, not yet running."""
-    with TritonServer.prepare(
-        installed_triton, exported_repository.root, [f"{MINILM}.text"], tmp_path / "triton"
-    ) as triton:
+@pytest.fixture(scope="module")
+def triton(
+    installed_triton: Path, exported_repository: ModelRepository, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    """Triton, running or not, as the last test left it."""
+    folder = tmp_path_factory.mktemp("triton")
+    with TritonServer.prepare(installed_triton, exported_repository.root, [f"{MINILM}.text"], folder) as triton:
         yield triton
 
 
@@ -148,6 +149,7 @@ def test_what_the_last_request_has_left_is_not_run_by_triton(
 
 def test_an_encoder_waits_for_its_triton(triton: TritonServer, exported_repository: ModelRepository) -> None:
     async def scenario() -> None:
+        triton.kill()
         async with pool_on(triton, exported_repository) as pool:
             loading = asyncio.create_task(pool.load(wait_for_servers=True))
             await asyncio.to_thread(wait_for, lambda: pool.status(MINILM).error)
@@ -189,6 +191,7 @@ def test_an_encoder_that_is_unloaded_waits_no_longer(
     triton: TritonServer, exported_repository: ModelRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario() -> None:
+        triton.kill()
         async with pool_on(triton, exported_repository) as pool:
             loading = asyncio.create_task(pool.load(wait_for_servers=True))
             await asyncio.to_thread(wait_for, lambda: pool.status(MINILM).error)
@@ -204,6 +207,7 @@ def test_without_waiting_a_missing_triton_is_a_failure(
     triton: TritonServer, exported_repository: ModelRepository
 ) -> None:
     async def scenario() -> None:
+        triton.kill()
         async with pool_on(triton, exported_repository) as pool:
             await pool.load()
             assert pool.status(MINILM).state is LoadState.FAILED
