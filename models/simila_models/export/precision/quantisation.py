@@ -54,7 +54,8 @@ def quantise(source: Path, target: Path, precision: Precision, nodes: Collection
                 # Unsigned, for which this CPU has instructions; signed activations run as slowly as fp32.
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                extra_options={"MatMulConstBOnly": True},
+                # Sums go on in float, as in a dynamic precision: rounding them too costs exactness, and gains nothing.
+                extra_options={"MatMulConstBOnly": True, "OpTypesToExcludeOutputQuantization": list(PRODUCTS)},
             )
 
 
