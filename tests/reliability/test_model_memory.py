@@ -11,7 +11,7 @@ from simila.domain.model_repository import ModelRepository
 
 MEBI = 2**20
 # What remains after all: the allocator's fragments, and what the first load has made for good.
-MOST_KEPT_SHARE = 0.08
+MOST_KEPT_SHARE = 0.15
 ROUNDS = 3
 
 # In a process of its own: here other tests' memory would come and go.

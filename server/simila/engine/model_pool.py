@@ -70,6 +70,7 @@ class ModelPool:
         self._encoders: dict[str, Encoder] = {}
         self._aliases: Mapping[str, str] = {}
         self._changes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._retired: set[Encoder] = set()
         self._draining: set[asyncio.Task[None]] = set()
         self._cache = VectorCache(options.cache_bytes) if options.cache_bytes else None
         towers = [
@@ -195,7 +196,9 @@ class ModelPool:
             self._cache.clear()
 
     def close(self) -> None:
-        for encoder in self._encoders.values():
+        for task in self._draining:
+            task.cancel()
+        for encoder in (*self._encoders.values(), *self._retired):
             encoder.close()
         self._pool.shutdown(cancel_futures=True)
 
@@ -214,21 +217,23 @@ class ModelPool:
             await asyncio.sleep(SERVER_RETRY_SECONDS)
 
     def _retire(self, encoder: Encoder) -> "asyncio.Task[None]":
-        task = asyncio.create_task(_drain(encoder))
+        self._retired.add(encoder)
+        task = asyncio.create_task(self._drain(encoder))
         self._draining.add(task)  # the loop itself would forget it
         task.add_done_callback(self._draining.discard)
         return task
 
+    async def _drain(self, encoder: Encoder) -> None:
+        await encoder.released()
+        self._retired.discard(encoder)
+        last_reference = [encoder]
+        del encoder
+        await asyncio.to_thread(_close_and_free, last_reference)
 
-async def _drain(encoder: Encoder) -> None:
-    await encoder.released()
-    await asyncio.to_thread(encoder.close)
-    del encoder
-    await asyncio.to_thread(_give_back_memory)
 
-
-def _give_back_memory() -> None:
-    """To the system, what a closed session has given back to ONNX Runtime's arena and to the allocator."""
+def _close_and_free(last_reference: list[Encoder]) -> None:
+    """Close an encoder, and give its memory back to the system: ONNX Runtime and the allocator would keep it."""
+    last_reference.pop().close()
     shrink_arena()
     give_back_freed_memory()
 

@@ -7,9 +7,12 @@ import pytest
 
 from simila.domain.errors import Conflict, EncoderUnloaded
 from simila.domain.inputs import Embedded, TextInput
-from simila.engine.model_pool import LoadState
+from simila.domain.model_repository import ModelRepository
+from simila.engine.encoder_starter import EngineOptions
+from simila.engine.model_pool import LoadState, ModelPool
 from simila.services.model_lifecycle import ModelLifecycle
 from simila.storage.alias_file import AliasFile
+from tiny_encoders import TinyEncoder
 from unit.services.word_encoders import Tower, direction, joint_encoder, pool_of
 
 
@@ -126,6 +129,42 @@ def test_what_was_begun_goes_on_when_the_client_leaves(tmp_path):
         return await embed(pool.get("words"))
 
     scenario(tmp_path, run)
+
+
+def test_closing_the_pool_closes_what_is_drained_too(tmp_path):
+    async def run(pool, tower):
+        asking = asyncio.create_task(embed_by_name(pool))
+        await until(lambda: pool._encoders["words"]._holders)
+        unloading = asyncio.create_task(pool.unload("words"))
+        await until(lambda: pool.status("words").state is LoadState.UNLOADING)
+        pool.close()
+        assert tower.is_closed
+        with pytest.raises(asyncio.CancelledError):
+            await unloading
+        asking.cancel()
+
+    async def embed_by_name(pool):
+        return await embed(pool.get("words"))
+
+    scenario(tmp_path, run)
+
+
+def test_vectors_of_the_version_before_are_not_given_as_the_new_ones(tmp_path):
+    manifest = TinyEncoder("tiny", 1).export(tmp_path)
+
+    async def run():
+        pool = ModelPool([manifest], ModelRepository(tmp_path / "models"), EngineOptions(cache_bytes=2**20))
+        await pool.load()
+        await asyncio.create_task(embed_by_name(pool))
+        assert pool.cache_statistics.entries == 1
+        await pool.load_version(manifest)
+        assert pool.cache_statistics.entries == 0
+        pool.close()
+
+    async def embed_by_name(pool):
+        return await embed(pool.get("tiny"))
+
+    asyncio.run(run())
 
 
 def test_what_an_alias_means_is_not_unloaded(tmp_path):

@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from simila.domain.manifest import Modality
 from simila.engine.encoder import CANARIES
 from simila.engine.model_pool import EncoderStatus, LoadState
@@ -44,3 +46,9 @@ def test_an_encoder_that_is_not_loaded_is_not_ready(pool):
     assert check(pool) == (False, {"words": "encoder words is loading", "pictures": "ready"})
     pool._statuses["words"] = EncoderStatus(manifest, LoadState.FAILED, error="a reason")
     assert check(pool) == (False, {"words": "a reason", "pictures": "ready"})
+
+
+@pytest.mark.parametrize("state", [LoadState.UNLOADING, LoadState.UNLOADED])
+def test_an_encoder_that_was_unloaded_need_not_answer(pool, state):
+    pool._statuses["words"] = EncoderStatus(pool._encoders.pop("words").manifest, state)
+    assert check(pool) == (True, {"words": str(state), "pictures": "ready"})
