@@ -14,7 +14,7 @@ from simila_models.progress import Progress
 class Addition:
     """What a user wants of a checkpoint; what is empty is taken from the checkpoint.
 
-    `pooling` and `layer` are as in a manifest.
+    `pooling` and `layer` are as in a manifest; `manifest` is the path of one, for a checkpoint that describes nothing.
     """
 
     source: str
@@ -22,6 +22,7 @@ class Addition:
     licence: str = ""
     pooling: str = ""
     layer: str = ""
+    manifest: str = ""
     offline: bool = False
 
 

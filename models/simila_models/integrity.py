@@ -5,7 +5,7 @@ from pathlib import Path
 
 from simila.domain.errors import HashMismatch
 from simila.domain.manifest import Manifest
-from simila.domain.model_repository import ExportRecord, ModelRepository
+from simila.domain.model_repository import ModelRepository
 
 
 def sha256_of(path: Path) -> str:
@@ -23,11 +23,12 @@ def verify(manifest: Manifest, repository: ModelRepository) -> None:
     """
     for modality in manifest.modalities:
         files = repository.exported_tower(manifest, modality)
-        recorded = ExportRecord.model_validate_json(files.record.read_bytes()).onnx_sha256
-        found = sha256_of(files.onnx)
-        if found != recorded:
-            message = (
-                f"{files.onnx}: expected SHA-256 {recorded}, found {found}; "
-                f"remove {files.folder} and run: simila models export {manifest.name}"
-            )
-            raise HashMismatch(message)
+        record = files.read_record()
+        recorded = {files.onnx: record.onnx_sha256, files.onnx_data: record.data_sha256}
+        for path, expected in recorded.items():
+            if expected and (found := sha256_of(path)) != expected:
+                message = (
+                    f"{path}: expected SHA-256 {expected}, found {found}; "
+                    f"remove {files.folder} and run: simila models export {manifest.name}"
+                )
+                raise HashMismatch(message)

@@ -1,4 +1,4 @@
-"""torch module to ONNX: one file, dynamic batch, checked."""
+"""torch module to ONNX: dynamic batch, weights within or, where they are too many, beside; checked."""
 
 import logging
 import warnings
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from onnx_ir.passes.common import NameFixPass
 from torch import nn
 
+MOST_WEIGHTS_BYTES = 2**31 - 2**26
+"""A file of protocol buffers ends at two gigabytes; nodes and names want some of it."""
+
 _EXAMPLE_ROWS = 2
 """The exporter takes an axis of length 0 or 1 for a constant."""
 
@@ -23,7 +26,10 @@ def export_graph(
     output_name: str,
     path: Path,
 ) -> None:
-    """Export `module`, which takes `rows` in their order, to one ONNX file that holds its weights."""
+    """Export `module`, which takes `rows` in their order.
+
+    The ONNX file holds its weights, or else `path` with `.data` behind it does: more than `MOST_WEIGHTS_BYTES` of them.
+    """
     example = tuple(torch.from_numpy(array[:_EXAMPLE_ROWS]) for array in rows.values())
     axes = {axis: torch.export.Dim(name) for axis, name in enumerate(dynamic_axes)}
     torch_log = logging.getLogger("torch.onnx")
@@ -46,5 +52,8 @@ def export_graph(
     assert program is not None
     # An inner value may have the name that the output was given: torch calls a lookup "embedding" too.
     NameFixPass()(program.model)
-    program.save(path, external_data=False)
-    onnx.checker.check_model(onnx.load(path), full_check=True)
+    weights_bytes = sum(
+        value.const_value.nbytes for value in program.model.graph.initializers.values() if value.const_value
+    )
+    program.save(path, external_data=weights_bytes > MOST_WEIGHTS_BYTES)
+    onnx.checker.check_model(path, full_check=True)

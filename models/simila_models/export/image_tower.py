@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -32,11 +33,11 @@ class PixelGraph(nn.Module):
 
 def image_tower(
     tower: ImageTower,
-    features: nn.Module,
+    features: nn.Module | onnx.ModelProto,
     reference: Callable[[Tensor], Tensor],
     prepare: Callable[[], ReferencePixels],
 ) -> Tower:
-    """Make the tower of a module that turns normalised pixels into vectors of any length.
+    """Make the tower of a module that turns normalised pixels into vectors of any length, or of a graph that is whole.
 
     `reference` turns normalised pixels `float32 [n, channels, height, width]` into vectors by the checkpoint's own
     library; `prepare` makes golden images into pixels by it.
@@ -46,7 +47,7 @@ def image_tower(
         rows = [reference(row[None]) for row in torch.from_numpy(pixels.normalised)]
     vectors = normalize(torch.cat(rows).double(), dim=1)
     return Tower(
-        graph=PixelGraph(tower, features),
+        graph=features if isinstance(features, onnx.ModelProto) else PixelGraph(tower, features),
         dynamic_axes=("batch",),
         rows={tower.input_name: pixels.rows},
         golden=GoldenSet(tuple(pixels.images), tuple(pixels.images.values()), vectors.numpy().astype(np.float32)),

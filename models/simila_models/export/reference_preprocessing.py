@@ -41,6 +41,11 @@ def pixels_by_transform(tower: ImageTower, transform: Callable[[Image.Image], An
     return ReferencePixels(images, np.rint(255 * (normalised * std + mean)).astype(np.uint8), normalised)
 
 
+def pixels_by_manifest(tower: ImageTower) -> ReferencePixels:
+    """Golden images as the manifest says, for checkpoints that bring no processor."""
+    return pixels_by_processor(manifest_processor(tower))
+
+
 def pixels_by_processor(processor: Any) -> ReferencePixels:
     """Golden images by an image processor of transformers."""
     images = golden_images()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -17,7 +18,10 @@ from simila_models.export.tower import Tower
 
 
 def text_tower(
-    tower: TextTower, graph: nn.Module, reference: Callable[[str], Tensor], tokenizer: CheckpointTokenizer
+    tower: TextTower,
+    graph: nn.Module | onnx.ModelProto,
+    reference: Callable[[str], Tensor],
+    tokenizer: CheckpointTokenizer,
 ) -> Tower:
     """Make the tower of a module that turns ids and mask into unit vectors.
 

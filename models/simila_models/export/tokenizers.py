@@ -35,6 +35,14 @@ def load_tokenizer(folder: Path, context_length_tokens: int | None) -> Checkpoin
     return CheckpointTokenizer(library, _without_limits(library))
 
 
+def tokenizer_of_file(path: Path, context_length_tokens: int) -> CheckpointTokenizer:
+    """Read a bare `tokenizer.json`."""
+    library = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_file=str(path), model_max_length=context_length_tokens
+    )
+    return CheckpointTokenizer(library, _without_limits(library))
+
+
 def _without_limits(library: Any) -> str:
     if isinstance(library, PreTrainedTokenizerFast):
         fast = Tokenizer.from_str(library.backend_tokenizer.to_str())

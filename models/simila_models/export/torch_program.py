@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import onnx
 import torch
 
 from simila.domain.errors import ModelError
@@ -42,6 +43,8 @@ def write_torch_programs(
 
 
 def _save(tower: Tower, path: Path) -> None:
+    if isinstance(tower.graph, onnx.ModelProto):
+        raise ModelError("an encoder of an ONNX file has no torch program; serve it by ONNX Runtime")
     example = tuple(torch.from_numpy(array[:_EXAMPLE_ROWS]) for array in tower.rows.values())
     axes = {axis: torch.export.Dim(name) for axis, name in enumerate(tower.dynamic_axes)}
     with torch.no_grad():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 from torch import nn
@@ -35,7 +36,7 @@ _RECORDED_PACKAGES = (
 class Tower:
     """What is exported, and what it must agree with."""
 
-    graph: nn.Module
+    graph: nn.Module | onnx.ModelProto
     """From the rows to `float32 [batch, d], unit length`."""
     dynamic_axes: tuple[str, ...]
     """Names of the leading axes of every input that may have any length."""
@@ -55,7 +56,10 @@ def write_tower(manifest: Manifest, modality: Modality, tower: Tower, folder: Pa
     """
     files = TowerFiles(folder)
     files.onnx.parent.mkdir(parents=True)
-    export_graph(tower.graph, tower.rows, tower.dynamic_axes, tower.output_name, files.onnx)
+    if isinstance(tower.graph, onnx.ModelProto):
+        onnx.save(tower.graph, files.onnx)
+    else:
+        export_graph(tower.graph, tower.rows, tower.dynamic_axes, tower.output_name, files.onnx)
     _check_parity(manifest, modality, tower, files.onnx)
     _write_golden(modality, tower.golden, files.golden)
     if tower.tokenizer_json:
@@ -65,6 +69,7 @@ def write_tower(manifest: Manifest, modality: Modality, tower: Tower, folder: Pa
         fingerprint=manifest.fingerprint,
         precision="fp32",
         onnx_sha256=sha256_of(files.onnx),
+        data_sha256=sha256_of(files.onnx_data) if files.onnx_data.exists() else None,
         versions={package: version(package) for package in _RECORDED_PACKAGES},
         sizes_bytes={
             str(path.relative_to(files.folder)): path.stat().st_size

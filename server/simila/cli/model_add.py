@@ -20,21 +20,25 @@ def add_command(check_parity: CheckParity) -> Callable[..., None]:
     """The command, given how to load encoders as a server would."""
 
     def add(
-        source: Annotated[str, typer.Argument(help="hf:ORG/NAME@REVISION, or a folder with a checkpoint.")],
+        source: Annotated[
+            str,
+            typer.Argument(help="hf:ORG/NAME@REVISION, open_clip:ARCH/TAG, timm:NAME, a folder, or file:MODEL.onnx."),
+        ],
         name: Annotated[str, typer.Option(help="What to call the encoder; by default as the checkpoint.")] = "",
         licence: Annotated[str, typer.Option(help="Where the checkpoint's card does not name it.")] = "",
         pooling: Annotated[str, typer.Option(help="mean, cls, last, average or model.")] = "",
         layer: Annotated[str, typer.Option(help="A ConvNet's inner layer, such as features.10.")] = "",
+        manifest: Annotated[str, typer.Option(metavar="FILE", help="How an ONNX file is to be fed: a manifest.")] = "",
         offline: OfflineOption = False,
         data_dir: DataDirOption = None,
     ) -> None:
         """Write a checkpoint's manifest, export it, and check it as a server would."""
         settings = read_settings(data_dir=data_dir)
         with ProgressBars() as progress:
-            addition = Addition(source, name, licence, pooling, layer, offline)
+            addition = Addition(source, name, licence, pooling, layer, manifest, offline)
             repository, cache_dir = ModelRepository(settings.models_dir), settings.data_dir / "sources"
-            manifest = add_encoder(addition, settings.manifests_dir, repository, cache_dir, progress)
-        _report(manifest, settings, check_parity)
+            added = add_encoder(addition, settings.manifests_dir, repository, cache_dir, progress)
+        _report(added, settings, check_parity)
 
     return add
 

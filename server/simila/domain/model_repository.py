@@ -3,7 +3,7 @@
 models/
   simila-lite.image/
     config.pbtxt            Triton's own description
-    1/model.onnx
+    1/model.onnx            beside it model.onnx.data, where the weights are more than two gigabytes
     export.json             what was exported: `ExportRecord`
     tuning.json             how it runs best on this machine, where that was measured
     precision.json          what a precision other than fp32 costs and gains
@@ -33,6 +33,8 @@ class ExportRecord(BaseModel):
     fingerprint: str
     precision: str
     onnx_sha256: str
+    data_sha256: str | None = None
+    """Of the weights that lie beside the graph, where they are too many for one file."""
     versions: dict[str, str]
     """Package name to version: the libraries that made the reference vectors and the graph."""
     parity_floor: float | None = None
@@ -50,6 +52,11 @@ class TowerFiles:
     @property
     def onnx(self) -> Path:
         return self.folder / "1" / "model.onnx"
+
+    @property
+    def onnx_data(self) -> Path:
+        """Weights beside the graph; only graphs of more than two gigabytes have it."""
+        return self.folder / "1" / "model.onnx.data"
 
     @property
     def config(self) -> Path:

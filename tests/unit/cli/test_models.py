@@ -58,6 +58,7 @@ def exported(monkeypatch):
 
     def export_encoder(manifest, repository, cache_dir, progress, *, offline):
         progress.step(f"export {manifest.name}", 1, 1, unit="steps")
+        assert not offline
         assert cache_dir == repository.root.parent / "sources"
         names.append(manifest.name)
         leave_export(manifest, repository)
