@@ -136,6 +136,17 @@ def test_an_encoder_that_the_settings_do_not_name_can_be_loaded(api):
     assert [entry["id"] for entry in api.get("/v1/models").json()["data"]] == ["tiny", "other"]
 
 
+def test_an_encoder_that_cannot_be_added_leaves_the_server_ready_and_is_not_listed(api, data_dir):
+    OTHER.export(data_dir, golden_seed=7)
+    assert error(load(api, "other"), 422)["message"].startswith("the text tower of other differs from the reference")
+    assert api.get("/readyz").json() == {"ready": True, "encoders": {"tiny": "ready"}}
+    unload(api)
+    NEW.export(data_dir, golden_seed=7)
+    refused = error(load(api), 422)["message"]
+    assert api.get("/readyz").json() == {"ready": True, "encoders": {"tiny": "unloaded"}}
+    assert api.get("/v1/models/tiny").json()["error"] == refused
+
+
 def test_what_has_no_manifest_cannot_be_loaded(api):
     assert error(load(api, "nothing"), 404)["code"] == "model_not_found"
     assert error(unload(api, "nothing"), 404)["code"] == "model_not_found"
@@ -168,6 +179,7 @@ def test_an_alias_means_an_encoder_that_answers_and_has_no_encoders_name(api):
     assert error(unload(api), 409)["message"] == (
         "encoder tiny is what the alias prod means; point that elsewhere first"
     )
+    assert error(unload(api, "prod"), 409)["message"].startswith("encoder tiny is what the alias prod means")
     assert error(load(api, "prod"), 409)["message"] == "prod is an alias of encoder tiny: load that"
     api.delete("/v1/aliases/prod")
     unload(api)

@@ -56,6 +56,8 @@ class EncoderStatus:
     certificates: Mapping[Modality, Certificate] | None = None
     devices: Mapping[Modality, str] | None = None
     version: str | None = None
+    is_expected: bool = True
+    """Whether the server is not ready without it. What is loaded on request is expected once it has been served."""
 
 
 class ModelPool:
@@ -101,18 +103,14 @@ class ModelPool:
         name = manifest.name
         async with self._changes[name]:
             replaced, before = self._encoders.get(name), self._statuses.get(name)
-            self._statuses[name] = EncoderStatus(manifest, LoadState.LOADING)
+            is_expected = before is not None and before.is_expected
+            self._statuses[name] = EncoderStatus(manifest, LoadState.LOADING, is_expected=is_expected)
             if replaced and before:
                 self._statuses[name] = replace(before, state=LoadState.RELOADING)
             try:
                 started = await self._starter.start(manifest)
             except Exception as error:  # whatever is wrong with one encoder, the others serve
-                reason = error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"
-                self._statuses[name] = EncoderStatus(manifest, LoadState.FAILED, error=reason)
-                if replaced and before:
-                    reason = f"a new version is not served, the old one goes on: {reason}"
-                    self._statuses[name] = replace(before, error=reason)
-                raise LoadFailed(reason, param="model") from error
+                raise self._failed(manifest, before, error) from error
             self._encoders[name] = started.encoder
             self._statuses[name] = status = EncoderStatus(
                 manifest,
@@ -134,14 +132,15 @@ class ModelPool:
             Conflict: an alias points at it.
 
         """
+        name = self.status(name).manifest.name
         async with self._changes[name]:
             status = self.status(name)
             if names := [alias for alias, encoder in self._aliases.items() if encoder == name]:
                 raise Conflict(f"encoder {name} is what the alias {names[0]} means; point that elsewhere first")
             if name in self._encoders:
-                self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADING)
+                self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADING, is_expected=False)
                 await self._retire(self._encoders.pop(name))
-            self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADED)
+            self._statuses[name] = EncoderStatus(status.manifest, LoadState.UNLOADED, is_expected=False)
         return self._statuses[name]
 
     def get(self, name: str) -> Encoder:
@@ -215,6 +214,20 @@ class ModelPool:
                     return
                 waiting = self._statuses[name] = EncoderStatus(manifest, LoadState.LOADING, error=error.message)
             await asyncio.sleep(SERVER_RETRY_SECONDS)
+
+    def _failed(self, manifest: Manifest, before: EncoderStatus | None, error: Exception) -> LoadFailed:
+        """Note that a load has failed: what served before it goes on, and what nobody waits for is as it was."""
+        name = manifest.name
+        reason = error.message if isinstance(error, SimilaError) else f"{type(error).__name__}: {error}"
+        if name in self._encoders:
+            reason = f"a new version is not served, the old one goes on: {reason}"
+        if before is None:
+            del self._statuses[name]
+        elif name in self._encoders or not before.is_expected:
+            self._statuses[name] = replace(before, error=reason)
+        else:
+            self._statuses[name] = EncoderStatus(manifest, LoadState.FAILED, error=reason)
+        return LoadFailed(reason, param="model")
 
     def _retire(self, encoder: Encoder) -> "asyncio.Task[None]":
         self._retired.add(encoder)

@@ -4,22 +4,18 @@ import asyncio
 from dataclasses import dataclass
 
 from simila.domain.errors import Overloaded, SimilaError
-from simila.engine.model_pool import LoadState, ModelPool
+from simila.engine.model_pool import EncoderStatus, ModelPool
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """The state of each encoder, or what keeps it from answering; one that was unloaded need not answer."""
+    """The state of each encoder, or what keeps it from answering, and whether all answer that are expected to."""
 
     encoders: dict[str, str]
-
-    @property
-    def is_ready(self) -> bool:
-        return all(state in (READY, *AWAY) for state in self.encoders.values())
+    is_ready: bool
 
 
 READY = "ready"
-AWAY = (LoadState.UNLOADING, LoadState.UNLOADED)
 
 
 class ReadinessService:
@@ -30,16 +26,18 @@ class ReadinessService:
         self._timeout_seconds = timeout_seconds
 
     async def check(self) -> Readiness:
-        names = [status.manifest.name for status in self._pool.statuses()]
-        states = await asyncio.gather(*(self._check_one(name) for name in names))
-        return Readiness(dict(zip(names, states, strict=True)))
+        statuses = self._pool.statuses()
+        states = await asyncio.gather(*(self._check_one(status) for status in statuses))
+        is_ready = all(state == READY for status, state in zip(statuses, states, strict=True) if status.is_expected)
+        return Readiness(
+            {status.manifest.name: state for status, state in zip(statuses, states, strict=True)}, is_ready
+        )
 
-    async def _check_one(self, name: str) -> str:
-        state = self._pool.status(name).state
-        if state in AWAY:
-            return state
+    async def _check_one(self, status: EncoderStatus) -> str:
+        if not status.is_expected:
+            return status.state
         try:
-            encoder = self._pool.get(name)
+            encoder = self._pool.get(status.manifest.name)
             async with asyncio.timeout(self._timeout_seconds):
                 await encoder.check_alive()
         except (TimeoutError, Overloaded):

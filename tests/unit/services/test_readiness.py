@@ -48,7 +48,7 @@ def test_an_encoder_that_is_not_loaded_is_not_ready(pool):
     assert check(pool) == (False, {"words": "a reason", "pictures": "ready"})
 
 
-@pytest.mark.parametrize("state", [LoadState.UNLOADING, LoadState.UNLOADED])
-def test_an_encoder_that_was_unloaded_need_not_answer(pool, state):
-    pool._statuses["words"] = EncoderStatus(pool._encoders.pop("words").manifest, state)
+@pytest.mark.parametrize("state", [LoadState.UNLOADING, LoadState.UNLOADED, LoadState.LOADING])
+def test_an_encoder_that_nobody_expects_need_not_answer(pool, state):
+    pool._statuses["words"] = EncoderStatus(pool._encoders.pop("words").manifest, state, is_expected=False)
     assert check(pool) == (True, {"words": str(state), "pictures": "ready"})
