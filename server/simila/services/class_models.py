@@ -40,6 +40,11 @@ class ClassModel(Protocol):
         """Whether an input's probabilities sum to 1."""
         ...
 
+    @property
+    def training_priors(self) -> Float64:
+        """How frequent the classes are where the probabilities are right: `float64 [c]`, of sum 1."""
+        ...
+
     def ranks_at_once(self, inputs: int) -> bool:
         """Whether ranking so many takes no longer than a thread takes to begin."""
         ...
@@ -53,10 +58,14 @@ class ClassModel(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """Prompts, means and probes. Familiarity is the maximum logit (Vaze et al. 2022)."""
+    """Prompts, means and probes. Familiarity is the maximum logit (Vaze et al. 2022).
+
+    Probes learn how frequent the classes of their examples are, `item_shares`; the others know nothing of it.
+    """
 
     scorer: LinearScorer
     activation: Activation
+    item_shares: Float64 | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -65,6 +74,10 @@ class LinearModel:
     @property
     def is_exclusive(self) -> bool:
         return self.activation.kind == "softmax"
+
+    @property
+    def training_priors(self) -> Float64:
+        return uniform_priors(len(self.labels)) if self.item_shares is None else self.item_shares
 
     def ranks_at_once(self, inputs: int) -> bool:
         return inputs * self.scorer.weights.size <= MOST_PRODUCTS_AT_ONCE
@@ -92,6 +105,10 @@ class NeighbourModel:
     def is_exclusive(self) -> bool:
         return True
 
+    @property
+    def training_priors(self) -> Float64:
+        return class_shares(np.bincount(self.item_classes, minlength=len(self.labels)))
+
     def ranks_at_once(self, inputs: int) -> bool:  # noqa: ARG002
         return False
 
@@ -104,6 +121,12 @@ class NeighbourModel:
     def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[list[Prediction]]:
         scored = self.scored(vectors)
         return ranked(self.labels, scored.scores, scored.probabilities, scored.cosines, top_k)
+
+
+def class_shares(counts: Int64) -> Float64:
+    """The share `float64 [c]` of each class of items, of `counts int64 [c]`."""
+    shares: Float64 = counts / counts.sum()
+    return shares
 
 
 def uniform_priors(classes: int) -> Float64:

@@ -14,7 +14,7 @@ from simila.classifiers.label_tree import LabelTree
 from simila.classifiers.rejection import reject
 from simila.domain.errors import CannotServe, InvalidInput, LimitExceeded, quoted
 from simila.domain.vectors import Float32, Float64
-from simila.services.class_models import ClassModel, Scored, uniform_priors
+from simila.services.class_models import ClassModel, Scored
 from simila.services.ranking import Classified, Decision
 
 # Rules other than the ranking look at every score; so many take a gigabyte at their worst.
@@ -89,7 +89,7 @@ def _decided(model: ClassModel, rules: DecisionRules, vectors: Float32, tokens: 
     if rules.priors is not None:
         if not model.is_exclusive:
             raise CannotServe("priors are of classes that exclude each other; this model's do not", param="priors")
-        scored, priors = _under_priors(scored, rules.priors)
+        scored, priors = _under_priors(scored, model.training_priors, rules.priors)
     predictions = ranked(scored.labels, scored.scores, scored.probabilities, scored.cosines, rules.top_k)
     decisions = [Decision(row[0].label, row[0].score, row) for row in predictions]
     if rules.metric:
@@ -104,9 +104,8 @@ def _decided(model: ClassModel, rules: DecisionRules, vectors: Float32, tokens: 
 
 
 def _under_priors(
-    scored: Scored, given: Mapping[str, float] | Literal["estimate"]
+    scored: Scored, training: Float64, given: Mapping[str, float] | Literal["estimate"]
 ) -> tuple[Scored, Mapping[str, float]]:
-    training = uniform_priors(len(scored.labels))
     if given == "estimate":
         priors = estimated_priors(scored.probabilities, training).priors
     else:

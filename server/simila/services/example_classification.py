@@ -171,7 +171,7 @@ class ExampleClassificationService:
         means, counts = self._models.means(collection)
         if isinstance(method, NearestNeighbours):
             where = labelled(None if by.filter is None else compile_filter(by.filter))
-            return IndexedNeighbours.of(collection, means.labels, method.k, where, is_given=by.k is not None)
+            return IndexedNeighbours.of(collection, counts, method.k, where, is_given=by.k is not None)
         if isinstance(method, Blend):
             return method.of_means(means, counts)
         assert isinstance(method, NearestMean)

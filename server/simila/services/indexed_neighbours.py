@@ -1,6 +1,6 @@
 """k nearest neighbours of a collection, found by its index."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,24 +10,27 @@ from simila.classifiers.nearest_neighbours import Neighbours, class_cosines, nei
 from simila.classifiers.rejection import kth_neighbour_cosine
 from simila.domain.errors import InvalidInput, NoExamples
 from simila.domain.results import Prediction
-from simila.domain.vectors import Float32, Int64
+from simila.domain.vectors import Float32, Float64, Int64
 from simila.index.collection import Collection, SearchQuery
-from simila.services.class_models import Scored
+from simila.services.class_models import Scored, class_shares
 from simila.storage.where import Where
 
 
 @dataclass(frozen=True, eq=False)
 class IndexedNeighbours:
-    """A `ClassModel` of the `k` nearest items that match; familiarity is the cosine of the k-th (Sun et al. 2022)."""
+    """A `ClassModel` of the `k` nearest items that match; familiarity is the cosine of the k-th (Sun et al. 2022).
+
+    `counts` are of all items of each label, those that do not match too.
+    """
 
     collection: Collection
-    labels: tuple[str, ...]
+    counts: Mapping[str, int]
     k: int
     where: Where
 
     @classmethod
     def of(
-        cls, collection: Collection, labels: tuple[str, ...], k: int, where: Where, *, is_given: bool
+        cls, collection: Collection, counts: Mapping[str, int], k: int, where: Where, *, is_given: bool
     ) -> "IndexedNeighbours":
         """With `k`, or as many items as there are where the caller has not given it.
 
@@ -41,7 +44,15 @@ class IndexedNeighbours:
             raise NoExamples(f"no labelled item of collection {collection.spec.name} matches", param="filter")
         if is_given and k > items:
             raise InvalidInput(f"k is {k}, more than the {items} labelled items that match", param="k")
-        return cls(collection, labels, min(k, items), where)
+        return cls(collection, counts, min(k, items), where)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self.counts)
+
+    @property
+    def training_priors(self) -> Float64:
+        return class_shares(np.array(list(self.counts.values()), dtype=np.int64))
 
     @property
     def is_exclusive(self) -> bool:

@@ -19,7 +19,7 @@ from simila.classifiers.ridge import ridge_probe
 from simila.domain.class_sum import ClassSum
 from simila.domain.errors import InvalidInput
 from simila.domain.vectors import Float32, Int64
-from simila.services.class_models import ClassModel, LinearModel, NeighbourModel
+from simila.services.class_models import ClassModel, LinearModel, NeighbourModel, class_shares
 from simila.storage.classifier_files import Array, ClassifierRecord, Method
 
 NEIGHBOURS = 10
@@ -111,7 +111,8 @@ def class_model(record: ClassifierRecord, arrays: Mapping[str, Any]) -> ClassMod
         return NeighbourModel(record.labels, arrays["items"], arrays["item_classes"], int(record.options["k"]))
     scorer = LinearScorer(record.labels, arrays["weights"], arrays["biases"])
     scale, bias, is_sigmoid = arrays["activation"].tolist()
-    return LinearModel(scorer, Activation(scale, bias, "sigmoid" if is_sigmoid else "softmax"))
+    activation = Activation(scale, bias, "sigmoid" if is_sigmoid else "softmax")
+    return LinearModel(scorer, activation, arrays.get("item_shares"))
 
 
 def held_out(item_classes: Int64) -> NDArray[np.bool_]:
@@ -163,7 +164,8 @@ def _probe(fit: Callable[[Float32, Int64], LinearScorer], vectors: Float32, item
     if is_judged.any():
         probe = fit(vectors[~is_judged], item_classes[~is_judged])
         activation = fitted_temperature(probe.scores(vectors[is_judged]), item_classes[is_judged])
-    return linear_arrays(scorer, activation)
+    shares = class_shares(np.bincount(item_classes, minlength=len(scorer.labels)))
+    return {**linear_arrays(scorer, activation), "item_shares": shares}
 
 
 _LEARNERS: Mapping[Method, Callable[[Float32, Int64, Sequence[str], Options], dict[str, Array]]] = {

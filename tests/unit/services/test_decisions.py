@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,6 +91,18 @@ def test_given_priors_weigh_the_probabilities():
     assert [entry.prediction for entry in classified.decisions] == ["dog", "dog", "cat"]
     np.testing.assert_allclose([entry.score for entry in classified.decisions], expected.max(axis=1))
     assert classified.priors == pytest.approx({"cat": 0.1, "dog": 0.8, "car": 0.1})
+
+
+def test_what_was_learned_of_unequal_classes_is_corrected_from_there():
+    learned = np.array([0.6, 0.3, 0.1])
+    probe = replace(MODEL, item_shares=learned)
+    classified = decided(DecisionRules(priors={"cat": 1, "dog": 8, "car": 1}), model=probe)
+    weighted = PROBABILITIES * ([0.1, 0.8, 0.1] / learned)
+    for row, decision in zip(weighted / weighted.sum(axis=1, keepdims=True), classified.decisions, strict=True):
+        served = {entry.label: entry.score for entry in decision.predictions}
+        assert [served[label] for label in LABELS] == pytest.approx(row.tolist())
+    voters = NeighbourModel(("a", "b"), np.eye(4, dtype=np.float32), np.array([0, 0, 0, 1]), 1)
+    assert voters.training_priors.tolist() == [0.75, 0.25]
 
 
 def test_priors_are_estimated_from_the_batch():

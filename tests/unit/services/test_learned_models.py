@@ -40,6 +40,14 @@ def test_a_probe_is_of_all_examples_and_its_scale_of_those_held_out():
     assert arrays["activation"].tolist() == [fitted.scale, 0, 0]
 
 
+@pytest.mark.parametrize("method", ["ridge", "logistic"])
+def test_a_probe_knows_how_frequent_its_classes_were(method):
+    vectors, labels = examples(60)
+    kept = [row for row in range(60) if labels[row] != "c" or row % 2]
+    _, arrays = learned(method, vectors[kept], [labels[row] for row in kept], complete_options(method, {}))
+    assert arrays["item_shares"].tolist() == [0.4, 0.4, 0.2]
+
+
 def test_a_probe_of_few_examples_has_a_scale_too():
     vectors, labels = examples(6)
     assert learned("ridge", vectors, labels, complete_options("ridge", {}))[1]["activation"].tolist() == [10, 0, 0]
