@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from simila.api.application import create_api
 from simila.api.dependencies import Services
+from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_transport import GrpcTransport
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
@@ -52,6 +53,7 @@ from simila.services.training_jobs import TrainingJobs
 from simila.services.zero_shot import ZeroShotService
 from simila.settings import Settings
 from simila.storage.alias_file import AliasFile
+from simila.storage.api_keys import ApiKeys
 from simila.storage.classifier_files import ClassifierFiles
 from simila_models.catalogue import find_manifest
 
@@ -64,7 +66,7 @@ def create_app(settings: Settings) -> ASGIApp:
     Raises:
         PackageMissing: the settings ask for gRPC, and its packages are not installed.
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
-        DataFolderError: the folder of collections or of classifiers, or the aliases, cannot be made or read.
+        DataFolderError: the folder of collections or of classifiers, the aliases or the keys cannot be made or read.
         DeviceUnavailable: the settings ask for a device that is not there.
 
     """
@@ -86,6 +88,8 @@ def create_app(settings: Settings) -> ASGIApp:
     )
 
     classifier_files, alias_file = ClassifierFiles(settings.classifiers_dir), AliasFile(settings.aliases_path)
+    keys = ApiKeys(settings.keys_path)
+    door = Doorkeeper(keys)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -93,7 +97,7 @@ def create_app(settings: Settings) -> ASGIApp:
         app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
-        async with grpc.serving(services):
+        async with grpc.serving(services, door):
             yield
         loading.cancel()
         with suppress(asyncio.CancelledError):
@@ -106,6 +110,7 @@ def create_app(settings: Settings) -> ASGIApp:
         pool.close()
         # Not in the loop: a search or a build may wait for the loop.
         await asyncio.to_thread(catalogue.close)
+        keys.close()
 
     return create_api(
         lifespan,
@@ -113,6 +118,7 @@ def create_app(settings: Settings) -> ASGIApp:
         max_decompressed_bytes=settings.limits.max_decompressed_bytes,
         max_backup_bytes=settings.limits.max_backup_bytes,
         request_timeout_seconds=settings.request_timeout_seconds,
+        door=door,
         hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,
     )
 

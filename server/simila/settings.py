@@ -204,6 +204,10 @@ class Settings(BaseSettings):
         return self.data_dir / "models"
 
     @property
+    def keys_path(self) -> Path:
+        return self.data_dir / "keys.sqlite3"
+
+    @property
     def aliases_path(self) -> Path:
         return self.data_dir / "aliases.json"
 

@@ -13,6 +13,7 @@ import numpy as np
 import uvicorn
 
 from simila.api.application import create_api
+from simila.api.doorkeeper import Doorkeeper
 from simila.app import compose_services
 from simila.domain.errors import Overloaded
 from simila.domain.inputs import Embedded, Timings
@@ -23,6 +24,7 @@ from simila.engine.waiting_rows import BatchLimits
 from simila.index.catalogue import Catalogue
 from simila.settings import LimitSettings, Settings
 from simila.storage.alias_file import AliasFile
+from simila.storage.api_keys import ApiKeys
 from simila.storage.classifier_files import ClassifierFiles
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
@@ -107,6 +109,7 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
         max_decompressed_bytes=1_000_000,
         max_backup_bytes=1_000_000,
         request_timeout_seconds=request_timeout_seconds,
+        door=Doorkeeper(ApiKeys(settings.keys_path)),
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

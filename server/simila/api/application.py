@@ -8,9 +8,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.types import ASGIApp
 
 from simila import __version__
+from simila.api.access import KeyHolders
 from simila.api.compression import CompressedBodies
 from simila.api.deadlines import Deadline
 from simila.api.direct_route import DirectRoutes
+from simila.api.doorkeeper import Doorkeeper
 from simila.api.errors import register_error_handlers
 from simila.api.foreign_errors import ForeignErrors, Reshape
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
@@ -65,6 +67,7 @@ def create_api(
     max_decompressed_bytes: int,
     max_backup_bytes: int,
     request_timeout_seconds: float,
+    door: Doorkeeper,
     hosts: Collection[str] | None = None,
 ) -> ASGIApp:
     """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request.
@@ -78,7 +81,7 @@ def create_api(
     decompressed = LargestBody(max_decompressed_bytes, "SIMILA_LIMITS__MAX_DECOMPRESSED_BYTES")
     app: ASGIApp = CompressedBodies(DirectRoutes(api), decompressed)
     app = BodyLimit(app, lambda scope: backup if backups.is_restore(scope) else body)
-    app = Deadline(HeldRetries(app), default_seconds=request_timeout_seconds)
+    app = Deadline(HeldRetries(KeyHolders(app, door)), default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)
     return RequestMetrics(ForeignErrors(app, _shape_of_errors))

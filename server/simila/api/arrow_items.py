@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from simila.api.access import count_items
 from simila.domain.errors import InvalidInput, InvalidVector, quoted
 from simila.services.ingestion import ItemColumns
 from simila.services.item_checks import ItemLimits, check_count
@@ -36,6 +37,7 @@ def read_items(content: bytes, limits: ItemLimits) -> ItemColumns:
     try:
         table = _table(content)
         check_count(table.num_rows, limits)
+        count_items(table.num_rows)
         table.validate(full=True)
         table = table.combine_chunks()
     except (pa.ArrowException, OSError, UnicodeDecodeError, struct.error) as error:

@@ -18,6 +18,8 @@ logger = logging.getLogger("simila.api")
 
 STATUSES: dict[type[errors.SimilaError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.LimitExceeded: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -28,6 +30,8 @@ STATUSES: dict[type[errors.SimilaError], HTTPStatus] = {
     errors.StorageFailed: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.SimilaError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+# The others are `invalid_request_error` below 500 and `server_error` from there on: OpenAI's words.
+TYPES = {HTTPStatus.UNAUTHORIZED: "authentication_error", HTTPStatus.FORBIDDEN: "permission_error"}
 PLAIN_WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is no field of this request",
@@ -58,6 +62,8 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     int(status): {"model": ErrorBody, "description": description}
     for status, description in {
         HTTPStatus.BAD_REQUEST: "Malformed: `param` says where",
+        HTTPStatus.UNAUTHORIZED: "Keys are asked for, and none that holds was sent",
+        HTTPStatus.FORBIDDEN: "The key does not allow this",
         HTTPStatus.NOT_FOUND: "Unknown encoder, collection or item",
         HTTPStatus.CONFLICT: "Of another encoder, or of another revision of it",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Over a byte, pixel or item limit",
@@ -142,6 +148,7 @@ def _response(
 
 def _detail(status: HTTPStatus, message: str, *, code: str, param: str | None) -> ErrorDetail:
     kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    kind = TYPES.get(status, kind)
     return ErrorDetail(message=_sendable(message), type=kind, param=param and _sendable(param), code=code)
 
 

@@ -18,7 +18,9 @@ from tritonclient.grpc.service_pb2_grpc import (
 )
 
 from simila.api.binary_tensors import BYTES, BytesTensor
+from simila.api.doorkeeper import Doorkeeper
 from simila.api.errors import status_of
+from simila.api.grpc_keys import KeyInterceptor
 from simila.api.open_inference import OUTPUT, SERVER_METADATA, VERSION, OpenInference
 from simila.domain.errors import InvalidInput, Overloaded, SimilaError
 
@@ -40,7 +42,7 @@ Answer = TypeVar("Answer")
 
 @asynccontextmanager
 async def serving_grpc(
-    protocol: OpenInference, address: str, *, max_message_bytes: int, timeout_seconds: float
+    protocol: OpenInference, address: str, door: Doorkeeper, *, max_message_bytes: int, timeout_seconds: float
 ) -> AsyncIterator[None]:
     """Serve at `address` (HOST:PORT) until the block ends; a call may take `timeout_seconds`, or its own deadline.
 
@@ -49,7 +51,7 @@ async def serving_grpc(
 
     """
     options = [("grpc.max_receive_message_length", max_message_bytes), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(options=[*options, ("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(interceptors=[KeyInterceptor(door)], options=[*options, ("grpc.so_reuseport", 0)])
     add_GRPCInferenceServiceServicer_to_server(_Service(protocol, timeout_seconds), server)
     server.add_insecure_port(address)
     await server.start()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from simila.api.dependencies import Services
+from simila.api.doorkeeper import Doorkeeper
 from simila.api.open_inference import OpenInference
 from simila.domain.errors import PackageMissing
 
@@ -28,7 +29,7 @@ class GrpcTransport:
             raise PackageMissing("SIMILA_GRPC_PORT needs packages that are not here; run: pip install 'simila[grpc]'")
 
     @asynccontextmanager
-    async def serving(self, services: Services) -> AsyncIterator[None]:
+    async def serving(self, services: Services, door: Doorkeeper) -> AsyncIterator[None]:
         if self.address is None:
             yield
             return
@@ -37,6 +38,7 @@ class GrpcTransport:
         async with serving_grpc(
             OpenInference(services),
             self.address,
+            door,
             max_message_bytes=self.max_message_bytes,
             timeout_seconds=self.timeout_seconds,
         ):

@@ -12,6 +12,7 @@ import typer
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import WrongUsage
 from simila.settings import Settings
+from simila.storage.api_keys import ApiKeys
 from simila.storage.data_folder import DataFolder
 from simila.telemetry import configure_logging
 
@@ -40,7 +41,7 @@ def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
     ) -> None:
         """Serve the exported encoders and the collections over HTTP."""
         settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
-        refuse_open_bind(settings)
+        refuse_open_bind(settings, has_keys=settings.keys_path.exists() and ApiKeys(settings.keys_path).are_wanted())
         configure_logging(settings.log_level)
         # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
         with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
@@ -50,17 +51,17 @@ def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
     return serve
 
 
-def refuse_open_bind(settings: Settings) -> None:
-    """Let only loopback through, unless the settings say that the network may call.
+def refuse_open_bind(settings: Settings, *, has_keys: bool) -> None:
+    """Let only loopback through, unless callers need keys or the settings say that the network may call.
 
     Raises:
         WrongUsage: others could reach the server, and nothing checks who they are.
 
     """
-    if not settings.insecure and not settings.is_loopback:
+    if not has_keys and not settings.insecure and not settings.is_loopback:
         message = (
-            f"{settings.host} can be reached from other machines and nothing checks who calls; "
-            "use --host 127.0.0.1, or allow it with --insecure (SIMILA_INSECURE=true)"
+            f"{settings.host} can be reached from other machines and nothing checks who calls; make a key with"
+            " simila keys create, use --host 127.0.0.1, or allow it with --insecure (SIMILA_INSECURE=true)"
         )
         raise WrongUsage(message)
 

@@ -20,7 +20,10 @@ SimilaError
 │   ├── UnknownEncoder
 │   ├── UnknownCollection
 │   ├── UnknownItem
-│   └── UnknownClassifier
+│   ├── UnknownClassifier
+│   └── UnknownKey
+├── Unauthorized               the caller sends no API key that holds
+├── Forbidden                  the key does not allow it
 ├── Conflict
 │   ├── FingerprintMismatch
 │   └── StaleClassifier
@@ -30,6 +33,7 @@ SimilaError
 │   ├── ClassifierUnavailable
 │   └── InferenceServerDown    the server that runs the encoder cannot be reached, or is not ready
 ├── Overloaded                 more work waits than the server takes on
+│   └── AllowanceSpent         the key has used what it may for now
 ├── DeadlineExceeded           not done in the time that the caller or the settings allow
 ├── ModelError                 an encoder cannot be fetched, exported or trusted
 │   ├── FetchFailed
@@ -141,6 +145,18 @@ class UnknownClassifier(NotFound):
     code = "classifier_not_found"
 
 
+class UnknownKey(NotFound):
+    code = "unknown_key"
+
+
+class Unauthorized(SimilaError):
+    code = "invalid_api_key"
+
+
+class Forbidden(SimilaError):
+    code = "forbidden"
+
+
 class Conflict(SimilaError):
     code = "conflict"
 
@@ -187,6 +203,10 @@ class Overloaded(SimilaError):
     def __init__(self, message: str, *, retry_after_seconds: float = 1.0, param: str | None = None) -> None:
         super().__init__(message, param=param)
         self.retry_after_seconds = retry_after_seconds
+
+
+class AllowanceSpent(Overloaded):
+    code = "rate_limit_exceeded"
 
 
 class DeadlineExceeded(SimilaError):

@@ -10,7 +10,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from simila.api.grpc_inference import serving_grpc
-from simila.domain.errors import Conflict, NotReady, Overloaded, StorageFailed, UnknownEncoder
+from simila.domain.errors import Conflict, Forbidden, NotReady, Overloaded, StorageFailed, Unauthorized, UnknownEncoder
 
 REQUEST = service_pb2.ModelInferRequest(model_name="words")
 PATIENCE_SECONDS = 10
@@ -34,13 +34,30 @@ class Protocol:
             self.was_cancelled.set()
 
 
+class Door:
+    """Lets those in who say the word."""
+
+    def admitted(self, sent, need):
+        if need.scope is None or sent == "word":
+            return
+        raise Forbidden("no") if sent == "weak" else Unauthorized("who is there?")
+
+
+class OpenDoor:
+    def admitted(self, sent, need):
+        pass
+
+
+NO_KEYS = OpenDoor()
+
+
 @asynccontextmanager
-async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_bytes=1000):
+async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_bytes=1000, door=NO_KEYS):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     options = {"max_message_bytes": max_message_bytes, "timeout_seconds": timeout_seconds}
-    async with serving_grpc(protocol, address, **options), grpc.aio.insecure_channel(address) as channel:
+    async with serving_grpc(protocol, address, door, **options), grpc.aio.insecure_channel(address) as channel:
         yield GRPCInferenceServiceStub(channel)
 
 
@@ -119,3 +136,32 @@ def test_a_message_over_the_limit_is_refused():
             return await failed(stub.ModelInfer(service_pb2.ModelInferRequest(model_name="m" * 101)))
 
     assert asyncio.run(ask()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        ((), grpc.StatusCode.UNAUTHENTICATED),
+        ((("authorization", "Bearer other"),), grpc.StatusCode.UNAUTHENTICATED),
+        ((("api-key", "weak"),), grpc.StatusCode.PERMISSION_DENIED),
+    ],
+)
+def test_without_a_key_that_allows_it_a_call_ends(metadata, code):
+    async def scenario():
+        async with stub_of(Protocol(), door=Door()) as stub:
+            assert (await failed(stub.ModelInfer(service_pb2.ModelInferRequest(), metadata=metadata))).code() == code
+            stream = stub.ModelStreamInfer(iter([service_pb2.ModelInferRequest()]), metadata=metadata)
+            assert (await failed(stream.read())).code() == code
+            assert (await stub.ServerLive(service_pb2.ServerLiveRequest())).live
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("metadata", [("authorization", "Bearer word"), ("api-key", "word")])
+def test_a_key_in_the_metadata_lets_a_call_in(metadata):
+    async def scenario():
+        async with stub_of(Protocol(UnknownEncoder("unknown")), door=Door()) as stub:
+            error = await failed(stub.ModelInfer(service_pb2.ModelInferRequest(), metadata=(metadata,)))
+            assert error.code() == grpc.StatusCode.NOT_FOUND
+
+    asyncio.run(scenario())

@@ -17,14 +17,15 @@ from simila.settings import Settings
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_is_open_to_nobody_else(host):
-    refuse_open_bind(Settings(host=host))
+    refuse_open_bind(Settings(host=host), has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "server.example"])
 def test_another_address_needs_the_word_insecure(host):
     with pytest.raises(WrongUsage, match=f"^{host} can be reached from other machines.*--insecure"):
-        refuse_open_bind(Settings(host=host))
-    refuse_open_bind(Settings(host=host, insecure=True))
+        refuse_open_bind(Settings(host=host), has_keys=False)
+    refuse_open_bind(Settings(host=host, insecure=True), has_keys=False)
+    refuse_open_bind(Settings(host=host), has_keys=True)
 
 
 def test_the_command_refuses_an_open_bind(run):

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Response
 
+from simila.api.access import check_collection
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.classification import ClassifyUsage
@@ -32,6 +33,7 @@ async def train(request: TrainRequest, services: FromServices, response: Respons
     whatever learns from a collection, are trained in the background: `GET /v1/classifiers/{id}` says how far they are.
     """
     if request.collection is not None:
+        check_collection(request.collection)
         trained = await services.training.train_on(request.collection, request.filter, request.plan(services.reader))
     elif request.classifier_id is not None:
         trained = await services.training.add(request.classifier_id, *request.examples(services.reader))

@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Response
 
+from simila.api.access import may_see
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.base import ListBody
@@ -35,7 +36,7 @@ async def create_collection(
 @router.get("", summary="List the collections")
 async def list_collections(services: FromServices) -> ListBody[CollectionEntry]:
     states = await services.collections.states()
-    return ListBody(data=[CollectionEntry.of(name, state) for name, state in states.items()])
+    return ListBody(data=[CollectionEntry.of(name, state) for name, state in states.items() if may_see(name)])
 
 
 @router.get("/{name}", summary="Describe a collection")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Query
 
+from simila.api.access import count_items
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.routes.ingestion import ARROW_BODY, JsonOrArrow
@@ -30,6 +31,7 @@ async def upsert(name: str, body: UpsertRequest, services: FromServices) -> Upse
     `fingerprint` is that of the encoder which computed the vectors; another than the collection's is refused with 409.
     Ready vectors arrive fastest as an Arrow IPC stream.
     """
+    count_items(len(body.items))
     items = [item.new_item(services.reader, position) for position, item in enumerate(body.items)]
     sequence = await services.collections.upsert(name, items, fingerprint=body.fingerprint)
     return UpsertResponse(upserted=len(items), sequence=sequence)

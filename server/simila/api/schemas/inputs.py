@@ -8,6 +8,7 @@ import numpy as np
 import pybase64
 from pydantic import BeforeValidator, Discriminator, Tag
 
+from simila.api.access import count_items
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.domain.errors import InvalidImage, InvalidVector, LimitExceeded, SimilaError
 from simila.domain.inputs import ImageInput, Input, Source, TextInput, TokensInput, VectorInput
@@ -176,6 +177,7 @@ class InputReader:
         return ImageInput(data)
 
     def check_count(self, inputs: int, param: str = "input") -> None:
+        count_items(inputs)
         if inputs > self._max_inputs:
             message = f"{inputs} inputs are more than the limit of {self._max_inputs} (SIMILA_LIMITS__MAX_INPUTS)"
             raise LimitExceeded(message, param=param)
