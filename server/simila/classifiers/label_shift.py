@@ -8,6 +8,8 @@ from simila.domain.errors import InvalidInput, NoExamples
 from simila.domain.vectors import Float64
 
 MOST_ITERATIONS = 10_000
+# Half a minute of a laptop's: many inputs of many classes may stop before the priors stay.
+MOST_TERMS = 2**32
 CHANGE_TOLERANCE = 1e-9
 _SUM_TOLERANCE = 1e-6
 
@@ -38,6 +40,7 @@ def estimated_priors(
     if not len(probabilities):
         raise NoExamples("class priors are estimated from inputs, and there are none")
     priors = training_priors
+    most_iterations = min(most_iterations, max(1, MOST_TERMS // probabilities.size))
     for iteration in range(1, most_iterations + 1):
         following = corrected_probabilities(probabilities, training_priors, priors).mean(axis=0)
         change = np.abs(following - priors).max()

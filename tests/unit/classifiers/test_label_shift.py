@@ -3,6 +3,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import softmax
 
+from simila.classifiers import label_shift
 from simila.classifiers.label_shift import corrected_probabilities, estimated_priors
 from simila.domain.errors import InvalidInput, NoExamples
 from tolerances import FLOAT64_VALUES
@@ -82,3 +83,10 @@ def test_what_are_no_priors_is_refused(priors, message):
 def test_no_inputs_have_no_priors():
     with pytest.raises(NoExamples, match="there are none"):
         estimated_priors(np.empty((0, 3)), TRAINING)
+
+
+def test_many_inputs_take_no_more_terms_than_a_request_may(monkeypatch):
+    monkeypatch.setattr(label_shift, "MOST_TERMS", 50)
+    probabilities = np.tile([[0.7, 0.3], [0.4, 0.6]], (5, 1))
+    estimated = estimated_priors(probabilities, np.array([0.5, 0.5]))
+    assert (estimated.iterations, estimated.converged) == (2, False)
