@@ -74,7 +74,7 @@ class ClassifierFiles:
         self.ids = tuple(folder.name for folder in folders if folder.exists())
 
     def record(self, classifier_id: str) -> ClassifierRecord:
-        """Read what is known of a classifier.
+        """Read what is known of a classifier, at the start: files that the record does not name are removed.
 
         Raises:
             ClassifierUnavailable: the file is damaged.
@@ -85,9 +85,11 @@ class ClassifierFiles:
             content = both["record"]
             if _hash(orjson.dumps(content)) != both["sha256"]:
                 raise ValueError("its checksum is another")
-            return ClassifierRecord(**{**content, "labels": tuple(content["labels"])})
+            record = ClassifierRecord(**{**content, "labels": tuple(content["labels"])})
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ClassifierUnavailable(f"classifier {classifier_id} cannot be read: {error}") from error
+        self._remove_others(record)  # what a crash kept from being removed may be what was to be forgotten
+        return record
 
     def arrays(self, record: ClassifierRecord) -> dict[str, Any]:
         """Read what a classifier learned.

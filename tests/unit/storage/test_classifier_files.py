@@ -84,6 +84,16 @@ def test_a_folder_that_was_never_whole_is_removed_at_the_start(tmp_path):
     assert not half.exists()
 
 
+def test_an_array_that_a_crash_kept_is_removed_at_the_start(files, tmp_path, monkeypatch):
+    files.write(RECORD, ARRAYS)
+    with monkeypatch.context() as crash:
+        crash.setattr(ClassifierFiles, "_remove_others", lambda *_: None)
+        files.write(replace(RECORD, state="stale"), {})
+    assert len(list(folder(tmp_path).iterdir())) == 3
+    assert ClassifierFiles(tmp_path / "classifiers").record(RECORD.id).state == "stale"
+    assert [path.name for path in folder(tmp_path).iterdir()] == [RECORD_FILE]
+
+
 def test_a_deleted_classifier_is_gone(files, tmp_path):
     files.write(RECORD, ARRAYS)
     files.delete(RECORD.id)
