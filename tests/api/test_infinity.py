@@ -26,8 +26,9 @@ def test_modality_image_reads_strings_as_images(api: httpx.Client, photo) -> Non
     assert np.array_equal(vectors(same), expected)
 
 
-def test_modality_text_reads_a_data_uri_as_a_text(api: httpx.Client) -> None:
-    answer = ask(api, "data:image/png;base64,AAAA", modality="text").json()
+@pytest.mark.parametrize("body", [{}, {"modality": "text"}])
+def test_strings_are_texts_unless_they_are_said_to_be_images(api: httpx.Client, body: dict) -> None:
+    answer = ask(api, "data:image/png;base64,AAAA", **body).json()
     assert np.array_equal(vectors(answer), vectors(embed(api, "simila-lite", {"text": "data:image/png;base64,AAAA"})))
 
 

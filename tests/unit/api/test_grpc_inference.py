@@ -63,7 +63,7 @@ async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_byt
 
 async def failed(call):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
+        await asyncio.wait_for(call, PATIENCE_SECONDS)
     return caught.value
 
 
