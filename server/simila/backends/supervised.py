@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simila.backends import Backend, BackendDied, nobody_waits
-from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded, SimilaError
+from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, NotReady, Overloaded, SimilaError
 from simila.domain.vectors import Float32
 
 logger = logging.getLogger("simila.backends")
@@ -47,8 +47,12 @@ class SupervisedBackend:
     and is raised as it is. Otherwise, or on `BackendDied`, the backend is dead: until a new one passes the canary,
     every run raises `NotReady` at once. As long as nothing fails no lock is taken. Safe to call from any thread.
 
+    `expected` is what the canary gives on another device with the same tower; where it is known, a backend whose server
+    is down at first is one that has died.
+
     Raises:
-        Exception: whatever `build` and its first run raise.
+        ModelError: the canary gives other vectors than `expected`.
+        Exception: whatever else `build` and its first run raise.
 
     """
 
@@ -58,6 +62,7 @@ class SupervisedBackend:
         build: Callable[[], Backend],
         canary: Mapping[str, NDArray[Any]],
         *,
+        expected: Float32 | None = None,
         backoff: Backoff = Backoff(),
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
@@ -74,9 +79,20 @@ class SupervisedBackend:
         self._outage = _Outage("it is starting", clock())
         self._tries = 0  # since it last ran for longer than the longest wait: one that dies again at once waits longer
         self._restored_at = clock()
-        backend = build()
-        self._expected = backend.run(canary)
-        self._backend: Backend | None = backend
+        self._backend: Backend | None = None
+        try:
+            backend = build()
+            vectors = backend.run(canary)
+        except InferenceServerDown as error:
+            if expected is None:
+                raise
+            self.expected = expected
+            self._begin_restarts(error.message, error)
+            return
+        self.expected = vectors if expected is None else expected
+        if expected is not None and (reason := self._difference(vectors)):
+            raise ModelError(f"{name} cannot run beside the others: {reason}")
+        self._backend = backend
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         """Run one batch.
@@ -119,16 +135,19 @@ class SupervisedBackend:
                 if fault is None:
                     return True
                 reason = fault
-            logger.error("%s died and will be restarted: %s", self._name, reason, exc_info=error)
-            self._backend = None
-            if self._clock() - self._restored_at > self._backoff.longest_seconds:
-                self._tries = 0
-            delay = self._postpone(reason, error)
-            self._restarting = threading.Thread(
-                target=self._restart, args=(delay,), name=f"restart-{self._name}", daemon=True
-            )
-            self._restarting.start()
+            self._begin_restarts(reason, error)
         return False
+
+    def _begin_restarts(self, reason: str, error: Exception) -> None:
+        logger.error("%s died and will be restarted: %s", self._name, reason, exc_info=error)
+        self._backend = None
+        if self._clock() - self._restored_at > self._backoff.longest_seconds:
+            self._tries = 0
+        delay = self._postpone(reason, error)
+        self._restarting = threading.Thread(
+            target=self._restart, args=(delay,), name=f"restart-{self._name}", daemon=True
+        )
+        self._restarting.start()
 
     def _restart(self, delay_seconds: float) -> None:
         nobody_waits.set(self._closing.is_set)
@@ -161,9 +180,12 @@ class SupervisedBackend:
             vectors = backend.run(self._canary)
         except Exception as error:  # noqa: BLE001  a backend may raise anything
             return _described(error)
-        if vectors.shape == self._expected.shape and np.allclose(vectors, self._expected, atol=CANARY_TOLERANCE):
+        return self._difference(vectors)
+
+    def _difference(self, vectors: Float32) -> str | None:
+        if vectors.shape == self.expected.shape and np.allclose(vectors, self.expected, atol=CANARY_TOLERANCE):
             return None
-        return "it gives other vectors than at first"
+        return "it gives other vectors than were expected"
 
     def _not_ready(self) -> NotReady:
         outage = self._outage

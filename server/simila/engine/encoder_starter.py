@@ -15,7 +15,7 @@ from simila.backends import Backend, TowerGraph
 from simila.backends.device_choice import CPU_ALONE, Choice, Devices
 from simila.backends.least_loaded import LeastLoadedBackend
 from simila.backends.supervised import SupervisedBackend
-from simila.domain.errors import ParityFailed
+from simila.domain.errors import InferenceServerDown, ParityFailed
 from simila.domain.golden import Certificate, read_golden_set
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
@@ -183,14 +183,27 @@ class EncoderStarter:
 
 
 def _start_backends(graph: TowerGraph, choice: Choice, threads: int) -> list[SupervisedBackend]:
-    """One backend a device, or none."""
-    canary = _canary(graph)
+    """One backend a device, or none. Of several servers one must be up: it says what the others must give."""
     backends: list[SupervisedBackend] = []
+
+    def start(number: int) -> None:
+        where = f" on {choice.word}:{number}" if len(choice.labels) > 1 else ""
+        name = f"the {graph.modality} tower of {graph.manifest.name}{where}"
+        build = partial(choice.runtime.start, graph, number, threads)
+        expected = backends[0].expected if backends else None
+        backends.append(SupervisedBackend(name, build, _canary(graph), expected=expected))
+
+    down: dict[int, InferenceServerDown] = {}
     try:
         for number in choice.labels:
-            where = f" on {choice.word}:{number}" if len(choice.labels) > 1 else ""
-            name = f"the {graph.modality} tower of {graph.manifest.name}{where}"
-            backends.append(SupervisedBackend(name, partial(choice.runtime.start, graph, number, threads), canary))
+            try:
+                start(number)
+            except InferenceServerDown as error:
+                down[number] = error
+        if not backends:
+            raise next(iter(down.values()))
+        for number in down:
+            start(number)
     except BaseException:
         _close_all(backends)
         raise

@@ -10,7 +10,7 @@ import pytest
 
 from simila.backends import BackendDied, nobody_waits
 from simila.backends.supervised import Backoff, SupervisedBackend
-from simila.domain.errors import DeadlineExceeded, InferenceServerDown, NotReady, Overloaded
+from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, NotReady, Overloaded
 
 TIMEOUT_SECONDS = 20
 CANARY = {"x": np.zeros((1, 2), dtype=np.float32)}
@@ -115,8 +115,8 @@ def test_an_error_of_the_batch_is_raised_as_it_is_and_the_backend_goes_on(superv
     [
         (RuntimeError("CUDA failure 700"), 0.0, "RuntimeError: CUDA failure 700"),
         (BackendDied("the device is gone"), 0.0, "BackendDied: the device is gone"),
-        (None, 0.5, "it gives other vectors than at first"),
-        (None, np.nan, "it gives other vectors than at first"),
+        (None, 0.5, "it gives other vectors than were expected"),
+        (None, np.nan, "it gives other vectors than were expected"),
     ],
 )
 def test_a_dead_backend_refuses_at_once_with_the_reason_and_is_replaced(supervised, dead, off, reason):
@@ -289,6 +289,28 @@ def test_a_closed_one_lets_go_of_its_backend_and_refuses():
     assert reference() is None
     with pytest.raises(NotReady, match="it is closed"):
         backend.run(GOOD)
+
+
+def test_with_known_vectors_a_server_that_is_down_at_first_is_restarted(supervised):
+    machine = Machine(InferenceServerDown("Triton at example:8001: connection refused"), Fake(off=0.5), Fake())
+    backend = supervised(machine, expected=CANARY["x"] + 1)
+    with pytest.raises(InferenceServerDown, match=r"is down and is restarted in .* connection refused"):
+        backend.run(GOOD)
+    for reason in ("other vectors", None):
+        machine.may_restart.release()
+        until(lambda reason=reason: reason in str(backend._not_ready()) if reason else is_up(backend))
+
+
+def test_without_known_vectors_it_is_an_error(supervised):
+    with pytest.raises(InferenceServerDown):
+        supervised(Machine(InferenceServerDown("down")))
+    assert restart_threads() == []
+
+
+def test_a_device_that_gives_other_vectors_than_the_first_is_refused(supervised):
+    with pytest.raises(ModelError, match="cannot run beside the others: it gives other vectors"):
+        supervised(Machine(Fake(off=0.5)), expected=supervised(Machine(Fake())).expected)
+    assert is_up(supervised(Machine(Fake()), expected=CANARY["x"] + 1))
 
 
 def test_closing_does_not_wait_for_a_canary_that_hangs(supervised):
