@@ -223,3 +223,24 @@ def test_an_unknown_encoder_is_one_line(run, command):
     assert result.exit_code == 1
     assert result.stderr.startswith("error: no encoder is called 'nobody'")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("exported")
+def test_export_makes_a_precision_of_one_tower_and_says_how_it_fared(data, run, monkeypatch, tmp_path):
+    asked = []
+
+    def export_precisions(manifest, repository, _prepare, _progress, *, calibration, force):
+        files = repository.tower("tiny", Modality.IMAGE, manifest.precision(Modality.IMAGE))
+        shutil.copytree(repository.tower("tiny", Modality.IMAGE).folder, files.folder)
+        asked.append((dict(manifest.precisions), calibration, force))
+        return ["tiny, image tower in int8-static: lowest cosine 0.9950"]
+
+    monkeypatch.setattr(models, "export_precisions", export_precisions)
+    options = ("--precision", "int8-static", "--tower", "image", "--calibration", str(tmp_path), "--force-precision")
+    first, second = run("models", "export", *options), run("models", "export", *options)
+
+    report = "tiny, image tower in int8-static: lowest cosine 0.9950"
+    assert first.stdout == f"{report}\nexported to {data / 'models'}: tiny\n"
+    assert second.stdout == "exported already: tiny\n"
+    assert asked == [({"image": "int8-static"}, tmp_path, True)]
+    assert run("models", "export", "--precision", "fp16", "--tower", "text").exit_code != 0

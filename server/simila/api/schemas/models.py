@@ -45,6 +45,8 @@ class ModelEntry(BaseModel):
     fingerprint: str
     zero_shot: ZeroShotEntry | None
     certificates: dict[str, CertificateEntry]
+    precisions: dict[str, str]
+    """What each tower computes with: fp32, fp16, int8-dynamic or int8-static."""
     devices: dict[str, str]
     """What each tower runs on."""
     version: str | None
@@ -68,6 +70,7 @@ class ModelEntry(BaseModel):
             fingerprint=manifest.fingerprint,
             zero_shot=ZeroShotEntry(**manifest.zero_shot.model_dump()) if manifest.zero_shot else None,
             certificates={str(modality): CertificateEntry.of(entry) for modality, entry in certificates.items()},
+            precisions={str(modality): manifest.precision(modality) for modality in manifest.modalities},
             devices={str(modality): device for modality, device in (status.devices or {}).items()},
             version=status.version,
             aliases=[alias for alias, name in aliases.items() if name == manifest.name],
