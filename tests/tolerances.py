@@ -20,3 +20,6 @@ FLOAT64_VALUES = 1e-12
 
 CONGRUENT_COSINE = 0.99999
 """Least cosine of one input's vectors from two runtimes, or two batches: sums of float32 in another order."""
+
+ROUNDED_BAND_LEVELS = 1
+"""Largest difference, of 65,536 levels, of a band to torch's interpolation, which holds coefficients as floats."""

@@ -1,6 +1,7 @@
 """A loaded encoder: lists of inputs in, unit vectors out."""
 
 import asyncio
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
@@ -22,6 +23,15 @@ CANARIES: Mapping[Modality, Input] = {
     Modality.TEXT: TextInput("ready"),
     Modality.IMAGE: ImageInput(ONE_GREY_PIXEL_PNG),
 }
+
+
+def canary(manifest: Manifest, modality: Modality) -> Input:
+    """The smallest input of an encoder: of a modality, or one pixel in its bands."""
+    if modality is Modality.TEXT or manifest.image is None or manifest.image.is_rgb:
+        return CANARIES[modality]
+    pixel = io.BytesIO()
+    np.save(pixel, np.zeros((1, 1, manifest.image.channels), manifest.image.row_dtype))
+    return ImageInput(pixel.getvalue())
 
 
 class RunningTower(Protocol):
@@ -120,7 +130,7 @@ class Encoder:
             SimilaError: a tower failed.
 
         """
-        canaries = [CANARIES[modality] for modality in self.manifest.modalities]
+        canaries = [canary(self.manifest, modality) for modality in self.manifest.modalities]
         embedded = await self._embed_through(self._towers, canaries, truncate=True)
         for error in embedded.failures.values():
             raise error

@@ -14,6 +14,7 @@ from simila.domain.manifest import ImageTower, Manifest, Modality
 from simila.domain.vectors import Float32
 from simila.engine.tower_queue import TowerQueue
 from simila.engine.waiting_rows import BatchLimits
+from simila.preprocessing.bands import band_rows
 from simila.preprocessing.images import ImageRow, image_rows
 
 
@@ -90,8 +91,9 @@ class RunningImageTower:
 
     def _rows(self, images: Sequence[ImageInput]) -> Sequence[ImageRow | SimilaError]:
         views = [image.view for image in images]
+        read = image_rows if self._tower.is_rgb else band_rows
         try:
-            return image_rows(images[0].data, self._tower, max_pixels=self._max_image_pixels, views=views)
+            return read(images[0].data, self._tower, max_pixels=self._max_image_pixels, views=views)
         except SimilaError as error:
             return [error] * len(images)
 

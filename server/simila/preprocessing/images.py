@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from math import floor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ LONGEST_EDGE_PIXELS = 65_535
 # Pillow's own limit warns where ours refuses; ours is a setting.
 Image.MAX_IMAGE_PIXELS = None
 
-ImageRow = NDArray[np.uint8]  # [3, size, size]
+ImageRow = NDArray[np.uint8] | NDArray[np.uint16]  # [channels, size, size]
 
 
 def image_row(data: bytes, tower: ImageTower, *, max_pixels: int) -> ImageRow:
@@ -53,10 +54,10 @@ def image_rows(data: bytes, tower: ImageTower, *, max_pixels: int, views: Sequen
     """
     try:
         with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
-            _check_pixels(image, max_pixels)
+            check_size(image.width, image.height, max_pixels)
             ImageOps.exif_transpose(image, in_place=True)  # else it copies even what it does not turn
             picture = _rgb(image, tower)
-            seen = [_resize_and_crop(seen_as(picture, view), tower) for view in views]
+            seen = [resize_and_crop(seen_as(picture, view), tower) for view in views]
     except (LimitExceeded, InvalidImage):
         raise
     except Exception as error:  # decoders raise whatever hostile bytes make them raise
@@ -64,12 +65,18 @@ def image_rows(data: bytes, tower: ImageTower, *, max_pixels: int, views: Sequen
     return [np.ascontiguousarray(pixels.transpose(2, 0, 1)) for pixels in seen]
 
 
-def _check_pixels(image: Image.Image, max_pixels: int) -> None:
-    if max(image.size) > LONGEST_EDGE_PIXELS:
-        raise LimitExceeded(f"an edge of the image has {max(image.size)} pixels, more than {LONGEST_EDGE_PIXELS}")
-    if image.width * image.height > max_pixels:
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse what would take too much memory, before it is decoded.
+
+    Raises:
+        LimitExceeded: there are more than `max_pixels`, or too long an edge.
+
+    """
+    if max(width, height) > LONGEST_EDGE_PIXELS:
+        raise LimitExceeded(f"an edge of the image has {max(width, height)} pixels, more than {LONGEST_EDGE_PIXELS}")
+    if width * height > max_pixels:
         raise LimitExceeded(
-            f"the image is {image.width} x {image.height} pixels, more than the limit of {max_pixels} pixels"
+            f"the image is {width} x {height} pixels, more than the limit of {max_pixels} pixels"
             " (SIMILA_LIMITS__MAX_IMAGE_PIXELS)"
         )
 
@@ -87,8 +94,8 @@ def _rgb(image: Image.Image, tower: ImageTower) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")  # Pillow would copy what is RGB already
 
 
-def _resize_and_crop(image: Image.Image, tower: ImageTower) -> NDArray[np.uint8]:
-    """Squash, or scale the shorter edge, cut the middle and compute only what is cut: `uint8 [size, size, 3]`.
+def resize_and_crop(image: Image.Image, tower: ImageTower) -> NDArray[Any]:
+    """Squash, or scale the shorter edge, cut the middle and compute only what is cut: `[size, size, …]`, as the image.
 
     Pixels are those of an image that is scaled whole and then cut; because Pillow holds a box in float32, a few of
     them are rounded otherwise, by one grey level, seldom two.

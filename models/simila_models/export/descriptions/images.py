@@ -11,6 +11,7 @@ _INTERPOLATIONS = {
     Image.Resampling.BILINEAR: "bilinear",
     Image.Resampling.LANCZOS: "lanczos",
 }
+_BITS = {255: 8, 65535: 16}
 _SQUASHED_FROM_PIXELS = 384  # ConvNeXt's processor crops smaller images only
 
 
@@ -23,16 +24,17 @@ def image_table(processor: Any) -> dict[str, Any]:
     """
     if processor.resample not in _INTERPOLATIONS:
         raise InvalidManifest(f"{type(processor).__name__} scales with the filter {processor.resample}")
-    if abs(processor.rescale_factor - 1 / 255) > 1e-9:
-        raise InvalidManifest(
-            f"{type(processor).__name__} multiplies bytes by {processor.rescale_factor}, not by 1/255"
-        )
-    normalises = processor.do_normalize
+    largest = round(1 / processor.rescale_factor)
+    if largest not in _BITS:
+        raise InvalidManifest(f"{type(processor).__name__} takes {largest} for the largest value, not 255 or 65535")
+    normalises, channels = processor.do_normalize, len(processor.image_mean)
     return {
         **_geometry(processor),
+        "bits": _BITS[largest],
+        "channels": channels,
         "interpolation": _INTERPOLATIONS[processor.resample],
-        "mean": list(processor.image_mean) if normalises else [0.0] * 3,
-        "std": list(processor.image_std) if normalises else [1.0] * 3,
+        "mean": list(processor.image_mean) if normalises else [0.0] * channels,
+        "std": list(processor.image_std) if normalises else [1.0] * channels,
     }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality
+from simila_models.export.golden_bands import pixels_of_bands
 from simila_models.export.image_tower import image_tower
 from simila_models.export.onnx_ends import is_mask, is_token_type, with_image_ends, with_text_ends
 from simila_models.export.reference_preprocessing import pixels_by_manifest
@@ -26,7 +27,7 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     if manifest.image:
         path = files[manifest.file("image_model").role]
         graph = with_image_ends(_loaded(path), manifest.image)
-        prepare = partial(pixels_by_manifest, manifest.image)
+        prepare = partial(pixels_by_manifest if manifest.image.is_rgb else pixels_of_bands, manifest.image)
         made[Modality.IMAGE] = partial(image_tower, manifest.image, graph, partial(_image_vector, path), prepare)
     if manifest.text:
         path = files[manifest.file("text_model").role]

@@ -11,6 +11,7 @@ from timm.data import create_transform, resolve_model_data_config
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality
 from simila_models.export.checkpoint import checkpoint_folder
+from simila_models.export.golden_bands import pixels_of_bands
 from simila_models.export.image_tower import image_tower
 from simila_models.export.layers import LayerFeatures
 from simila_models.export.reference_preprocessing import pixels_by_transform
@@ -26,7 +27,8 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     transform = create_transform(**resolve_model_data_config(network), is_training=False)
     layer = manifest.architecture.get("layer")
     features = LayerFeatures(network, str(layer)) if layer else network
-    prepare = partial(pixels_by_transform, manifest.image, transform)
+    by_transform = partial(pixels_by_transform, manifest.image, transform)
+    prepare = by_transform if manifest.image.is_rgb else partial(pixels_of_bands, manifest.image)
     return {Modality.IMAGE: partial(image_tower, manifest.image, features, features, prepare)}
 
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, Modality
 from simila_models.export.checkpoint import checkpoint_folder, load_model
+from simila_models.export.golden_bands import pixels_of_bands
 from simila_models.export.image_tower import image_tower
 from simila_models.export.layers import LayerFeatures
 from simila_models.export.pooling import flat, pooled_places
@@ -52,6 +53,10 @@ def towers(manifest: Manifest, files: Mapping[str, Path]) -> dict[Modality, Call
     with checkpoint_folder(files) as folder:
         masking = {"mask_ratio": 0.0} if AutoConfig.from_pretrained(folder).model_type == _MASKED else {}
         model = load_model(AutoModel, folder, optional=() if pooling == "model" else ("pooler.",), **masking)
-        prepare = partial(pixels_by_processor, checkpoint_processor(folder))
+        prepare = (
+            partial(pixels_by_processor, checkpoint_processor(folder))
+            if manifest.image.is_rgb
+            else partial(pixels_of_bands, manifest.image)
+        )
     features = LayerFeatures(model, str(layer)) if layer else VisionFeatures(model, pooling)
     return {Modality.IMAGE: partial(image_tower, manifest.image, features, features, prepare)}
