@@ -1,6 +1,7 @@
 """`simila serve`: the server in this process."""
 
 import errno
+import gc
 import socket
 import sys
 from collections.abc import Callable
@@ -17,9 +18,9 @@ from simila.storage.data_folder import DataFolder
 from simila.telemetry import configure_logging
 
 SHUTDOWN_SECONDS = 10
+"""How long requests that are under way may take once the server is told to stop."""
 # A batcher's thread that comes back from a run waits for the interpreter this long at most, while its core is idle.
 SWITCH_INTERVAL_SECONDS = 0.0005
-"""How long requests that are under way may take once the server is told to stop."""
 
 
 class CannotListen(OSError):
@@ -112,5 +113,8 @@ def _run(app: Any, listener: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    # What is loaded by now stays. To look all of it through for garbage stops every thread for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
         uvicorn.Server(config).run(sockets=[listener])

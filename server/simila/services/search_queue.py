@@ -141,7 +141,7 @@ def _outcome(group: Sequence[_Waiting]) -> Sequence[SearchResult] | Exception:
         result = first.collection.search(replace(first.query, vectors=vectors))
     except Exception as error:  # noqa: BLE001  it belongs to those who wait
         return error
-    return [replace(result, hits=[hits]) for hits in result.hits]
+    return [SearchResult([hits], result.account, result.filter_account, result.newest) for hits in result.hits]
 
 
 def _deliver(group: Sequence[_Waiting], outcome: Sequence[SearchResult] | Exception) -> None:
