@@ -1,5 +1,6 @@
 """`simila models build`: what a GPU needs beside the exported graphs."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -28,24 +29,31 @@ def build(
     settings = read_settings(data_dir=data_dir)
     repository = ModelRepository(settings.models_dir)
     manifests = [find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders]
+    gpus = _gpus() if device == "tensorrt" else ()
     with ProgressBars() as progress:
         for manifest in manifests:
             if device == "torch":
                 export_torch_programs(manifest, repository, settings.data_dir / "sources", progress)
-            else:
-                _build_engines(manifest, repository, progress)
+            for number, label in enumerate(gpus):
+                _build_engines(manifest, repository, number, label, progress)
     built = ", ".join(manifest.name for manifest in manifests)
     tables.show(f"built for {device}: {built}; a server that runs takes it by: simila models load ENCODER")
 
 
-def _build_engines(manifest: Manifest, repository: ModelRepository, progress: Progress) -> None:
+def _gpus() -> Sequence[str]:
     # Here, not above: ONNX Runtime takes long to import, and the other commands can do without.
-    from simila.backends import TowerGraph  # noqa: PLC0415
-    from simila.backends.tensorrt import TensorRtRuntime, build_engines  # noqa: PLC0415
+    from simila.backends.tensorrt import TensorRtRuntime  # noqa: PLC0415
 
-    for number, label in enumerate(TensorRtRuntime().devices()):
-        for modality in manifest.modalities:
-            files = repository.exported_tower(manifest, modality)
-            description = f"build {files.folder.name} for {label}"
-            graph = TowerGraph(manifest, modality, files, files.onnx)
-            build_engines(graph, number, partial(progress.step, description, unit="steps"))
+    return TensorRtRuntime().devices()
+
+
+def _build_engines(
+    manifest: Manifest, repository: ModelRepository, device_number: int, label: str, progress: Progress
+) -> None:
+    from simila.backends import TowerGraph  # noqa: PLC0415  as above
+    from simila.backends.tensorrt import build_engines  # noqa: PLC0415  as above
+
+    for modality in manifest.modalities:
+        files = repository.exported_tower(manifest, modality)
+        on_step = partial(progress.step, f"build {files.folder.name} for {label}", unit="steps")
+        build_engines(TowerGraph(manifest, modality, files, files.onnx), device_number, on_step)
