@@ -81,7 +81,7 @@ def siglip(folder: Path) -> None:
 
 
 def siglip2(folder: Path) -> None:
-    """Gemma's tokenizer in lower case; bilinear."""
+    """Gemma's tokenizer in lower case; bilinear; weights in several files."""
     trained = Siglip2Tokenizer()
     trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"])
     trained.backend_tokenizer.train_from_iterator(CORPUS, trainer)
@@ -91,7 +91,7 @@ def siglip2(folder: Path) -> None:
     tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=["$A", end], special_tokens=[(end, tokenizer.eos_token_id)]
     )
-    _siglip(folder, tokenizer)
+    _siglip(folder, tokenizer, max_shard_size="50KB")
     SiglipImageProcessorPil(size=SQUARE, resample=2).save_pretrained(folder)
 
 
@@ -204,13 +204,13 @@ def _clip_tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
 
 
-def _siglip(folder: Path, tokenizer: SiglipTokenizer | Siglip2Tokenizer) -> None:
+def _siglip(folder: Path, tokenizer: SiglipTokenizer | Siglip2Tokenizer, max_shard_size: str = "1GB") -> None:
     text = TRANSFORMER | {"vocab_size": len(tokenizer), "max_position_embeddings": 64, "projection_size": 32}
     config = SiglipConfig(text_config=text, vision_config=TRANSFORMER | PATCHES)
     model = _random(SiglipModel, config)
     model.logit_scale.data.fill_(2.0)
     model.logit_bias.data.fill_(-10.0)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, max_shard_size=max_shard_size)
     tokenizer.save_pretrained(folder)
 
 

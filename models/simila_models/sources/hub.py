@@ -10,7 +10,7 @@ from simila.domain.manifest import SourceFile
 from simila_models.progress import Progress
 from simila_models.sources.cache import store
 
-_SOURCE = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)")
+_SOURCE = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@(?P<revision>[A-Za-z0-9][\w./-]*)")
 
 
 def parse(source: str) -> tuple[str, str]:
