@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -25,6 +25,15 @@ class Backend(Protocol):
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> Float32:
         """Input tensors by name, batch first, to `float32 [n, d], unit length`."""
+        ...
+
+
+@runtime_checkable
+class ClosableBackend(Backend, Protocol):
+    """A backend with something of another process, which takes time to give back."""
+
+    def close(self) -> None:
+        """Give it back; may be called twice, and from any thread."""
         ...
 
 

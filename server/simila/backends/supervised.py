@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simila.backends import Backend, BackendDied, nobody_waits
+from simila.backends import Backend, BackendDied, ClosableBackend, nobody_waits
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, NotReady, Overloaded, SimilaError
 from simila.domain.vectors import Float32
 
@@ -122,7 +122,8 @@ class SupervisedBackend:
         if restarting:
             restarting.join()
         self._outage = _Outage("it is closed", self._clock())
-        self._backend = None
+        backend, self._backend = self._backend, None
+        _close(backend)
 
     def _lives_after(self, backend: Backend, error: Exception) -> bool:
         """Find out whether the backend survived an error; if not, have it restarted."""
@@ -140,17 +141,19 @@ class SupervisedBackend:
 
     def _begin_restarts(self, reason: str, error: Exception) -> None:
         logger.error("%s died and will be restarted: %s", self._name, reason, exc_info=error)
-        self._backend = None
+        dead, self._backend = self._backend, None
         if self._clock() - self._restored_at > self._backoff.longest_seconds:
             self._tries = 0
         delay = self._postpone(reason, error)
         self._restarting = threading.Thread(
-            target=self._restart, args=(delay,), name=f"restart-{self._name}", daemon=True
+            target=self._restart, args=(dead, delay), name=f"restart-{self._name}", daemon=True
         )
         self._restarting.start()
 
-    def _restart(self, delay_seconds: float) -> None:
+    def _restart(self, dead: Backend | None, delay_seconds: float) -> None:
         nobody_waits.set(self._closing.is_set)
+        _close(dead)  # here, where nobody waits for it
+        del dead
         while not self._wait(self._closing, delay_seconds):
             cause: Exception | None = None
             try:
@@ -192,6 +195,14 @@ class SupervisedBackend:
         seconds = outage.next_try_at - self._clock()
         when = f"in {seconds:.1f} s" if seconds > 0 else "now"
         return outage.error(f"{self._name} is down and is restarted {when}: {outage.reason}")
+
+
+def _close(backend: Backend | None) -> None:
+    if isinstance(backend, ClosableBackend):
+        try:
+            backend.close()
+        except Exception:  # its successor is started all the same
+            logger.exception("a backend could not be closed")
 
 
 def _described(error: Exception) -> str:

@@ -70,7 +70,7 @@ class TritonBackend:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:
-        """End the connection; what Triton has mapped is unmapped. It comes by itself when the backend is dropped."""
+        """Have Triton unmap what it shares, and end the connection. It comes by itself when the backend is dropped."""
         self._finalizer()
 
     def _rows_in_a_request(self) -> int:

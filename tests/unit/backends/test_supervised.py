@@ -313,6 +313,26 @@ def test_a_device_that_gives_other_vectors_than_the_first_is_refused(supervised)
     assert is_up(supervised(Machine(Fake()), expected=CANARY["x"] + 1))
 
 
+def test_a_dead_backend_is_closed_by_the_thread_that_restarts_it_and_the_last_one_on_closing(supervised):
+    closed = []
+
+    class Closable(Fake):
+        def close(self):
+            closed.append((self, threading.current_thread().name))
+            raise OSError("the connection is gone")
+
+    first, second = Closable(), Closable()
+    machine = Machine(first, second)
+    backend = supervised(machine)
+    first.dead = BackendDied("gone")
+    assert not is_up(backend)
+    machine.may_restart.release()
+    until(lambda: is_up(backend))
+    assert closed == [(first, f"restart-{NAME}")]
+    backend.close()
+    assert closed[1:] == [(second, threading.current_thread().name)]
+
+
 def test_closing_does_not_wait_for_a_canary_that_hangs(supervised):
     first, second = Fake(), Fake()
     machine = Machine(first, second)
