@@ -80,3 +80,10 @@ def test_a_classifier_is_trained_used_listed_and_deleted(api: httpx.Client) -> N
     assert (entry["model_name"], entry["labels"], entry["used_number"]) == ("all-minilm-l6-v2", ["Food", "Nature"], 1)
     assert api.delete(f"/v1/classifiers/{classifier_id}").status_code == httpx.codes.NO_CONTENT
     assert api.post("/v1/classify", json=question).status_code == httpx.codes.NOT_FOUND
+
+
+@pytest.mark.parametrize(("embedding_type", "offset"), [("ubinary", 0), ("binary", -128)])
+def test_a_bit_a_value_is_packed_as_it_packs_them(api: httpx.Client, embedding_type: str, offset: int) -> None:
+    served = embed(api, "all-minilm-l6-v2", "a cat", embedding_type=embedding_type)["data"][0]["embedding"]
+    full = vectors(embed(api, "all-minilm-l6-v2", "a cat"))[0]
+    assert served == (np.packbits(full > 0).astype(int) + offset).tolist()
