@@ -1,5 +1,7 @@
 """Classes that learn from a collection's items without labels, and what becomes of them when items are forgotten."""
 
+from itertools import pairwise
+
 import httpx
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from api.test_classifiers import classify, train, wait
 from api.wire import error
 from simila.domain.vectors import unit_rows
 from simila.settings import Settings
+from simila_client import Conflict, KeywordClass, Rules, Simila
 from tolerances import FLOAT32_VALUES
 
 ENCODER = "all-minilm-l6-v2"
@@ -231,3 +234,31 @@ def test_without_two_labels_to_start_from_a_refinement_says_so(api, collection) 
     upsert(api, path, [{"id": str(n), "vector": VECTOR, "label": "a" if n else None} for n in range(3)])
     entry = wait(api, train(api, collection=path.rpartition("/")[2], method="pseudo_labels"))
     assert (entry["state"], entry["error"]) == ("failed", "a classifier needs at least 2 labels, got 1")
+
+
+def test_the_client_teaches_by_phrases_and_decides_by_rules(server_url, api, collection) -> None:
+    path = collection(ENCODER)
+    texts = [f"{one} and {other}" for group in (COOKING, SPORT) for one, other in pairwise(group)]
+    upsert(api, path, [{"id": text, "text": text} for text in texts])
+    classes = [KeywordClass("cooking", ["a recipe", "the kitchen"]), "sport"]
+    with Simila(server_url) as client:
+        trained = client.train_on(
+            path.rpartition("/")[2], method="keywords", labels=classes, templates=["{}"], options={"fewest": 5}
+        )
+        wait(api, trained.classifier_id)
+        found = client.classifier(trained.classifier_id)
+        assert (found.state, found.labels, found.num_samples) == ("ready", ("cooking", "sport"), len(texts))
+        tree = {"cooking": "leisure", "sport": "leisure", "leisure": None}
+        rules = Rules(label_tree=tree, confidence=1.0, thresholds=0.5)
+        (sure, decided), inputs = client.classify_trained(found.id, ["soup", "goal"], rules=rules), ["goal", "referee"]
+        assert (sure.label, sure.labels, decided.labels) == ("leisure", ("cooking",), ("sport",))
+        assert client.set_priors(found.id, inputs=inputs)["sport"] > 0.5
+        assert client.set_priors(found.id, priors={"cooking": 999, "sport": 1})["cooking"] == pytest.approx(0.999)
+        (moved_by_priors,) = client.classify_trained(found.id, ["a match in the kitchen"])
+        assert moved_by_priors.label == "cooking"
+        client.delete_priors(found.id)
+        assert client.classifier(found.id).priors is None
+        receipt = client.forget(found.collection, ids=[texts[0]])
+        assert receipt.stale_classifiers == (found.id,)
+        with pytest.raises(Conflict):
+            client.classify_trained(found.id, ["soup"])
