@@ -337,11 +337,12 @@ def test_closing_does_not_wait_for_a_canary_that_hangs(supervised):
     first, second = Fake(), Fake()
     machine = Machine(first, second)
     backend = supervised(machine)
-    hangs = threading.Event()
+    hangs, given_up = threading.Event(), threading.Event()
 
     def hang(_):
         hangs.set()
         until(nobody_waits.get())
+        given_up.set()
         raise InferenceServerDown("given up")
 
     first.dead, second.run = BackendDied("gone"), hang
@@ -349,6 +350,7 @@ def test_closing_does_not_wait_for_a_canary_that_hangs(supervised):
     machine.may_restart.release()
     assert hangs.wait(TIMEOUT_SECONDS)
     backend.close()
+    assert given_up.is_set()
     assert restart_threads() == []
 
 
