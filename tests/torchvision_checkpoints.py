@@ -1,11 +1,12 @@
 """timm and OpenCLIP against themselves, in a process of its own: they need torchvision, which changes transformers.
 
 `python torchvision_checkpoints.py FOLDER` prints JSON: by encoder and tower the lowest cosine to the library's vectors,
-and by encoder the largest difference of a pixel.
+and by encoder the largest difference of a pixel and the processor's seconds.
 """
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,13 @@ def save_open_clip(folder: Path) -> Any:
     return open_clip.create_model_and_transforms(f"local-dir:{folder}")
 
 
-def add(folder: Path, **wishes: str) -> Added:
-    root = folder.parent
+def add(folder: Path, **wishes: str) -> tuple[Added, float]:
+    """The encoder, and the seconds of the processor that adding it took."""
+    root, began_at = folder.parent, time.process_time()
     repository = ModelRepository(root / "models")
     addition = Addition(str(folder), name=folder.name, **wishes)
-    return Added(add_encoder(addition, root / "manifests", repository, root / "sources", Silent()), repository)
+    added = Added(add_encoder(addition, root / "manifests", repository, root / "sources", Silent()), repository)
+    return added, time.process_time() - began_at
 
 
 def transformed(transform: Any) -> torch.Tensor:
@@ -93,25 +96,26 @@ def check_timm(folder: Path, architecture: str, *, layer: str = "", **options: f
     transform = create_transform(
         **resolve_model_data_config(timm.create_model(f"local-dir:{folder}")), is_training=False
     )
-    encoder = add(folder, layer=layer)
+    encoder, seconds = add(folder, layer=layer)
     pixels = transformed(transform)
     if layer:
         reference = model.features[: int(layer.rpartition(".")[2]) + 1](pixels).mean((2, 3))
     else:
         reference = model.forward_head(model.forward_features(pixels), pre_logits=True)
     cosine = lowest_cosine(encoder.image_vectors(IMAGES), reference)
-    return {"image": cosine, "grey levels": most_grey_levels(encoder, transform)}
+    return {"image": cosine, "grey levels": most_grey_levels(encoder, transform), "seconds": seconds}
 
 
 @torch.no_grad()
 def check_open_clip(folder: Path) -> dict[str, float]:
     model, _, transform = save_open_clip(folder)
-    encoder = add(folder)
+    encoder, seconds = add(folder)
     tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
     return {
         "image": lowest_cosine(encoder.image_vectors(IMAGES), model.encode_image(transformed(transform))),
         "text": lowest_cosine(encoder.text_vectors(TEXTS), model.encode_text(tokenizer(TEXTS))),
         "grey levels": most_grey_levels(encoder, transform),
+        "seconds": seconds,
     }
 
 
