@@ -1,6 +1,6 @@
 """`simila classify`: zero-shot by labels, by a collection's examples, or by a trained classifier."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -28,7 +28,7 @@ from simila.cli.rules import (
     read_priors,
     read_rules,
 )
-from simila_client import Classification, Input, Rules, Simila
+from simila_client import Classification, Input, Simila
 
 BAR_COLUMNS = 24
 
@@ -47,6 +47,9 @@ def classify(
     collection: Annotated[str | None, typer.Option(help="Nearest mean: the collection that has examples.")] = None,
     classifier: Annotated[str | None, typer.Option(metavar="ID", help="A classifier of `simila train`.")] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
+    view: Annotated[
+        list[str] | None, typer.Option(help="See images in several views, and average: plain, flip, top_left, …")
+    ] = None,
     priors: PriorsOption = None,
     keep_priors: Annotated[
         bool, typer.Option("--keep-priors", help="With --classifier and --priors: correct by them from now on.")
@@ -71,24 +74,31 @@ def classify(
         confidence=confidence,
         metric=label_metric,
     )
-    trained = _trained_question(collection, classifier, top_k, rules)
+    how = {"top_k": top_k, "rules": rules, "views": view}
+    trained = _trained_question(collection, classifier, how)
     if trained and (classes or model or template):
         raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
-    ask = trained or _zero_shot_question(classes, model, template, top_k, rules)
+    ask = trained or _zero_shot_question(classes, model, template, how)
     inputs = read_inputs(texts, images)
-    # Priors are estimated of all inputs, which then are one request.
-    most = len(inputs) if priors == ESTIMATE else INPUTS_PER_REQUEST
+    batches = _batches(inputs, together=priors == ESTIMATE)
     results: list[Classification] = []
     with connect(url) as client:
-        for batch in request_batches(inputs, size_bytes=lambda one: len(one.content), max_items=most):
-            contents = [one.content for one in batch]
-            if classifier and keep_priors:
-                _keep_priors(client, classifier, contents, priors)
-            results += ask(client, contents)
+        if classifier and keep_priors:
+            _keep_priors(client, classifier, [one.content for one in inputs], priors)
+        for batch in batches:
+            results += ask(client, [one.content for one in batch])
     if as_json:
         tables.show_json([_answer(one, result) for one, result in zip(inputs, results, strict=True)])
     else:
         _show(inputs, results, decided=rules is not None)
+
+
+def _batches(inputs: Sequence[NamedInput], *, together: bool) -> list[list[NamedInput]]:
+    most = len(inputs) if together else INPUTS_PER_REQUEST
+    batches = list(request_batches(inputs, size_bytes=lambda one: len(one.content), max_items=most))
+    if together and len(batches) > 1:
+        raise WrongUsage("priors are estimated of the inputs of one request, and these do not fit into one: give fewer")
+    return batches
 
 
 def _keep_priors(client: Simila, classifier: str, contents: Sequence[Input], priors: str | None) -> None:
@@ -107,26 +117,22 @@ def _answer(one: NamedInput, result: Classification) -> dict[str, Any]:
     return {"input": one.name, **decision, **given, "predictions": result.predictions}
 
 
-def _trained_question(
-    collection: str | None, classifier: str | None, top_k: int | None, rules: Rules | None
-) -> Question | None:
+def _trained_question(collection: str | None, classifier: str | None, how: Mapping[str, Any]) -> Question | None:
     if collection and classifier:
         raise WrongUsage("give --collection NAME or --classifier ID, not both")
     if collection:
-        return lambda client, contents: client.classify_by_example(collection, contents, top_k=top_k, rules=rules)
+        return lambda client, contents: client.classify_by_example(collection, contents, **how)
     if classifier:
-        return lambda client, contents: client.classify_trained(classifier, contents, top_k=top_k, rules=rules)
+        return lambda client, contents: client.classify_trained(classifier, contents, **how)
     return None
 
 
 def _zero_shot_question(
-    classes: list[str], model: str | None, templates: list[str] | None, top_k: int | None, rules: Rules | None
+    classes: list[str], model: str | None, templates: list[str] | None, how: Mapping[str, Any]
 ) -> Question:
     if not classes or not model:
         raise WrongUsage("give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID")
-    return lambda client, contents: client.classify(
-        contents, model=model, labels=classes, templates=templates, top_k=top_k, rules=rules
-    )
+    return lambda client, contents: client.classify(contents, model=model, labels=classes, templates=templates, **how)
 
 
 def _show(inputs: list[NamedInput], results: list[Classification], *, decided: bool) -> None:

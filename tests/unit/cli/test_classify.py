@@ -57,13 +57,14 @@ def test_rules_are_read_of_options_and_files(server, run, tmp_path):
     (tmp_path / "metric.json").write_text('{"labels": ["ant", "bee"], "distances": [[0, 1], [1, 0]]}')
     options = [
         "--priors", '{"ant": 0.9, "bee": 0.1}', "--threshold", "0.5", "--unknown-below", "0.25",
-        "--label-tree", "tree.json", "--confidence", "0.75", "--label-metric", "metric.json",
+        "--label-tree", "tree.json", "--confidence", "0.75", "--label-metric", "metric.json", "--view", "flip",
     ]  # fmt: skip
 
     result = run("classify", "meow", "--classifier", "0a", *options)
 
     assert result.stdout.splitlines()[0] == "meow: ant, bee"
     ((_, _, body),) = server.requests
+    assert body["views"] == ["flip"]
     assert body["priors"] == {"ant": 0.9, "bee": 0.1}
     assert (body["multi_label"], body["unknown"]) == ({"threshold": 0.5}, {"threshold": 0.25})
     assert body["label_tree"] == {"parents": {"ant": "insect", "bee": "insect", "insect": None}, "confidence": 0.75}
@@ -80,6 +81,9 @@ def test_priors_are_estimated_of_all_inputs_at_once_and_kept(server, run):
     assert kept[:2] == ("PUT", "/v1/classifiers/0a/priors")
     assert len(kept[2]["input"]) == len(asked[2]["input"]) == 100
     assert "priors" not in asked[2]
+    refused = run("classify", "x" * 2**24, "y" * 2**24, "--classifier", "0a", "--priors", "estimate")
+    assert (refused.exit_code, len(server.requests)) == (2, 2)
+    assert "do not fit into one" in refused.stderr
     run("classify", "a", "--classifier", "0a", "--priors", '{"ant": 1}', "--keep-priors")
     assert server.requests[2][2] == {"priors": {"ant": 1}}
 
