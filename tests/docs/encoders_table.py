@@ -16,7 +16,8 @@ from torchvision_libraries import figures_of_torchvision_families  # noqa: E402
 
 DOCUMENT = TESTS.parent / "docs" / "encoders.md"
 BEGIN, END = "<!-- table: tests/docs/encoders_table.py --write -->\n", "<!-- end of table -->"
-HEADER = "| checkpoint | compared with | lowest cosine, images | lowest cosine, texts | seconds to add |\n|---|---|---|---|---|\n"
+COLUMNS = ("checkpoint", "compared with", "lowest cosine, images", "lowest cosine, texts", "seconds to add")
+HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 SENTENCE = "sentence-transformers"
 REFERENCES = {
     "clip": "transformers", "siglip": "transformers", "siglip2": "transformers",
