@@ -75,3 +75,17 @@ def test_an_export_carries_its_filter(tmp_path):
     with client_of(answer) as client, pytest.raises(NotFound):
         client.export("shop", tmp_path / "file", filter={"größe": {"$gt": 1}})
     assert seen == [{"format": "parquet", "filter": '{"größe": {"$gt": 1}}'}]
+
+
+def test_loading_and_unloading_are_waited_for_as_long_as_they_take():
+    seen = []
+
+    def answer(request):
+        seen.append((request.url.path, request.headers["x-request-timeout"], request.extensions["timeout"]["read"]))
+        raise httpx.ReadTimeout("")
+
+    with client_of(answer) as client:
+        for change in (client.load_model, client.unload_model):
+            with pytest.raises(TimedOut, match=r"POST /v1/models/m/\w+ was not answered within 3600 s"):
+                change("m")
+    assert seen == [("/v1/models/m/load", "3600", 3600), ("/v1/models/m/unload", "3600", 3600)]

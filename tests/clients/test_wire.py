@@ -235,6 +235,18 @@ def test_models_with_and_without_certificates():
     assert (second.certificates, second.error) == ({}, "not exported")
 
 
+def test_models_are_changed_by_name_with_an_empty_body():
+    load, unload, alias = wire.load_model("a b"), wire.unload_model("m"), wire.set_alias("prod", "m")
+    assert [(one.method, one.path) for one in (load, unload, alias)] == [
+        ("POST", "/v1/models/a%20b/load"),
+        ("POST", "/v1/models/m/unload"),
+        ("PUT", "/v1/aliases/prod"),
+    ]
+    assert [one.body() for one in (load, unload, alias)] == [b"{}", b"{}", b'{"model":"m"}']
+    assert (wire.delete_alias("..").method, wire.delete_alias("..").path) == ("DELETE", "/v1/aliases/%2E%2E")
+    assert read(wire.aliases(), {"object": "list", "data": [{"alias": "prod", "model": "m"}]}) == {"prod": "m"}
+
+
 def test_a_collection_that_cannot_be_read_says_why():
     nothing = dict.fromkeys(("encoder", "fingerprint", "dimension", "created_at", "items", "labels"))
     body = {"name": "cats", "state": "unavailable", "error": "the file is torn"} | nothing

@@ -6,6 +6,9 @@ from simila_client import wire
 from simila_client.results import Model
 from simila_client.transport import Transport
 
+# A large encoder is read, compiled and checked; one that leaves waits for its longest request.
+CHANGE_TIMEOUT_SECONDS = 3600
+
 
 class ModelCalls:
     """Methods of `Simila`."""
@@ -22,11 +25,11 @@ class ModelCalls:
         Requests under way end where they began. When the new version fails, the old one goes on. The server finishes
         what it has begun, whether or not anybody waits: where this times out, ask `models`.
         """
-        return self._transport.send(wire.load_model(name))
+        return self._transport.send(wire.load_model(name), timeout_seconds=CHANGE_TIMEOUT_SECONDS)
 
     def unload_model(self, name: str) -> Model:
         """Take an encoder out of service; this returns when its last request is answered and its memory given back."""
-        return self._transport.send(wire.unload_model(name))
+        return self._transport.send(wire.unload_model(name), timeout_seconds=CHANGE_TIMEOUT_SECONDS)
 
     def aliases(self) -> Mapping[str, str]:
         """Other names, and the encoder that each means."""

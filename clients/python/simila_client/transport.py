@@ -49,11 +49,15 @@ class Transport:
     def close(self) -> None:
         self._http.close()
 
-    def send(self, request: Request[T]) -> T:
-        """Send a request whole, and read its answer."""
-        with self._failures_named(request, self._timeout_seconds):
+    def send(self, request: Request[T], *, timeout_seconds: float | None = None) -> T:
+        """Send a request whole, and read its answer; `timeout_seconds` replaces the client's own and the server's."""
+        headers = dict(request.all_headers())
+        if timeout_seconds:
+            headers["x-request-timeout"] = f"{timeout_seconds:g}"
+        timeout_seconds = timeout_seconds or self._timeout_seconds
+        with self._failures_named(request, timeout_seconds):
             answer = self._http.request(
-                request.method, request.path, content=request.body(), headers=request.all_headers()
+                request.method, request.path, content=request.body(), headers=headers, timeout=timeout_seconds
             )
         return _parsed(request, answer)
 
