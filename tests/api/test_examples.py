@@ -107,6 +107,16 @@ def test_priors_of_the_stream_are_estimated(api: httpx.Client, digits: str) -> N
     assert max(priors, key=priors.get) == "digit 5"
 
 
+def test_votes_are_corrected_from_how_frequent_the_classes_items_are(api: httpx.Client, digits: str) -> None:
+    counts = {label: LABELS[:TAUGHT].count(label) for label in set(LABELS)}
+    assert len(set(counts.values())) > 1
+    plain = classify(api, digits, ROWS[TAUGHT:], method="knn")["data"]
+    shares = classify(api, digits, ROWS[TAUGHT:], method="knn", priors={one: n / TAUGHT for one, n in counts.items()})
+    for before, after in zip(plain, shares["data"], strict=True):
+        expected = {one["label"]: one["score"] for one in before["predictions"]}
+        assert {one["label"]: one["score"] for one in after["predictions"]} == pytest.approx(expected)
+
+
 def test_a_blend_knows_what_its_classes_are_called(api: httpx.Client, collection) -> None:
     path = collection("all-minilm-l6-v2")
     items = [
