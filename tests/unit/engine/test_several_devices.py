@@ -27,13 +27,14 @@ class TwoGpus:
     def __init__(self):
         self.batches = [0, 0]
         self.broken = set()
+        self.reason = None
         self.lock = threading.Lock()
 
     def devices(self):
         return ["left", "right"]
 
     def objection(self, graph):  # noqa: ARG002
-        return None
+        return self.reason
 
     def start(self, graph, device_number, threads):
         return OneGpu(self, device_number, CpuRuntime().start(graph, device_number, threads))
@@ -94,3 +95,21 @@ def test_a_device_that_fails_leaves_its_batches_to_the_other(pool, machine, capl
     before = machine.batches[0]
     assert_right(embedded(pool))
     assert machine.batches[0] - before == len(TEXTS)
+
+
+def test_what_was_built_meanwhile_is_taken_by_the_next_load(machine, tmp_path):
+    machine.reason = "no engine is built"
+    devices = choose_devices("tensorrt", {"tensorrt": machine, "cuda": TwoGpus()})
+    manifest = ENCODER.export(tmp_path)
+    pool = ModelPool([manifest], ModelRepository(tmp_path / "models"), EngineOptions(devices=devices))
+
+    async def load_twice():
+        await pool.load()
+        before = pool.status("tiny").devices["text"]
+        machine.reason = None
+        return before, (await pool.load_version(manifest)).devices["text"]
+
+    try:
+        assert asyncio.run(load_twice()) == ("cuda:0 (left), cuda:1 (right)", "tensorrt:0 (left), tensorrt:1 (right)")
+    finally:
+        pool.close()
