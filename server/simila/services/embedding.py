@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from simila.engine.model_pool import ModelPool
 MOST_ERRORS_NAMED = 10
 
 OnError = Literal["fail", "partial"]
+Entry = TypeVar("Entry", bound=Input | SimilaError)
 
 
 class EmbeddingService:
@@ -81,7 +82,7 @@ class EmbeddingService:
         names = names or [f"{field}[{position}]" for position in range(len(inputs))]
         unreadable = {position: entry for position, entry in enumerate(inputs) if isinstance(entry, SimilaError)}
         _raise_if_failed(unreadable, names, on_error)
-        inputs = _in_role(inputs, encoder.manifest, role)
+        inputs = in_role(inputs, encoder.manifest, role)
         embedded = await _embed_readable(encoder, inputs, unreadable, truncate=truncate)
         _raise_if_failed(embedded.failures, names, on_error)
         if dimensions is None or dimensions == encoder.manifest.dimension:
@@ -89,9 +90,8 @@ class EmbeddingService:
         return replace(embedded, vectors=leading_dimensions(embedded.vectors, dimensions))
 
 
-def _in_role(
-    inputs: Sequence[Input | SimilaError], manifest: Manifest, role: Role | None
-) -> Sequence[Input | SimilaError]:
+def in_role(inputs: Sequence[Entry], manifest: Manifest, role: Role | None) -> Sequence[Entry | TextInput]:
+    """Put the encoder's prefix for a role before texts; token ids, images and errors are taken as they are."""
     tower = manifest.text
     if tower is None or role is None:
         return inputs

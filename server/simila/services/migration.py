@@ -17,6 +17,7 @@ from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.services.collections import write
+from simila.services.embedding import in_role
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_reader import StoredInput
 from simila.storage.item_writes import DeclarePayloadIndex, Delete, Upsert
@@ -178,7 +179,9 @@ class _Copy:
         kept = [entry for entry in inputs if entry.sequence in rows]
         if not kept:
             return
-        embedded = await _patiently_embedded(self._encoder, [_input(entry) for entry in kept])
+        embedded = await _patiently_embedded(
+            self._encoder, in_role([_input(entry) for entry in kept], self._encoder.manifest, "passage")
+        )
         if embedded.failures:
             position, error = next(iter(embedded.failures.items()))
             raise CannotServe(f"item '{rows[kept[position].sequence].id}': {error.message}")

@@ -96,7 +96,7 @@ class QueryVectors:
                 rows.append(row)
                 names.append(part.name)
         if sources:
-            vectors[rows], _ = await self._source_vectors.of(collection.spec, sources, names)
+            vectors[rows], _ = await self._source_vectors.of(collection.spec, sources, names, "query")
         return QueryVector(_weighted_sum(vectors, [part.weight for part in query], place), tuple(stored_ids))
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from simila.domain.errors import CannotServe, FingerprintMismatch, SimilaError, UnknownEncoder
-from simila.domain.inputs import Source, VectorInput
+from simila.domain.inputs import Role, Source, VectorInput
 from simila.domain.vectors import Float32, given_vector
 from simila.engine.encoder import Encoder
 from simila.engine.model_pool import ModelPool
-from simila.services.embedding import name_failures
+from simila.services.embedding import in_role, name_failures
 from simila.storage.collection_file import CollectionSpec
 
 
@@ -19,7 +19,9 @@ class SourceVectors:
     def __init__(self, pool: ModelPool) -> None:
         self._pool = pool
 
-    async def of(self, spec: CollectionSpec, sources: Sequence[Source], names: Sequence[str]) -> tuple[Float32, int]:
+    async def of(
+        self, spec: CollectionSpec, sources: Sequence[Source], names: Sequence[str], role: Role = "passage"
+    ) -> tuple[Float32, int]:
         """Vectors `float32 [n, d], unit length` in the order of the sources, and the tokens that they took.
 
         Raises:
@@ -28,7 +30,7 @@ class SourceVectors:
             CannotServe: the encoder is not served here any more.
 
         """
-        return await vectors_of(lambda: self.encoder(spec), spec.dimension, sources, names)
+        return await vectors_of(lambda: self.encoder(spec), spec.dimension, sources, names, role)
 
     def encoder(self, spec: CollectionSpec) -> Encoder:
         try:
@@ -45,11 +47,15 @@ class SourceVectors:
 
 
 async def vectors_of(
-    encoder: Callable[[], Encoder], dimension: int, sources: Sequence[Source], names: Sequence[str]
+    encoder: Callable[[], Encoder],
+    dimension: int,
+    sources: Sequence[Source],
+    names: Sequence[str],
+    role: Role = "passage",
 ) -> tuple[Float32, int]:
     """Vectors `float32 [n, d], unit length` in the order of the sources, and the tokens that they took.
 
-    `encoder` is asked for only where something has to be embedded.
+    `encoder` is asked for only where something has to be embedded; texts get its prefix for their role.
 
     Raises:
         InvalidInput, LimitExceeded, …: sources are at fault; the message gives the name of each.
@@ -66,7 +72,8 @@ async def vectors_of(
                 failures[position] = error
     inputs = {position: source for position, source in enumerate(sources) if not isinstance(source, VectorInput)}
     if inputs:
-        embedded = await encoder().embed(list(inputs.values()))
+        running = encoder()
+        embedded = await running.embed(in_role(list(inputs.values()), running.manifest, role))
         positions = list(inputs)
         vectors[positions] = embedded.vectors
         failures |= {positions[index]: error for index, error in embedded.failures.items()}

@@ -6,10 +6,12 @@ import pytest
 
 from simila.domain.errors import CannotServe, FingerprintMismatch, InvalidInput, InvalidVector, UnsupportedModality
 from simila.domain.inputs import ImageInput, TextInput, VectorInput
+from simila.domain.manifest import Modality
+from simila.engine.encoder import Encoder
 from simila.services.source_vectors import SourceVectors
 from simila.storage.collection_file import CollectionSpec
 from tolerances import FLOAT32_VALUES
-from unit.services.word_encoders import DIMENSION, direction
+from unit.services.word_encoders import DIMENSION, TEXT, direction, manifest_of, pool_of
 
 EAST = [5.0] + [0.0] * (DIMENSION - 1)
 
@@ -87,3 +89,14 @@ def test_an_encoder_that_is_not_served_takes_vectors_only(spec, vectors_of):
         vectors_of(elsewhere, [TextInput("one")])
     assert refused.value.message == "collection shoes needs encoder gone, which is not served (SIMILA_ENCODERS)"
     assert vectors_of(elsewhere, [VectorInput(EAST)])[0][0, 0] == 1
+
+
+def test_items_are_passages_and_what_is_searched_for_is_a_query(tmp_path, tower):
+    text = {**TEXT, "query_prefix": "query: ", "passage_prefix": "passage: "}
+    manifest = manifest_of("roles", text=text)
+    pool = pool_of(tmp_path, Encoder(manifest, {Modality.TEXT: tower}))
+    spec = CollectionSpec.new("notes", encoder="roles", fingerprint=manifest.fingerprint, dimension=DIMENSION)
+    for role in ((), ("query",)):
+        asyncio.run(SourceVectors(pool).of(spec, [TextInput("cat")], ["it"], *role))
+    pool.close()
+    assert tower.seen == ["passage: cat", "query: cat"]
