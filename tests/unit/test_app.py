@@ -1,0 +1,15 @@
+"""What the composition of a server changes in its process."""
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from simila.app import create_app
+from simila.settings import Settings
+
+
+def test_numpys_products_run_in_the_thread_that_asks(tmp_path):
+    np.eye(2) @ np.eye(2)
+    numpys = ThreadpoolController().select(threading_layer="pthreads")
+    with numpys.limit(limits=2):
+        create_app(Settings(data_dir=tmp_path, encoders=()))
+        assert {library["num_threads"] for library in numpys.info()} == {1}
