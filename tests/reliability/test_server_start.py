@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import onnxruntime
 import pytest
 
 from server_process import SERVE, ServerProcess, folder_with_models
@@ -57,7 +58,7 @@ def test_the_last_line_names_the_encoders_and_a_curl_that_works(folder: Path) ->
 
 
 def test_ctrl_c_ends_it_quietly(folder: Path) -> None:
-    with ServerProcess.start(folder) as server:
+    with ServerProcess.start(folder, environment={"SIMILA_LOG_LEVEL": "warning"}) as server:
         server.process.send_signal(signal.SIGINT)
         _, errors = server.process.communicate(timeout=20)
         assert (server.process.returncode, errors) == (0, "")
@@ -68,6 +69,20 @@ def test_a_second_server_on_the_same_folder_is_refused(folder: Path) -> None:
         message = refused("--port", "0", "--data-dir", str(folder))
         assert f"is in use by another process (pid {server.process.pid})" in message
         assert "SIMILA_DATA_DIR" in message
+
+
+def test_the_log_says_in_one_line_what_encoders_run_on(folder: Path) -> None:
+    with ServerProcess.start(folder, environment={"SIMILA_DEVICE": "cpu"}) as server:
+        server.process.send_signal(signal.SIGINT)
+        _, log = server.process.communicate(timeout=20)
+    [line] = [line for line in log.splitlines() if "device" in line]
+    assert line.endswith(f"INFO simila.app: device cpu: cpu (ONNX Runtime {onnxruntime.__version__})")
+
+
+def test_a_device_that_is_not_there_is_refused_with_what_was_found(folder: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SIMILA_DEVICE", "cpu:7")
+    message = refused("--port", "0", "--data-dir", str(folder))
+    assert message == f"error: device 'cpu:7' is not there; found: cpu (ONNX Runtime {onnxruntime.__version__})"
 
 
 def test_a_taken_port_is_refused(folder: Path) -> None:

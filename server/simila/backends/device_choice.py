@@ -35,6 +35,7 @@ class Devices:
 
     choices: Sequence[Choice]
     passed_over: Mapping[str, str]
+    is_automatic: bool = False
 
     def for_tower(self, graph: TowerGraph) -> Choice:
         """The first choice that has nothing against this tower; the last one is not asked."""
@@ -42,7 +43,8 @@ class Devices:
             objection = choice.runtime.objection(graph)
             if objection is None:
                 return choice
-            logger.info("%s is not run by %s: %s", graph.files.folder.name, choice.word, objection)
+            level = logging.DEBUG if self.is_automatic else logging.WARNING
+            logger.log(level, "%s is not run by %s: %s", graph.files.folder.name, choice.word, objection)
         return self.choices[-1]
 
     def __str__(self) -> str:
@@ -89,7 +91,7 @@ def _automatic(runtimes: Mapping[str, Runtime]) -> Devices:
                 choices.append(Choice(word, runtime, dict(enumerate(runtime.devices()))))
             except DeviceUnavailable as error:
                 passed_over[word] = error.message
-    return Devices(choices, passed_over)
+    return Devices(choices, passed_over, is_automatic=True)
 
 
 CPU_ALONE = choose_devices("cpu", {"cpu": CpuRuntime()})
