@@ -7,7 +7,7 @@ from functools import lru_cache
 from simila.domain.access import Scope
 
 # For probes and browsers, which send no key; they tell nothing of what the server holds.
-PUBLIC = re.compile(r"/healthz|/readyz|/v2/health/(live|ready)|/docs|/openapi\.json|/(docs-assets|explorer)(/.*)?")
+PUBLIC = re.compile(r"/healthz?|/readyz|/v2/health/(live|ready)|/docs|/openapi\.json|/(docs-assets|explorer)(/.*)?")
 COLLECTION = re.compile(r"/v1/collections/(?P<collection>[^/]+)")
 _READ_POSTS = re.compile(
     r"/v1/(embeddings|classify|rerank)"

@@ -6,7 +6,7 @@ from simila.api.application import documented_api
 from simila.api.scopes import Need, need_of
 from simila.domain.access import Scope
 
-PUBLIC = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
+PUBLIC = {"/health", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 READING_POSTS = {
     "/v1/embeddings",
     "/v1/classify",
