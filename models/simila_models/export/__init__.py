@@ -15,7 +15,7 @@ from simila_models.sources import fetch_sources
 def export_encoder(
     manifest: Manifest, repository: ModelRepository, cache_dir: Path, progress: Progress, *, offline: bool = False
 ) -> None:
-    """Fetch what is missing, unless `offline`, and export every tower that is not current.
+    """Fetch what is missing, unless `offline`, and export every tower in fp32 that is not current.
 
     Raises:
         FetchFailed, HashMismatch: the checkpoint cannot be had.
@@ -24,6 +24,7 @@ def export_encoder(
         ModelError: what exporting needs is not installed, or the repository cannot be written.
 
     """
+    manifest = manifest.reference
     if repository.is_current(manifest):
         return
     sources = fetch_sources(manifest, cache_dir, progress, offline=offline)

@@ -118,7 +118,7 @@ def export_command(tune_encoder: TuneEncoder, prepare: Prepare) -> Callable[...,
             return
         with ProgressBars() as progress, _forgotten(outdated, repository):
             for manifest in outdated:
-                export_encoder(manifest.reference, repository, _cache_dir(settings), progress, offline=offline)
+                export_encoder(manifest, repository, _cache_dir(settings), progress, offline=offline)
             reports = [
                 report
                 for manifest in outdated

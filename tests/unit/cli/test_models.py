@@ -73,7 +73,7 @@ def leave_export(manifest, repository, *, fingerprint=None):
         files.onnx.parent.mkdir(parents=True, exist_ok=True)
         files.onnx.write_bytes(b"graph")
         record = {
-            "fingerprint": fingerprint or manifest.fingerprint,
+            "fingerprint": fingerprint or manifest.reference.fingerprint,
             "precision": "fp32",
             "onnx_sha256": hashlib.sha256(b"graph").hexdigest(),
             "versions": {},
