@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from onnx_ir.passes.common import NameFixPass
 from torch import nn
+
+_TALKATIVE = ("torch.onnx", "onnxscript")
 
 MOST_WEIGHTS_BYTES = 2**31 - 2**26
 """A file of protocol buffers ends at two gigabytes; nodes and names want some of it."""
@@ -32,23 +35,16 @@ def export_graph(
     """
     example = tuple(torch.from_numpy(array[:_EXAMPLE_ROWS]) for array in rows.values())
     axes = {axis: torch.export.Dim(name) for axis, name in enumerate(dynamic_axes)}
-    torch_log = logging.getLogger("torch.onnx")
-    level = torch_log.level
-    torch_log.setLevel(logging.ERROR)  # it warns that torchvision's operators, which no graph here has, are missing
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # torch's own calls of functions that it deprecated
-            program = torch.onnx.export(
-                module.eval(),
-                example,
-                dynamo=True,
-                input_names=list(rows),
-                output_names=[output_name],
-                dynamic_shapes=(axes,) * len(example),
-                verbose=False,
-            )
-    finally:
-        torch_log.setLevel(level)
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module.eval(),
+            example,
+            dynamo=True,
+            input_names=list(rows),
+            output_names=[output_name],
+            dynamic_shapes=(axes,) * len(example),
+            verbose=False,
+        )
     assert program is not None
     # An inner value may have the name that the output was given: torch calls a lookup "embedding" too.
     NameFixPass()(program.model)
@@ -57,3 +53,19 @@ def export_graph(
     )
     program.save(path, external_data=weights_bytes > MOST_WEIGHTS_BYTES)
     onnx.checker.check_model(path, full_check=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's own calls of what it deprecated, and the logs of what is not there or not folded."""
+    logs = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
