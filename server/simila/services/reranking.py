@@ -1,5 +1,6 @@
 """Use case: which of these documents is most like the query?"""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ class RerankService:
             SimilaError: see `EmbeddingService.embed`.
 
         """
-        asked = await self._embedding.embed(encoder_name, [query], names=names[:1], role=roles[0], truncate=truncate)
-        given = await self._embedding.embed(encoder_name, documents, names=names[1:], role=roles[1], truncate=truncate)
+        asked, given = await asyncio.gather(
+            self._embedding.embed(encoder_name, [query], names=names[:1], role=roles[0], truncate=truncate),
+            self._embedding.embed(encoder_name, documents, names=names[1:], role=roles[1], truncate=truncate),
+        )
         return Compared(given.vectors @ asked.vectors[0], sum(asked.tokens) + sum(given.tokens))
