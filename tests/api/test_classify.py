@@ -87,6 +87,13 @@ def test_bad_requests(api: httpx.Client, change: dict, status: int, param: str, 
     assert words in detail["message"]
 
 
+def test_a_list_that_was_refused_is_refused_again(api: httpx.Client) -> None:
+    request = {"model": "simila-lite", "input": "a cat", "labels": [f"label {number}" for number in range(70)]}
+    refusals = [api.post("/v1/classify", json={**request, "input": text}) for text in ("a cat", "a dog")]
+    assert [refusal.status_code for refusal in refusals] == [413, 413]
+    assert refusals[0].json() == refusals[1].json()
+
+
 @pytest.mark.parametrize(
     ("change", "param", "setting"),
     [
