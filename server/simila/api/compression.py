@@ -29,7 +29,7 @@ class CompressedBodies:
         self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (coding := _taken_coding(scope)):
+        if scope["type"] == "http" and _is_encoded(scope) and (coding := _taken_coding(scope)):
             receive = self._unpacked(coding, receive)
         await self._app(scope, receive, send)
 
@@ -60,6 +60,10 @@ class CompressedBodies:
         if len(content) > most_bytes:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._largest.refusal)
         return content
+
+
+def _is_encoded(scope: Scope) -> bool:
+    return any(name == b"content-encoding" for name, _ in scope["headers"])
 
 
 def _taken_coding(scope: Scope) -> str | None:
