@@ -122,10 +122,8 @@ class ModelRepository:
             NotExported: there is no export, it is of another fingerprint, or a file is gone or cut short.
 
         """
-        precision = manifest.precision(modality)
-        files = self.tower(manifest.name, modality, precision)
-        option = "" if precision is Precision.FP32 else f" --precision {precision}"
-        remedy = f"run: simila models export{option} {manifest.name}"
+        files = self.tower(manifest.name, modality, manifest.precision(modality))
+        remedy = f"run: {export_command(manifest, modality)}"
         try:
             record = files.read_record()
         except FileNotFoundError as error:
@@ -145,3 +143,12 @@ class ModelRepository:
 def tower_name(encoder: str, modality: Modality, precision: Precision) -> str:
     """What a tower is called in the repository, by Triton too."""
     return f"{encoder}.{modality}" + ("" if precision is Precision.FP32 else f".{precision}")
+
+
+def export_command(manifest: Manifest, modality: Modality, *, force: bool = False) -> str:
+    """What to type to have a tower exported, in the precision it is served in."""
+    options = ["--force"] if force else []
+    if (precision := manifest.precision(modality)) is not Precision.FP32:
+        options += ["--precision", precision]
+        options += ["--tower", modality] if len(manifest.modalities) > 1 else []
+    return " ".join(["simila models export", *options, manifest.name])

@@ -18,7 +18,7 @@ from simila.backends.supervised import SupervisedBackend
 from simila.domain.errors import InferenceServerDown, ParityFailed
 from simila.domain.golden import Certificate, read_golden_set
 from simila.domain.manifest import Manifest, Modality
-from simila.domain.model_repository import ModelRepository
+from simila.domain.model_repository import ModelRepository, export_command
 from simila.engine.cores import usable_cores
 from simila.engine.encoder import Encoder, RunningTower
 from simila.engine.image_tower import RunningImageTower
@@ -123,7 +123,7 @@ class EncoderStarter:
             golden = await asyncio.to_thread(read_golden_set, files.golden, modality)
             certificate = await encoder.check_parity(golden, files.read_record().parity_floor)
             if not certificate.holds:
-                raise ParityFailed(_parity_message(encoder.manifest.name, modality, certificate))
+                raise ParityFailed(_parity_message(encoder.manifest, modality, certificate))
             certificates[modality] = certificate
         return certificates
 
@@ -235,9 +235,9 @@ def _canary(graph: TowerGraph) -> Mapping[str, NDArray[Any]]:
     return {manifest.text.ids_name: ids, manifest.text.mask_name: np.ones_like(ids)}
 
 
-def _parity_message(name: str, modality: Modality, certificate: Certificate) -> str:
+def _parity_message(manifest: Manifest, modality: Modality, certificate: Certificate) -> str:
     worst = min(certificate.cosines, key=lambda entry: certificate.cosines[entry])
     return (
-        f"the {modality} tower of {name} differs from the reference: cosine {certificate.lowest_cosine:.6f} on"
-        f" '{worst[:40]}', floor {certificate.floor}; run: simila models export --force {name}"
+        f"the {modality} tower of {manifest.name} differs from the reference: cosine {certificate.lowest_cosine:.6f} on"
+        f" '{worst[:40]}', floor {certificate.floor}; run: {export_command(manifest, modality, force=True)}"
     )

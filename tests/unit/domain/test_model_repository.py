@@ -4,8 +4,8 @@ import shutil
 import pytest
 
 from simila.domain.errors import NotExported
-from simila.domain.manifest import Modality
-from simila.domain.model_repository import ModelRepository
+from simila.domain.manifest import Manifest, Modality
+from simila.domain.model_repository import ModelRepository, export_command
 from simila.domain.precision import Precision
 from tiny_manifests import manifest_of, source
 
@@ -85,3 +85,11 @@ def test_another_precision_is_a_model_of_its_own_beside_the_reference(repository
     shutil.copytree(tmp_path / "tiny.image", tmp_path / "tiny.image.int8-static")
     assert repository.exported_tower(served, Modality.IMAGE).folder == tmp_path / "tiny.image.int8-static"
     assert repository.exported_tower(MANIFEST, Modality.IMAGE).folder == tmp_path / "tiny.image"
+
+
+def test_what_to_type_names_the_tower_where_there_are_two():
+    text = {"context_length_tokens": 16, "pooling": "mean"}
+    joint = Manifest.model_validate({**MANIFEST.model_dump(), "text": text})
+    served = joint.served_in({"tiny.text": Precision.FP16})
+    assert export_command(served, Modality.TEXT) == "simila models export --precision fp16 --tower text tiny"
+    assert export_command(served, Modality.IMAGE, force=True) == "simila models export --force tiny"
