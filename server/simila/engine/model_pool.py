@@ -16,6 +16,7 @@ from simila.domain.errors import (
     InferenceServerDown,
     LoadFailed,
     NotReady,
+    Overloaded,
     SimilaError,
     UnknownEncoder,
 )
@@ -87,7 +88,7 @@ class ModelPool:
     async def load(self, *, wait_for_servers: bool = False) -> None:
         """Load every encoder; one that fails is logged, keeps its error in `statuses` and leaves the others alone.
 
-        To `wait_for_servers` is to try again as long as the inference server of an encoder is down.
+        To `wait_for_servers` is to try again as long as the inference server of an encoder is down or too busy.
         """
         await asyncio.gather(*(self._load_or_log(status.manifest, wait_for_servers) for status in self.statuses()))
 
@@ -210,7 +211,7 @@ class ModelPool:
             except LoadFailed as error:
                 if waiting is None or waiting.error != error.message:
                     logger.error("encoder %s is not served: %s", name, error.message)
-                if not (wait_for_server and isinstance(error.__cause__, InferenceServerDown)):
+                if not (wait_for_server and isinstance(error.__cause__, InferenceServerDown | Overloaded)):
                     return
                 waiting = self._statuses[name] = EncoderStatus(manifest, LoadState.LOADING, error=error.message)
             await asyncio.sleep(SERVER_RETRY_SECONDS)

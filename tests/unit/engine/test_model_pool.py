@@ -7,9 +7,10 @@ import threading
 import numpy as np
 import pytest
 
-from simila.domain.errors import NotReady, UnknownEncoder
+from simila.domain.errors import InferenceServerDown, NotReady, Overloaded, ParityFailed, UnknownEncoder
 from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository
+from simila.engine import model_pool
 from simila.engine.encoder_starter import EngineOptions
 from simila.engine.model_pool import LoadState, ModelPool
 from simila_models.catalogue import bundled_manifests
@@ -154,3 +155,26 @@ def test_closing_ends_every_thread(load, exported_repository):
     pool = load(exported_repository, MINILM)
     pool.close()
     assert set(threading.enumerate()) <= threads
+
+
+@pytest.mark.parametrize(("wait", "tries"), [(True, 3), (False, 1)])
+def test_what_a_server_is_the_reason_of_is_tried_again_where_that_is_asked_for(monkeypatch, tmp_path, wait, tries):
+    class Starter:
+        errors = [Overloaded("full"), InferenceServerDown("down"), ParityFailed("other vectors")]
+        tries = 0
+
+        async def start(self, _):
+            self.tries += 1
+            raise self.errors[self.tries - 1]
+
+    async def load():
+        pool = ModelPool([bundled_manifests()[MINILM]], ModelRepository(tmp_path), EngineOptions())
+        pool._starter = Starter()
+        await pool.load(wait_for_servers=wait)
+        pool.close()
+        return pool
+
+    monkeypatch.setattr(model_pool, "SERVER_RETRY_SECONDS", 0)
+    pool = asyncio.run(load())
+    assert pool._starter.tries == tries
+    assert refusal(pool, MINILM) == ("other vectors" if wait else "full")
