@@ -6,6 +6,7 @@ FAISS's type stubs lack what its Python layer adds: keywords of search parameter
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import faiss
 
@@ -47,7 +48,7 @@ class Body:
     def dimension(self) -> int:
         return int(self.index.d)
 
-    @property
+    @cached_property
     def highest_effort(self) -> int:
         """Past this, more effort finds nothing more."""
         return len(self.sequences) if self.recipe.effort_name == "efSearch" else int(_cells(self.index).nlist)

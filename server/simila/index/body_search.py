@@ -139,6 +139,19 @@ def _scored_again(
     body: Body, queries: Float32, k: int, stored: StoredVectors, positions: Int64
 ) -> tuple[Neighbours, Int64]:
     """The k best of the candidates `int64 [q, count]`, and the positions of those that the store lacks."""
+    if positions.min() >= 0:
+        sequences = body.sequences[positions]
+        found, vectors = stored.vectors(sequences.ravel())
+        if len(found) == sequences.size:
+            scores = np.matmul(vectors.reshape(*sequences.shape, -1), queries[:, :, np.newaxis])[:, :, 0]
+            return Neighbours.best([Neighbours(scores, sequences)], k), positions[:0, 0]
+    return _scored_where_stored(body, queries, k, stored, positions)
+
+
+def _scored_where_stored(
+    body: Body, queries: Float32, k: int, stored: StoredVectors, positions: Int64
+) -> tuple[Neighbours, Int64]:
+    """As `_scored_again`, where -1 is no candidate, and candidates may be gone."""
     named = np.unique(positions[positions >= 0])
     named_sequences = body.sequences[named]
     found, vectors = stored.vectors(named_sequences)

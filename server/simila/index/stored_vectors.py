@@ -24,7 +24,10 @@ class StoredVectors(Protocol):
     """The vectors as they lie in the store, by sequence. Rows may come and go between two calls."""
 
     def vectors(self, sequences: Int64) -> tuple[Int64, Float32]:
-        """Those of `int64 [n]` that are there, in the order given, as `int64 [m]` and `float32 [m, d], unit length`."""
+        """Those of `int64 [n]` that are there, in the order given, as `int64 [m]` and `float32 [m, d], unit length`.
+
+        One that is named twice is there twice.
+        """
         ...
 
     def scan(self, after_sequence: int, chunk_rows: int) -> Iterator[VectorChunk]:

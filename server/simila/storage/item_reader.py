@@ -89,7 +89,10 @@ class ItemReader:
         return self._rows(query, after_sequence, *where.parameters, limit)
 
     def vectors(self, sequences: Int64) -> tuple[Int64, Float32]:
-        """Return those of `int64 [n]` that exist, in the same order, `int64 [m]`, and `float32 [m, d], unit length`."""
+        """Return those of `int64 [n]` that exist, as often as they are named, in the same order: `int64 [m]`.
+
+        Their vectors are `float32 [m, d], unit length`.
+        """
         query = f"SELECT {_BLOBS} FROM json_each(?) AS row CROSS JOIN vectors ON vectors.sequence = row.value"  # noqa: S608
         if sequences.size <= _VECTORS_AT_ONCE:
             return self._found_vectors(query, sequences)
@@ -245,4 +248,4 @@ class ItemReader:
 
 
 def _json(sequences: Sequence[int] | Int64) -> str:
-    return json.dumps(sequences.tolist() if isinstance(sequences, np.ndarray) else list(sequences))
+    return orjson.dumps(np.ascontiguousarray(sequences, np.int64), option=orjson.OPT_SERIALIZE_NUMPY).decode()
