@@ -160,7 +160,7 @@ def test_closing_ends_every_thread(load, exported_repository):
 @pytest.mark.parametrize(("wait", "tries"), [(True, 3), (False, 1)])
 def test_what_a_server_is_the_reason_of_is_tried_again_where_that_is_asked_for(monkeypatch, tmp_path, wait, tries):
     class Starter:
-        errors = [Overloaded("full"), InferenceServerDown("down"), ParityFailed("other vectors")]
+        errors = (Overloaded("full"), InferenceServerDown("down"), ParityFailed("other vectors"))
         tries = 0
 
         async def start(self, _):
