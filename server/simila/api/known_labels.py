@@ -84,7 +84,10 @@ class KnownLabelsRoute(DirectRoute):
 
 
 def _start_of_list(content: bytes) -> int:
-    """Where the value of the first key `labels` begins; the end of the content if there is none."""
-    key = content.find(_KEY)
+    """Where the value of the last key `labels` begins; the end of the content if there is none.
+
+    The last, because most clients write labels behind the images, which are long.
+    """
+    key = content.rfind(_KEY)
     found = _BEFORE_LIST.match(content, key) if key >= 0 else None
     return found.end() if found else len(content)

@@ -48,6 +48,7 @@ def test_the_classes_of_a_list_that_came_before_are_the_same_object():
         f'{{"model": "m", "input": "a", "labels": {KNOWN}, "labels": ["other", "two"]}}',
         f'{{"model": "m", "input": "a", "label_metric": {{"labels": {KNOWN}, "distances": []}}, "labels": {KNOWN}}}',
         f'{{"model": "m", "input": "a", "label_metric": {{"labels": {KNOWN}, "distances": []}}, "labels": ["x", "y"]}}',
+        f'{{"model": "m", "input": "a", "labels": ["x", "y"], "label_metric": {{"labels": {KNOWN}, "distances": []}}}}',
         '{"model": "m", "input": "a", "classifier_id": null, "labels": ["x", "y"]}',
         '{"model": "m", "input": "a", "\\"labels\\"": 1}',
         f'{{"model": "m", "input": "a", "labels": {KNOWN}, "mood": 1}}',
@@ -104,5 +105,5 @@ def test_the_lists_that_came_longest_ago_are_dropped():
 def test_a_list_that_is_not_the_labels_of_its_request_is_not_learned():
     others, metric = [f"other {name}" for name in NAMES], {"labels": NAMES, "distances": []}
     known = KnownLabels()
-    known.read(json.dumps({"label_metric": metric, **REQUEST, "labels": others}).encode())
+    known.read(json.dumps({**REQUEST, "labels": others, "label_metric": metric}).encode())
     assert classes_of(known.read(request().encode())) == tuple(NAMES)
