@@ -79,7 +79,6 @@ def create_app(settings: Settings) -> ASGIApp:
     manifests = [_manifest(name, settings) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
     engine_options = _engine_options(settings)
-    logger.info("device %s: %s", settings.device, engine_options.devices)
     text_queries = TextQueries()
     catalogue = Catalogue(
         settings.collections_dir,
@@ -112,6 +111,7 @@ def create_app(settings: Settings) -> ASGIApp:
         await asyncio.to_thread(catalogue.close)
         keys.close()
 
+    logger.info("device %s: %s", settings.device, engine_options.devices)
     return create_api(
         lifespan,
         max_body_bytes=settings.limits.max_body_bytes,
