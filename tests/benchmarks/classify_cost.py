@@ -116,7 +116,7 @@ def compared(
     wall_ms: dict[str, list[float]] = {who: [] for who in ways}
     for turn in range(rounds + 1):
         for who, (path, body) in ways.items():
-            content = orjson.dumps({**body, "input": groups[turn % len(groups)]})
+            content = orjson.dumps({"input": groups[turn % len(groups)], **body})
             cpu, began = server.cpu_seconds(), time.perf_counter()
             connection.request("POST", path, content, {"content-type": JSON})
             response = connection.getresponse()
