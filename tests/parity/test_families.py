@@ -69,7 +69,7 @@ def reference_images(checkpoint: Path, images: Sequence[bytes]) -> torch.Tensor:
     """What the checkpoint's model card would have one write."""
     processor = processor_of(checkpoint)
     model = AutoModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
-    pixels = [processor(images=decoded(one).convert("RGB"), return_tensors="pt") for one in images_on_white(images)]
+    pixels = [processor(images=on_white(decoded(image)), return_tensors="pt") for image in images]
     name = checkpoint.name
     if name in JOINT:
         return torch.cat([model.get_image_features(**one).pooler_output for one in pixels])
@@ -78,11 +78,6 @@ def reference_images(checkpoint: Path, images: Sequence[bytes]) -> torch.Tensor:
     if name in ("convnext", "resnet"):
         return torch.cat([model(**one).pooler_output.flatten(1) for one in pixels])
     return torch.cat([model(**one).last_hidden_state[:, 0] for one in pixels])
-
-
-def images_on_white(images: Sequence[bytes]) -> list[bytes]:
-    """Transparent ones composited beforehand, as `reference_images` converts to RGB."""
-    return [photograph(np.asarray(on_white(decoded(image)))) for image in images]
 
 
 def on_white(image: Image.Image) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +25,9 @@ _RESAMPLING = {
 }
 
 
+_drawn = cache(golden_images)  # drawing takes longer than exporting a small network
+
+
 @dataclass(frozen=True)
 class ReferencePixels:
     """Golden images as a reference prepares them."""
@@ -35,7 +39,7 @@ class ReferencePixels:
 
 def pixels_by_transform(tower: ImageTower, transform: Callable[[Image.Image], Any]) -> ReferencePixels:
     """Golden images by a transform of torchvision, which makes RGB images into normalised tensors."""
-    images = golden_images()
+    images = _drawn()
     normalised = np.stack([transform(decoded(data).convert("RGB")).numpy() for data in images.values()])
     mean, std = (np.array(values).reshape(1, -1, 1, 1) for values in (tower.mean, tower.std))
     return ReferencePixels(images, np.rint(255 * (normalised * std + mean)).astype(np.uint8), normalised)
@@ -48,7 +52,7 @@ def pixels_by_manifest(tower: ImageTower) -> ReferencePixels:
 
 def pixels_by_processor(processor: Any) -> ReferencePixels:
     """Golden images by an image processor of transformers."""
-    images = golden_images()
+    images = _drawn()
     return ReferencePixels(
         images, uint8_pixels(images.values(), processor), normalised_pixels(images.values(), processor)
     )
