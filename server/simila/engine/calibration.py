@@ -109,20 +109,21 @@ def calibrate(
     levels = [[Candidate(*layout, budget, word) for layout in layouts for word in words] for budget in budgets]
     measured = measure(levels, run, on_step)
     best = choose(measured)
+    feeders = preprocess_threads(workload.prepare, partial(run, best.candidate), cores)
+    return Calibration(measured, best, _tuning(best, modality, cores, feeders))
+
+
+def _tuning(best: Measured, modality: Modality, cores: int, preprocess_threads: int) -> Tuning:
     items, tokens = batch_limits(modality, best.candidate.budget)
-    return Calibration(
-        measured,
-        best,
-        Tuning(
-            cores=cores,
-            worker_threads=best.candidate.worker_threads,
-            threads_per_run=best.candidate.threads_per_run,
-            max_batch_items=items,
-            max_batch_tokens=tokens,
-            rows_per_second=round(best.rows_per_second, 1),
-            runtime=best.candidate.runtime,
-            preprocess_threads=preprocess_threads(workload.prepare, partial(run, best.candidate), cores),
-        ),
+    return Tuning(
+        cores=cores,
+        worker_threads=best.candidate.worker_threads,
+        threads_per_run=best.candidate.threads_per_run,
+        max_batch_items=items,
+        max_batch_tokens=tokens,
+        rows_per_second=round(best.rows_per_second, 1),
+        preprocess_threads=preprocess_threads,
+        runtime=best.candidate.runtime,
     )
 
 

@@ -11,7 +11,7 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from simila.domain.errors import ModelError, ParityFailed
-from simila.domain.golden import certify, read_golden_set
+from simila.domain.golden import GoldenSet, read_golden_set
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ExportRecord, ModelRepository, TowerFiles
 from simila.domain.precision import Precision
@@ -100,22 +100,13 @@ def write_precision(
     subject = _Subject(source.onnx, _output_name(manifest, modality), golden_rows, input_rows[::2], input_rows[1::2])
     target.onnx.parent.mkdir(parents=True)
     nodes, in_float = _convert(subject, target.onnx, precision, progress, f"{manifest.name}, {modality} tower")
-
-    floor = min(precision.parity_floor, manifest.parity_floor)
-    task = check_task(
-        vectors_of(source.onnx, subject.output_name, subject.task_rows),
-        vectors_of(target.onnx, subject.output_name, subject.task_rows),
-        [one.label for one in inputs[1::2]],
-    )
     report = PrecisionReport(
         name=manifest.name,
         tower=modality,
         precision=precision,
-        lowest_cosine=min(
-            certify(golden, run(target.onnx, subject.output_name, golden_rows), floor).lowest_cosine for run in _WAYS
-        ),
-        floor=floor,
-        task=task,
+        lowest_cosine=_lowest_cosine(subject, target.onnx, golden),
+        floor=min(precision.parity_floor, manifest.parity_floor),
+        task=_task_check(subject, target.onnx, [one.label for one in inputs[1::2]]),
         nodes_in_float=in_float,
         nodes=nodes,
         times_as_fast=speed_up(source.onnx, target.onnx, subject.output_name, subject.task_rows),
@@ -159,6 +150,17 @@ def _convert(
     smooth.unlink()
     progress.step(f"{precision}, {name}", len(nodes), len(nodes), unit="steps")
     return len(nodes), found.in_float
+
+
+def _lowest_cosine(subject: _Subject, graph: Path, golden: GoldenSet) -> float:
+    """To the reference library's vectors, alone and in batches."""
+    found = (run(graph, subject.output_name, subject.golden_rows) for run in _WAYS)
+    return min(_lowest(vectors, golden.vectors) for vectors in found)
+
+
+def _task_check(subject: _Subject, graph: Path, labels: Sequence[str]) -> TaskCheck:
+    reference, other = (vectors_of(one, subject.output_name, subject.task_rows) for one in (subject.graph, graph))
+    return check_task(reference, other, labels)
 
 
 def _lowest(vectors: Float32, references: Float32) -> float:
