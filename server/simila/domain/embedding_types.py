@@ -3,7 +3,7 @@
 A vector of unit length keeps its direction in all of them; whoever decodes one scales it to unit length again.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from simila.domain.vectors import SMALLEST_NORM, Float32
 
 EmbeddingType = Literal["float", "float16", "int8", "binary", "ubinary"]
-EMBEDDING_TYPES: tuple[EmbeddingType, ...] = get_args(EmbeddingType)
 LARGEST_INT8 = 127
 SIGN_BIT = 128
 
