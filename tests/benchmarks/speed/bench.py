@@ -60,7 +60,9 @@ class Bench:
         port, log = free_port(), self.scratch / "simila.log"
         log.unlink(missing_ok=True)
         command = [sys.executable, *program, "serve", "--port", str(port), "--data-dir", str(self.data_dir)]
-        environment = {**os.environ, "SIMILA_ENCODERS": orjson.dumps(list(encoders)).decode(), **settings}
+        # On ONNX Runtime as the limit is, whatever `auto` would find to be faster.
+        fixed = {"SIMILA_ENCODERS": orjson.dumps(list(encoders)).decode(), "SIMILA_DEVICE": "cpu"}
+        environment = {**os.environ, **fixed, **settings}
         with running(
             SERVED, command, port=port, log=log, is_ready=says(log, READY), environment=environment, folder=self.scratch
         ) as server:

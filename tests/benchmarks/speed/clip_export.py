@@ -68,7 +68,9 @@ def _towers(manifest: Manifest, folder: Path) -> dict[Modality, TowerMaker]:
     prepare = partial(pixels_by_processor, manifest_processor(manifest.image))
     return {
         Modality.IMAGE: partial(image_tower, manifest.image, image, image, prepare),
-        Modality.TEXT: partial(text_tower, manifest.text, text, partial(_text_vector, text, tokenizer.library), tokenizer),
+        Modality.TEXT: partial(
+            text_tower, manifest.text, text, partial(_text_vector, text, tokenizer.library), tokenizer
+        ),
     }
 
 
