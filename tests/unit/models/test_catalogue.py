@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from simila.domain.errors import InvalidManifest, UnknownEncoder
 from simila.domain.manifest import Manifest
@@ -76,6 +77,49 @@ def test_the_fingerprint_covers_what_changes_a_vector() -> None:
     ]
     fingerprints = {changed(manifest, **change).fingerprint for change in changes}
     assert len(fingerprints | {manifest.fingerprint}) == len(changes) + 1
+
+
+def test_fields_that_are_newer_than_an_encoder_leave_its_fingerprint_as_it_was() -> None:
+    """Collections of the first version's encoders hold these."""
+    assert {name: manifest.fingerprint[:16] for name, manifest in bundled_manifests().items()} == {
+        "all-minilm-l6-v2": "a14f5b485ae5dc21",
+        "efficientnet-lite0": "4280789c6160c63a",
+        "efficientnet-lite2": "7cc157d5428141c4",
+        "simila-lite": "7cb0a009f81c4060",
+    }
+
+
+def test_the_fingerprint_covers_the_newer_fields() -> None:
+    manifest = bundled_manifests()["simila-lite"]
+    image, text = (manifest.model_dump()[key] for key in ("image", "text"))
+    changes = [
+        {"image": {**image, "resize": "squash", "resize_shorter_edge_pixels": None}},
+        {"image": {**image, "crop_offset": "nearest_even"}},
+        {"image": {**image, "transparency": "ignored"}},
+        {"image": {**image, "bits": 16}},
+        {"image": {**image, "channels": 1, "mean": (0.5,), "std": (0.5,)}},
+        {"text": {**text, "query_prefix": "query: "}},
+        {"text": {**text, "passage_prefix": "passage: "}},
+    ]
+    fingerprints = {changed(manifest, **change).fingerprint for change in changes}
+    assert len(fingerprints | {manifest.fingerprint}) == len(changes) + 1
+    shorter = {"text": {**text, "matryoshka_dimensions": (64,)}}
+    assert changed(manifest, **shorter).fingerprint == manifest.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("resize", "squash", "has no use for resize_shorter_edge_pixels"),
+        ("mean", (0.5, 0.5), "mean and std need one value for each of 3 channels"),
+        ("std", (0.5, 0.5, 0.0), "greater than 0"),
+        ("resize_shorter_edge_pixels", None, "nothing could fill the square"),
+    ],
+)
+def test_fields_that_contradict_each_other(field: str, value: object, complaint: str) -> None:
+    manifest = bundled_manifests()["simila-lite"]
+    with pytest.raises(ValidationError, match=complaint):
+        changed(manifest, image={**manifest.model_dump()["image"], field: value})
 
 
 def test_the_fingerprint_leaves_out_what_does_not() -> None:
