@@ -9,13 +9,17 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
 class ImageHost(ThreadingHTTPServer):
-    """`asked` are the `Host` and path of every request; `released` lets slow answers end."""
+    """`photo` is what it shows at `/photo/`; `asked` are the `Host` and path of every request.
+
+    `released` lets slow answers end.
+    """
 
     daemon_threads = True
 
     def __init__(self, address: str) -> None:
         super().__init__((address, 0), _Handler)
         self.asked: list[tuple[str, str]] = []
+        self.photo = PNG
         self.released = threading.Event()
 
     @property
@@ -58,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _image(self, _: str) -> None:
         self._answer(200, PNG, Content_Type="image/png")
+
+    def _photo(self, _: str) -> None:
+        self._answer(200, self.server.photo, Content_Type="image/png")
 
     def _missing(self, _: str) -> None:
         self._answer(404, b"no")

@@ -16,6 +16,7 @@ from simila.api.application import create_api
 from simila.api.dependencies import Services
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_transport import GrpcTransport
+from simila.api.images_by_url import ImagesByUrl
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
 from simila.backends.device_choice import choose_devices
@@ -27,6 +28,7 @@ from simila.engine.cores import usable_cores
 from simila.engine.encoder_starter import EngineOptions
 from simila.engine.model_pool import EncoderStatus, LoadState, ModelPool
 from simila.index.catalogue import Catalogue
+from simila.preprocessing.fetching import FetchOptions, ImageFetcher
 from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionLimits, CollectionService
@@ -48,6 +50,7 @@ from simila.services.search import SearchLimits, SearchService
 from simila.services.search_queue import SearchQueue
 from simila.services.stream_priors import StreamPriorService
 from simila.services.text_queries import TextQueries
+from simila.services.thumbnails import ThumbnailService
 from simila.services.training import TrainingService
 from simila.services.training_jobs import TrainingJobs
 from simila.services.zero_shot import ZeroShotService
@@ -110,6 +113,8 @@ def create_app(settings: Settings) -> ASGIApp:
         # Not in the loop: a search or a build may wait for the loop.
         await asyncio.to_thread(catalogue.close)
         keys.close()
+        if services.images_by_url:
+            await services.images_by_url.close()
 
     logger.info("device %s: %s", settings.device, engine_options.devices)
     return create_api(
@@ -164,7 +169,9 @@ def compose_services(
             max_inputs=limits.max_inputs,
             max_image_bytes=limits.max_image_bytes,
             max_text_characters=limits.max_text_characters,
+            images={} if settings.fetch.enabled else None,
         ),
+        images_by_url=_images_by_url(settings),
         pool=pool,
         embedding=embedding,
         zero_shot=ZeroShotService(
@@ -199,6 +206,7 @@ def compose_services(
         readiness=ReadinessService(pool),
         reranking=RerankService(embedding),
         models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),
+        thumbnails=ThumbnailService(catalogue, max_image_pixels=limits.max_image_pixels),
     )
 
 
@@ -211,6 +219,22 @@ def label_scorers(settings: Settings, embedding: EmbeddingService) -> LabelScore
         cache_bytes=settings.engine.label_set_cache_bytes,
         limits=PromptLimits(limits.max_labels, limits.max_label_characters, limits.max_prompt_characters),
     )
+
+
+def _images_by_url(settings: Settings) -> ImagesByUrl | None:
+    fetch, limits = settings.fetch, settings.limits
+    if not fetch.enabled:
+        return None
+    options = FetchOptions(
+        allowed_hosts=fetch.allowed_hosts,
+        denied_hosts=fetch.denied_hosts,
+        allowed_networks=fetch.allowed_networks,
+        ports=fetch.ports,
+        max_bytes=limits.max_image_bytes,
+        max_redirects=fetch.max_redirects,
+        timeout_seconds=fetch.timeout_seconds,
+    )
+    return ImagesByUrl(ImageFetcher(options), max_images=fetch.max_images, max_bytes=limits.max_body_bytes)
 
 
 def _manifest(name: str, settings: Settings) -> Manifest:

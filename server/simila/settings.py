@@ -1,12 +1,12 @@
 """All settings: `SIMILA_*` variables and `simila.toml`, read here and nowhere else. The command line wins over both."""
 
 import json
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -28,6 +28,15 @@ def _split_names(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_names)]
 """May be one string: JSON, or names with commas or spaces between them."""
+
+
+def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    for network in networks:
+        ip_network(network)
+    return networks
+
+
+Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split_names)]
 
 
 class LimitSettings(BaseModel):
@@ -112,6 +121,26 @@ class IndexSettings(BaseModel):
     )
 
 
+class FetchSettings(BaseModel):
+    """Images that requests name by URL."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(default=False, description="Fetch images that requests name by URL, from public addresses.")
+    allowed_hosts: Names = Field(
+        default=(), description="Only from these hosts, `.example.org` for all below it; empty: from any."
+    )
+    denied_hosts: Names = Field(default=(), description="Never from these hosts; they go before the allowed ones.")
+    allowed_networks: Annotated[Names, AfterValidator(_check_networks)] = Field(
+        default=(),
+        description="Networks that are not public and may be fetched from all the same, such as `10.1.0.0/16`.",
+    )
+    ports: Ports = Field(default=(80, 443), description="Ports to fetch from.")
+    max_images: int = Field(default=256, gt=0, description="Most images by URL in one request.")
+    max_redirects: int = Field(default=3, ge=0, description="Most redirects to follow for one image.")
+    timeout_seconds: float = Field(default=10.0, gt=0, description="Longest that one image may take.")
+
+
 class Settings(BaseSettings):
     """Settings of the server and of the command line."""
 
@@ -166,6 +195,7 @@ class Settings(BaseSettings):
     engine: EngineSettings = Field(default_factory=EngineSettings, description="How batches are made and run.")
     triton: TritonSettings = Field(default_factory=TritonSettings, description="Servers that run the encoders.")
     index: IndexSettings = Field(default_factory=IndexSettings, description="How collections are searched.")
+    fetch: FetchSettings = Field(default_factory=FetchSettings, description="Images that requests name by URL.")
 
     @classmethod
     def settings_customise_sources(

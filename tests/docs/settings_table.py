@@ -34,7 +34,7 @@ def _default(name: str, field: FieldInfo) -> str:
         return DEFAULTS_THAT_DEPEND_ON_THE_MACHINE[name]
     value: Any = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, tuple):
-        return f"`{','.join(value)}`" if value else "none"
+        return f"`{','.join(map(str, value))}`" if value else "none"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

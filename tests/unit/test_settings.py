@@ -48,3 +48,14 @@ def test_lists_of_names_are_written_in_one_variable(given: str, monkeypatch: pyt
     monkeypatch.setenv("SIMILA_TRITON__ADDRESSES", given)
     monkeypatch.setenv("SIMILA_ENCODERS", given)
     assert Settings().triton.addresses == Settings().encoders == ("one:8001", "two:8001")
+
+
+def test_where_images_are_fetched_from_may_be_one_string(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Settings().fetch.enabled
+    monkeypatch.setenv("SIMILA_FETCH__PORTS", "80, 8443")
+    monkeypatch.setenv("SIMILA_FETCH__ALLOWED_NETWORKS", "10.1.0.0/16 fd00::/8")
+    assert Settings().fetch.ports == (80, 8443)
+    assert Settings().fetch.allowed_networks == ("10.1.0.0/16", "fd00::/8")
+    monkeypatch.setenv("SIMILA_FETCH__ALLOWED_NETWORKS", "10.1.0.1/16")
+    with pytest.raises(ValidationError, match="has host bits set"):
+        Settings()

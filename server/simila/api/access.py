@@ -30,6 +30,12 @@ def count_items(items: int) -> None:
         call.items += items
 
 
+def count_bytes(size_bytes: int) -> None:
+    """Charge bytes that the request at hand has had fetched, as if it had sent them."""
+    if call := _call.get():
+        call.body_bytes += size_bytes
+
+
 def check_collection(name: str) -> None:
     """Let the request at hand use a collection that its body names; the path's was checked before.
 

@@ -1,10 +1,12 @@
 """What routes are given: the services, and the reader of inputs."""
 
-from dataclasses import dataclass
-from typing import Annotated, cast
+import json
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request
 
+from simila.api.images_by_url import ImagesByUrl
 from simila.api.schemas.inputs import InputReader
 from simila.engine.model_pool import ModelPool
 from simila.services.backups import BackupService
@@ -22,6 +24,7 @@ from simila.services.readiness import ReadinessService
 from simila.services.reranking import RerankService
 from simila.services.search import SearchService
 from simila.services.stream_priors import StreamPriorService
+from simila.services.thumbnails import ThumbnailService
 from simila.services.training import TrainingService
 from simila.services.training_jobs import TrainingJobs
 from simila.services.zero_shot import ZeroShotService
@@ -32,6 +35,7 @@ class Services:
     """Everything that routes call, made once by the composition root."""
 
     reader: InputReader
+    images_by_url: ImagesByUrl | None  # None: the server fetches nothing
     pool: ModelPool
     embedding: EmbeddingService
     zero_shot: ZeroShotService
@@ -51,14 +55,30 @@ class Services:
     readiness: ReadinessService
     reranking: RerankService
     models: ModelLifecycle
+    thumbnails: ThumbnailService
 
 
 def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
+async def services_with_images(request: Request, body: Any) -> Services:
+    """The services, whose reader has the images that this body names by URL."""
+    services = services_of(request)
+    if services.images_by_url is None:
+        return services
+    return replace(services, reader=await services.images_by_url.reader_of(body, services.reader))
+
+
 async def _services(request: Request) -> Services:
-    return services_of(request)
+    services = services_of(request)
+    # A route without a model for its body may stream gigabytes.
+    if services.images_by_url is None or request.scope["route"].body_field is None:
+        return services
+    try:
+        return await services_with_images(request, json.loads(await request.body()))
+    except (ValueError, RecursionError):  # it is no JSON, or deeper than any request is
+        return services
 
 
 async def document_timeout(

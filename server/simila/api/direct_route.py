@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from simila.api.dependencies import services_of
+from simila.api.dependencies import services_with_images
 from simila.api.errors import answer_to
 from simila.domain.errors import SimilaError
 
@@ -50,7 +50,8 @@ class DirectRoute(APIRoute):
     async def answer(self, scope: Scope, path_parameters: dict[str, str], body: BaseModel) -> Response:
         request = Request(scope)
         given = {"request": request} if self._wants_request else {}
-        result = await self.endpoint(body=body, services=services_of(request), **given, **path_parameters)
+        services = await services_with_images(request, body)
+        result = await self.endpoint(body=body, services=services, **given, **path_parameters)
         if isinstance(result, Response):
             return result
         return Response(result.__pydantic_serializer__.to_json(result), media_type=MEDIA_TYPE)

@@ -22,8 +22,15 @@ class Greeted(BaseModel):
     text: str
 
 
+class Services(str):
+    images_by_url = None
+
+
+SERVICES = Services("services")
+
+
 async def services() -> str:
-    return "services"
+    return SERVICES
 
 
 async def greet(name: str, body: Greeting, services: Annotated[str, Depends(services)], request: Request) -> Greeted:
@@ -34,7 +41,7 @@ def post(route_class, path="/greet/Zoë", **request):
     router = APIRouter(route_class=route_class)
     router.post("/greet/{name}")(greet)
     api = FastAPI(routes=router.routes)
-    api.state.services = "services"
+    api.state.services = SERVICES
 
     async def send():
         transport = httpx.ASGITransport(DirectRoutes(api))

@@ -1,8 +1,8 @@
 """How texts, tokens, images and vectors come in, and how each becomes an input of the domain."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 import numpy as np
 import pybase64
@@ -26,7 +26,7 @@ class TextItem(RequestBody):
 
 
 class ImageItem(RequestBody):
-    """`image` is base64, bare or as a data URI."""
+    """`image` is base64, bare or as a data URI; or a URL, where the server fetches."""
 
     image: Text
 
@@ -93,16 +93,36 @@ AnyInputs = Annotated[
     BeforeValidator(_as_list, json_schema_input_type=AnyInput | TokenIds | list[AnyInput]),
 ]
 
+URL_SCHEMES = ("http://", "https://")
 DATA_URI = re.compile(r"data:(image/|[\w.+-]+/[\w.+-]+;base64,)", re.IGNORECASE)
 
 
 class InputReader:
-    """Turns inputs from the wire into the domain's, within the limits of one request."""
+    """Turns inputs from the wire into the domain's, within the limits of one request.
 
-    def __init__(self, *, max_inputs: int, max_image_bytes: int, max_text_characters: int) -> None:
+    `images` are what was fetched for the request, or why it was not; None where the server does not fetch.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_inputs: int,
+        max_image_bytes: int,
+        max_text_characters: int,
+        images: Mapping[str, bytes | SimilaError] | None = None,
+    ) -> None:
         self._max_inputs = max_inputs
         self._max_image_bytes = max_image_bytes
         self._max_text_characters = max_text_characters
+        self._images = images
+
+    def with_images(self, images: Mapping[str, bytes | SimilaError]) -> Self:
+        return type(self)(
+            max_inputs=self._max_inputs,
+            max_image_bytes=self._max_image_bytes,
+            max_text_characters=self._max_text_characters,
+            images=images,
+        )
 
     @property
     def max_inputs(self) -> int:
@@ -147,10 +167,9 @@ class InputReader:
         return TextInput(text)
 
     def image(self, encoded: str, param: str) -> ImageInput:
-        """Decode base64, bare or as a data URI."""
-        if encoded.startswith(("http://", "https://")):
-            message = f"{param}: fetching images by URL is off; send the image as base64 or as a data URI"
-            raise InvalidImage(message, param=param)
+        """Decode base64, bare or as a data URI; or take what its URL led to."""
+        if is_image_url(encoded):
+            return self._fetched_image(encoded, param)
         header, comma, rest = encoded.partition(",") if encoded[:5].lower() == "data:" else ("", "", encoded)
         if header and not (comma and header.lower().endswith(";base64")):
             message = f"{param}: a data URI has the form data:image/png;base64,…"
@@ -182,6 +201,20 @@ class InputReader:
             message = f"{inputs} inputs are more than the limit of {self._max_inputs} (SIMILA_LIMITS__MAX_INPUTS)"
             raise LimitExceeded(message, param=param)
 
+    def _fetched_image(self, url: str, param: str) -> ImageInput:
+        if self._images is None:
+            message = (
+                f"{param}: fetching images by URL is off (SIMILA_FETCH__ENABLED);"
+                " send the image as base64 or as a data URI"
+            )
+            raise InvalidImage(message, param=param)
+        found = self._images.get(url)
+        if found is None:
+            raise InvalidImage(f"{param}: no URL is taken here; send the image as base64", param=param)
+        if isinstance(found, SimilaError):
+            raise type(found)(f"{param}: {found.message}", param=param)
+        return ImageInput(found)
+
     def _check_image_bytes(self, size_bytes: int, param: str) -> None:
         if size_bytes > self._max_image_bytes:
             raise LimitExceeded(
@@ -205,6 +238,11 @@ class InputReader:
         if isinstance(value, TextItem):
             return self.text(value.text, f"input[{position}].text")
         return TokensInput(tuple(value))
+
+
+def is_image_url(value: Any) -> TypeGuard[str]:
+    """Whether an image is not here but at a URL."""
+    return isinstance(value, str) and value.startswith(URL_SCHEMES)
 
 
 def _items_of(
