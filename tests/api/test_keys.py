@@ -94,6 +94,21 @@ def test_a_key_of_some_collections_reaches_no_other(url: str, keys: ApiKeys) -> 
     learned = call(url, "POST", "/v1/train", some, json={"collection": "theirs"})
     assert (learned.status_code, learned.json()["error"]["param"]) == (403, "collection")
     assert call(url, "POST", "/v1/train", some, json={"collection": "mine"}).is_success
+    of_others = call(url, "POST", "/v1/train", everything, json={"collection": "theirs"}).json()["classifier_id"]
+    assert {entry["collection"] for entry in call(url, "GET", "/v1/classifiers", some).json()} == {"mine"}
+    for method in ("GET", "DELETE"):
+        assert call(url, method, f"/v1/classifiers/{of_others}", some).status_code == 403
+    asked = {"classifier_id": of_others, "input": "hello"}
+    assert call(url, "POST", "/v1/classify", some, json=asked).status_code == 403
+
+
+def test_a_line_break_after_the_path_is_no_way_past_the_scope(url: str, keys: ApiKeys) -> None:
+    _, everything = keys.create("all", Scope.ADMIN)
+    _, reader = keys.create("reader", Scope.READ)
+    call(url, "PUT", "/v1/collections/broken", everything, json={"encoder": MINILM})
+
+    assert call(url, "GET", "/v1/collections/broken/export%0A", everything).status_code == 200
+    assert call(url, "GET", "/v1/collections/broken/export%0A", reader).status_code == 403
 
 
 def test_a_revoked_key_is_refused_without_a_restart(url: str, keys: ApiKeys) -> None:

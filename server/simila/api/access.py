@@ -12,45 +12,48 @@ from simila.domain.access import ApiKey
 from simila.domain.errors import Forbidden, SimilaError, Unauthorized
 
 
-@dataclass
-class _Call:
-    """A request with a key, and what it has used so far."""
+@dataclass(frozen=True)
+class Call:
+    """A request with a key. What it uses is charged as it is used: calls that run side by side share the allowance."""
 
     key: ApiKey
-    items: int = 0
-    body_bytes: int = 0
+    door: Doorkeeper
+
+    def charge(self, *, items: int = 0, body_bytes: int = 0) -> None:
+        self.door.charge(self.key, items=items, body_bytes=body_bytes)
 
 
-_call: ContextVar[_Call | None] = ContextVar("call", default=None)
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 
 
 def count_items(items: int) -> None:
     """Charge inputs or items to the key of the request at hand, if it has one."""
-    if call := _call.get():
-        call.items += items
+    if call := current_call.get():
+        call.charge(items=items)
 
 
 def count_bytes(size_bytes: int) -> None:
-    """Charge bytes that the request at hand has had fetched, as if it had sent them."""
-    if call := _call.get():
-        call.body_bytes += size_bytes
+    """Charge bytes that the request at hand has sent, or has had fetched."""
+    if call := current_call.get():
+        call.charge(body_bytes=size_bytes)
 
 
-def check_collection(name: str) -> None:
-    """Let the request at hand use a collection that its body names; the path's was checked before.
+def check_collection(name: str | None) -> None:
+    """Let the request at hand use a collection that its path does not name; the path's was checked before.
 
     Raises:
         Forbidden: it is not one of its key's.
 
     """
-    if (call := _call.get()) and not call.key.may_use(name):
+    call = current_call.get()
+    if call and name is not None and not call.key.may_use(name):
         raise Forbidden(f"the key {call.key.id} is not for the collection '{name}'", param="collection")
 
 
-def may_see(name: str) -> bool:
-    """Whether a list shows a collection to the request at hand."""
-    call = _call.get()
-    return call is None or call.key.may_use(name)
+def may_see(name: str | None) -> bool:
+    """Whether a list shows the request at hand what belongs to a collection, or to none."""
+    call = current_call.get()
+    return call is None or name is None or call.key.may_use(name)
 
 
 class KeyHolders:
@@ -72,19 +75,19 @@ class KeyHolders:
         if key is None:
             await self._app(scope, receive, send)
             return
-        call = _Call(key)
+        call = Call(key, self._door)
 
-        async def counted() -> Message:
+        async def charged() -> Message:
             message = await receive()
-            call.body_bytes += len(message.get("body", b""))
+            if body := message.get("body"):
+                call.charge(body_bytes=len(body))
             return message
 
-        token = _call.set(call)
+        token = current_call.set(call)
         try:
-            await self._app(scope, counted, send)
+            await self._app(scope, charged, send)
         finally:
-            _call.reset(token)
-            self._door.charge(key, items=call.items, body_bytes=call.body_bytes)
+            current_call.reset(token)
 
 
 def _sent_key(scope: Scope) -> str | None:

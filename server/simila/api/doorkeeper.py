@@ -14,8 +14,8 @@ class Doorkeeper:
     """Knows the keys, and what each has used.
 
     Where no key was ever made, everybody may do everything: the server then listens on loopback alone, unless
-    `--insecure` says otherwise. A key is charged when its call ends, and refused while it owes: a token bucket
-    (Turner 1986) that holds a minute's allowance.
+    `--insecure` says otherwise. A key is charged while its calls are read, and refused while it owes: a token
+    bucket (Turner 1986) that holds a minute's allowance.
     """
 
     def __init__(self, keys: ApiKeys) -> None:
@@ -45,7 +45,7 @@ class Doorkeeper:
         return key
 
     def charge(self, key: ApiKey, *, items: int, body_bytes: int) -> None:
-        """Take what a call has used out of its key's allowance."""
+        """Take what a call uses out of its key's allowance."""
         self._buckets_of(key).take(items, body_bytes)
 
     def _buckets_of(self, key: ApiKey) -> "_Buckets":

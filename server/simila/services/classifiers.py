@@ -72,6 +72,11 @@ class ClassifierService:
             raise ClassifierUnavailable(state.message, param="classifier_id")
         return state
 
+    def collection_of(self, classifier_id: str) -> str | None:
+        """The collection that a classifier learned from, if there is such a classifier and it did."""
+        state = self._states.get(classifier_id)
+        return state.record.collection if isinstance(state, ClassifierState) else None
+
     async def classify(
         self, classifier_id: str, inputs: Sequence[Source], rules: DecisionRules, *, views: Sequence[View] = ()
     ) -> Classified:

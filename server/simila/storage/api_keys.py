@@ -1,7 +1,7 @@
 """API keys in a SQLite file: what is kept of a key is a hash, from which nobody can make the key.
 
-A key is `simila_ID_SECRET`. The secret has 256 random bits: one round of SHA-256 keeps it safer than a slow hash keeps a
-password (OWASP ASVS 4.0, 2.4 is about what people choose).
+A key is `simila_ID_SECRET`. The secret has 256 random bits: one round of SHA-256 keeps it safer than a slow hash keeps
+a password (OWASP ASVS 4.0, 2.4 is about what people choose).
 """
 
 import hmac
@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -141,8 +142,9 @@ class ApiKeys:
             if key is None or not is_right or not key.is_valid_at(now):
                 return None
             if now - (key.last_used_at or 0) > _USE_SECONDS:
-                self._connection.execute("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, id_))
                 self._known[id_] = replace(key, last_used_at=now), digest
+                with suppress(sqlite3.Error):  # callers need their keys on a full disk too
+                    self._connection.execute("UPDATE keys SET last_used_at = ? WHERE id = ?", (now, id_))
             return key
 
     def close(self) -> None:

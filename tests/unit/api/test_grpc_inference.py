@@ -9,8 +9,11 @@ import pytest
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_inference import serving_grpc
+from simila.domain.access import Allowance, Scope
 from simila.domain.errors import Conflict, Forbidden, NotReady, Overloaded, StorageFailed, Unauthorized, UnknownEncoder
+from simila.storage.api_keys import ApiKeys
 
 REQUEST = service_pb2.ModelInferRequest(model_name="words")
 PATIENCE_SECONDS = 10
@@ -165,3 +168,18 @@ def test_a_key_in_the_metadata_lets_a_call_in(metadata):
             assert error.code() == grpc.StatusCode.NOT_FOUND
 
     asyncio.run(scenario())
+
+
+def test_a_stream_is_charged_and_ends_when_its_key_does(tmp_path):
+    keys = ApiKeys(tmp_path / "keys.sqlite3")
+    _, text = keys.create("frugal", Scope.READ, allowance=Allowance(bytes_per_minute=10))
+    message = service_pb2.ModelInferRequest(model_name="a model of a long name")
+
+    async def scenario():
+        async with stub_of(Protocol(UnknownEncoder("unknown")), door=Doorkeeper(keys)) as stub:
+            stream = stub.ModelStreamInfer(iter([message, message]), metadata=(("api-key", text),))
+            assert (await stream.read()).error_message == "unknown"
+            assert (await failed(stream.read())).code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    asyncio.run(scenario())
+    keys.close()

@@ -84,6 +84,11 @@ def test_the_collection_of_a_path_is_known() -> None:
     assert need_of("GET", "/v1/collections") == Need(Scope.READ)
 
 
+@pytest.mark.parametrize("path", ["/v1/collections/a/export", "/v1/collections/a/backup", "/v1/collections/a\n/backup"])
+def test_a_line_break_after_a_path_opens_no_other_door(path: str) -> None:
+    assert need_of("GET", f"{path}\n").scope == need_of("GET", path).scope == Scope.ADMIN
+
+
 @pytest.mark.parametrize("path", ["/v1/unknown", "/v1/collections/a/b/c", "/healthz/", "/explorers", "/v1/train/x"])
 def test_what_nobody_has_thought_of_takes_the_highest_scope(path: str) -> None:
     assert need_of("POST", path).scope == Scope.ADMIN

@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from simila.api.access import check_collection
 from simila.api.classification_answer import classification_answer
 from simila.api.dependencies import FromServices
 from simila.api.known_labels import KnownLabelsRoute
@@ -16,6 +17,7 @@ async def classify(body: ClassifyRequest, services: FromServices) -> Response:
     """Rank the classes for each input, and decide by the rules of the request. The shape is Jina's."""
     inputs, rules = services.reader.sources(body.input), body.rules()
     if body.classifier_id is not None:
+        check_collection(services.classifiers.collection_of(body.classifier_id))
         classified = await services.classifiers.classify(body.classifier_id, inputs, rules, views=body.views)
         return classification_answer(classified)
     classified = await services.zero_shot.classify(

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import Response
 
-from simila.api.access import check_collection
+from simila.api.access import check_collection, may_see
 from simila.api.dependencies import FromServices
 from simila.api.router import v1_router
 from simila.api.schemas.classification import ClassifyUsage
@@ -36,6 +36,7 @@ async def train(request: TrainRequest, services: FromServices, response: Respons
         check_collection(request.collection)
         trained = await services.training.train_on(request.collection, request.filter, request.plan(services.reader))
     elif request.classifier_id is not None:
+        check_collection(services.classifiers.collection_of(request.classifier_id))
         trained = await services.training.add(request.classifier_id, *request.examples(services.reader))
     else:
         trained = await services.training.train(
@@ -49,17 +50,23 @@ async def train(request: TrainRequest, services: FromServices, response: Respons
 async def list_classifiers(services: FromServices) -> list[ClassifierEntry]:
     """The oldest first. One that cannot be read has the state `unavailable`, an `error`, and no more."""
     states = services.classifiers.all()
-    return [ClassifierEntry.of(one, state, services.training_jobs.progress(one)) for one, state in states.items()]
+    return [
+        ClassifierEntry.of(one, state, services.training_jobs.progress(one))
+        for one, state in states.items()
+        if may_see(services.classifiers.collection_of(one))
+    ]
 
 
 @router.get("/classifiers/{classifier_id}", summary="Describe a trained classifier")
 async def get_classifier(classifier_id: str, services: FromServices) -> ClassifierEntry:
+    check_collection(services.classifiers.collection_of(classifier_id))
     state = services.classifiers.get(classifier_id)
     return ClassifierEntry.of(classifier_id, state, services.training_jobs.progress(classifier_id))
 
 
 @router.delete("/classifiers/{classifier_id}", summary="Delete a trained classifier", status_code=HTTPStatus.NO_CONTENT)
 async def delete_classifier(classifier_id: str, services: FromServices) -> None:
+    check_collection(services.classifiers.collection_of(classifier_id))
     await services.training.delete(classifier_id)
 
 
@@ -69,6 +76,7 @@ async def set_priors(classifier_id: str, body: PriorsRequest, services: FromServ
 
     They correct the classifier's probabilities in all requests that name no `priors` of their own.
     """
+    check_collection(services.classifiers.collection_of(classifier_id))
     if body.input is not None:
         found = await services.stream_priors.estimate(classifier_id, services.reader.sources(body.input))
     else:
@@ -87,4 +95,5 @@ async def set_priors(classifier_id: str, body: PriorsRequest, services: FromServ
     status_code=HTTPStatus.NO_CONTENT,
 )
 async def delete_priors(classifier_id: str, services: FromServices) -> None:
+    check_collection(services.classifiers.collection_of(classifier_id))
     await services.stream_priors.keep(classifier_id, None)
