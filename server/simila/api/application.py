@@ -13,6 +13,7 @@ from simila.api.compression import CompressedBodies
 from simila.api.deadlines import Deadline
 from simila.api.direct_route import DirectRoutes
 from simila.api.doorkeeper import Doorkeeper
+from simila.api.draining import Draining
 from simila.api.errors import register_error_handlers
 from simila.api.foreign_errors import ForeignErrors, Reshape
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
@@ -26,6 +27,7 @@ from simila.api.routes import (
     collections,
     embeddings,
     examples,
+    explorer,
     health,
     infinity,
     items,
@@ -36,7 +38,10 @@ from simila.api.routes import (
     rerank,
     search,
     text_embeddings_inference,
+    thumbnails,
 )
+from simila.services.drain import Drain
+from simila.telemetry.logs import RequestLog
 
 ROUTES = (
     embeddings,
@@ -48,6 +53,7 @@ ROUTES = (
     backups,
     collections,
     items,
+    thumbnails,
     models,
     rerank,
     infinity,
@@ -55,6 +61,7 @@ ROUTES = (
     open_inference,
     health,
     metrics,
+    explorer,
 )
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -68,6 +75,8 @@ def create_api(
     max_backup_bytes: int,
     request_timeout_seconds: float,
     door: Doorkeeper,
+    drain: Drain,
+    log: RequestLog,
     hosts: Collection[str] | None = None,
 ) -> ASGIApp:
     """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request.
@@ -84,7 +93,7 @@ def create_api(
     app = Deadline(HeldRetries(KeyHolders(app, door)), default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)
-    return RequestMetrics(ForeignErrors(app, _shape_of_errors))
+    return RequestMetrics(ForeignErrors(Draining(app, drain), _shape_of_errors), log)
 
 
 def documented_api(lifespan: Lifespan | None = None) -> FastAPI:

@@ -31,6 +31,7 @@ ITEMS = [
     {"id": "2", "text": "blue sneakers", "label": "shoe", "payload": {"price": 60, "colour": "blue"}},
     {"id": "3", "text": "a woollen scarf", "label": "scarf", "payload": {"price": 20, "colour": "red"}},
     {"id": "4", "text": "a silk scarf", "label": "scarf", "payload": {"price": 35, "colour": "blue"}},
+    {"id": "5", "image": GREY_PIXEL},
 ]
 
 EXAMPLES = (
@@ -63,7 +64,7 @@ EXAMPLES = (
     Example("PUT /v1/classifiers/{classifier_id}/priors", TRAINED, body={"priors": {"food": 0.9, "nature": 0.1}}),
     Example("DELETE /v1/classifiers/{classifier_id}/priors", TRAINED),
     Example("DELETE /v1/classifiers/{classifier_id}", TRAINED),
-    Example("PUT /v1/collections/{name}", SHOES, body={"encoder": TEXTS, "store_inputs": True}),
+    Example("PUT /v1/collections/{name}", SHOES, body={"encoder": JOINT, "store_inputs": True}),
     Example("POST /v1/collections/{name}/items", SHOES, body={"items": ITEMS}),
     Example("GET /v1/collections"),
     Example("GET /v1/collections/{name}", SHOES),
@@ -72,6 +73,8 @@ EXAMPLES = (
     Example("GET /v1/collections/{name}/items", SHOES, {"limit": 2}),
     Example("POST /v1/collections/{name}/items/scroll", SHOES, body={"filter": {"colour": "red"}, "limit": 10}),
     Example("GET /v1/collections/{name}/items/{id}", {**SHOES, "id": "1"}, {"vector": True}),
+    Example("GET /v1/collections/{name}/thumbnails/{id}", {**SHOES, "id": "5"}, {"size": 64}),
+    Example("POST /v1/collections/{name}/items/delete", SHOES, body={"ids": ["5"]}),
     Example(
         "POST /v1/collections/{name}/search",
         SHOES,
@@ -92,12 +95,11 @@ EXAMPLES = (
         {"replace": True},
         body_from="GET /v1/collections/{name}/backup",
     ),
-    Example("POST /v1/collections/{name}/migrate", SHOES, body={"encoder": JOINT}),
+    Example("POST /v1/collections/{name}/migrate", SHOES, body={"encoder": TEXTS}),
     Example("GET /v1/collections/{name}/migrate", SHOES),
     Example("DELETE /v1/collections/{name}/indexes/{key}", {**SHOES, "key": "price"}),
     Example("POST /v1/collections/{name}/forget", SHOES, body={"ids": ["4"]}),
     Example("DELETE /v1/collections/{name}/items/{id}", {**SHOES, "id": "3"}),
-    Example("POST /v1/collections/{name}/items/delete", SHOES, body={"filter": {"colour": "blue"}}),
     Example("DELETE /v1/collections/{name}", SHOES),
     Example("PUT /v1/aliases/{alias}", {"alias": "text-embedding-3-small"}, body={"model": TEXTS}),
     Example("GET /v1/aliases"),

@@ -201,6 +201,20 @@ class ItemReader:
                 raise self._connections.damaged(f"the source of sequence {sequence} fails its checksum")
         return [StoredInput(sequence, Source(kind, content)) for sequence, kind, content, _ in rows]
 
+    def input_of(self, item_id: str) -> Source | None:
+        """What was kept of the source of an item; None if nothing was, or there is no such item."""
+        query = """
+            SELECT kind, content, inputs.checksum FROM items JOIN inputs ON inputs.sequence = items.sequence
+            WHERE items.id = CAST(? AS TEXT)
+        """
+        found = self._row(query, item_id.encode("utf-8", "surrogatepass"))
+        if found is None:
+            return None
+        kind, content, expected = found
+        if checksum([kind.encode(), content]) != expected:
+            raise self._connections.damaged(f"the source of the item {item_id!r} fails its checksum")
+        return Source(kind, content)
+
     def without_input(self) -> int:
         """How many items have no source that was kept."""
         return int(self._one("SELECT (SELECT count(*) FROM items) - (SELECT count(*) FROM inputs)")[0])

@@ -1,0 +1,153 @@
+// Search: by words, by a picture, by more and less of what was found.
+
+import { collectionPath, post } from "./api.js";
+import { collectionChoice } from "./collections.js";
+import { announce, count, field, h, settled } from "./dom.js";
+import { filterBuilder } from "./filters.js";
+import { card } from "./gallery.js";
+import { empty, refusal, showing } from "./notices.js";
+import { dropZone } from "./pictures.js";
+import { snippets } from "./snippets.js";
+
+const TYPING_MILLISECONDS = 250;
+const RESULTS = 24;
+
+export function searchPanel() {
+  return collectionChoice("Search", (choice) => new Searcher(choice).elements);
+}
+
+class Searcher {
+  constructor(choice) {
+    this.choice = choice;
+    this.picture = null;
+    this.examples = [];
+    this.text = h("input", { type: "search", placeholder: "what it shows, in words" });
+    this.given = h("ul", { className: "chips", ariaLabel: "Examples" });
+    this.filters = filterBuilder(() => this.update());
+    this.results = h("div", { className: "results" });
+    this.zone = dropZone((picture) => this.lookFor(picture), { hint: "Drop, paste or choose a picture to search by" });
+    this.textField = field("Words", this.text);
+    this.text.addEventListener("input", settled(TYPING_MILLISECONDS, () => this.update()));
+    choice.onchange(() => this.choose());
+    this.elements = [
+      h("div", { className: "controls" },
+        h("h2", {}, "Search"),
+        h("p", { className: "lead" }, "What is most like this? Words, a picture, or what you found before."),
+        choice.field, this.textField, this.zone, this.given,
+        h("fieldset", {}, h("legend", {}, "Only items where"), this.filters.element)),
+      this.results,
+    ];
+    this.choose();
+  }
+
+  async choose() {
+    this.examples = [];
+    this.picture = null;
+    const { modalities } = this.choice;
+    this.textField.hidden = !modalities.includes("text");
+    this.zone.hidden = !modalities.includes("image");
+    try {
+      await this.filters.read(this.choice.name);
+    } catch (error) {
+      this.results.replaceChildren(refusal(error, () => this.choose()));
+      return;
+    }
+    this.update();
+  }
+
+  lookFor(picture) {
+    this.picture = picture;
+    this.update();
+  }
+
+  /** More, or with a sign below zero less, like an item. */
+  like(id, sign) {
+    this.examples = [...this.examples.filter((example) => example.id !== id), { id, sign }];
+    this.update();
+  }
+
+  /** The request's body; null while nothing is looked for. */
+  body() {
+    const positive = this.examples.filter((example) => example.sign > 0).map(({ id }) => ({ id }));
+    const negative = this.examples.filter((example) => example.sign < 0).map(({ id }) => ({ id }));
+    if (this.picture) positive.push({ image: this.picture.uri });
+    if (this.text.value.trim()) positive.push({ text: this.text.value.trim() });
+    if (!positive.length) return null;
+    const query = positive.length === 1 && !negative.length ? positive[0] : { positive, ...(negative.length && { negative }) };
+    return { ...query, filter: this.filters.filter(), limit: RESULTS, explain: true };
+  }
+
+  update() {
+    this.drawExamples();
+    const body = this.body();
+    showing(this.results, "Searching …", () => (body ? this.found(body) : this.browsed()));
+  }
+
+  drawExamples() {
+    const chip = (words, remove, kind, name) => h("li", {}, h("button", { type: "button", className: `chip ${kind}`, ariaLabel: `Remove ${name}`, onclick: () => {
+      remove();
+      this.update();
+    } }, words));
+    this.given.replaceChildren(
+      ...(this.picture ? [chip(h("span", {}, h("img", { src: this.picture.uri, alt: "" }), this.picture.name), () => (this.picture = null), "more", `the picture ${this.picture.name}`)] : []),
+      ...this.examples.map((example) => chip(`${example.sign > 0 ? "more like" : "less like"} ${example.id}`,
+        () => (this.examples = this.examples.filter((one) => one !== example)), example.sign > 0 ? "more" : "less", `the example ${example.id}`)));
+  }
+
+  async found(body) {
+    const path = collectionPath(this.choice.name, "search");
+    const began = performance.now();
+    const answer = await post(path, body);
+    const milliseconds = performance.now() - began;
+    const { explain } = answer;
+    announce(`${answer.results.length} results`);
+    if (!answer.results.length) return empty("Nothing matches", "No item meets the conditions. Remove one.");
+    const recall = explain.recall_at_10;
+    const measured = recall ? Object.entries(recall).map(([kind, value]) => `${kind} ${value.toFixed(3)}`).join(", ") : "exact";
+    return [
+      h("p", { className: "figures" },
+        `${answer.results.length} nearest of ${count(this.choice.entry.items)} · ${milliseconds.toFixed(0)} ms here, ` +
+        `${explain.milliseconds.toFixed(1)} ms in the index (${explain.kind}) · recall at 10: ${measured}`),
+      this.gallery(answer.results),
+      this.more(answer.next, (after) => post(path, { ...body, after }).then((next) => [next.results, next.next])),
+      snippets(path, body),
+    ];
+  }
+
+  async browsed() {
+    const path = collectionPath(this.choice.name, "items", "scroll");
+    const filter = this.filters.filter();
+    const page = await post(path, { filter, limit: RESULTS });
+    if (!page.data.length) return filter ? empty("Nothing matches", "No item meets the conditions. Remove one.") : empty("This collection is empty", "Add items in the Teach panel, or with: simila collections import NAME FOLDER --encoder ENCODER");
+    return [
+      h("p", { className: "figures" }, `${count(this.choice.entry.items)} items of ${this.choice.entry.encoder}, in the order they came`),
+      this.gallery(page.data),
+      this.more(page.next, (after) => post(path, { filter, limit: RESULTS, after }).then((next) => [next.data, next.next])),
+    ];
+  }
+
+  gallery(items) {
+    return h("ul", { className: "gallery" }, items.map((item) => this.card(item)));
+  }
+
+  card(item) {
+    return card(this.choice.name, item, this.choice.entry.store_inputs,
+      h("button", { type: "button", className: "quiet", ariaLabel: `More like ${item.id}`, onclick: () => this.like(item.id, 1) }, "More like this"),
+      h("button", { type: "button", className: "quiet", ariaLabel: `Less like ${item.id}`, onclick: () => this.like(item.id, -1) }, "Less"));
+  }
+
+  more(next, load) {
+    if (!next) return null;
+    const button = h("button", { type: "button", className: "more", onclick: async () => {
+      button.disabled = true;
+      try {
+        const [items, following] = await load(next);
+        button.previousElementSibling.append(...items.map((item) => this.card(item)));
+        button.replaceWith(...[this.more(following, load)].filter(Boolean));
+      } catch (error) {
+        button.replaceWith(refusal(error));
+      }
+    } }, "Show more");
+    return button;
+  }
+}
