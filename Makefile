@@ -35,6 +35,7 @@ check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/docs/settings_table.py
 	@$(BIN)/python tests/docs/conformance.py
+	@$(BIN)/python tests/docs/async_client.py
 	@$(BIN)/python tests/docs/openapi_contract.py
 
 format: setup  ## Put code and the README's generated parts in order
@@ -44,6 +45,7 @@ format: setup  ## Put code and the README's generated parts in order
 docs: setup  ## Write the README's settings, the table of protocols, the contract of the routes and, from a server on port 8000, what its commands print
 	@$(BIN)/python tests/docs/settings_table.py --write
 	@$(BIN)/python tests/docs/conformance.py --write
+	@$(BIN)/python tests/docs/async_client.py --write
 	@$(BIN)/python tests/docs/openapi_contract.py --write
 	@$(BIN)/python tests/docs/console.py --write 8000
 

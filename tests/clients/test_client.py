@@ -106,7 +106,7 @@ def test_an_address_that_is_none_is_refused_at_once(url):
 
 
 def test_all_names_every_public_word():
-    names = ("client", "errors", "evaluations", "results", "rules")
+    names = ("client", "async_client", "errors", "evaluations", "results", "rules")
     modules = [getattr(simila_client, name) for name in names]
     public = {
         name
@@ -118,7 +118,9 @@ def test_all_names_every_public_word():
     }
 
     # Aliases carry no module of their own.
-    assert sorted(public | {"ClassSource", "Content", "Filter", "Input", "Query"}) == sorted(simila_client.__all__)
+    assert sorted(public | {"ClassSource", "Content", "Filter", "Input", "Query", "Source"}) == sorted(
+        simila_client.__all__
+    )
     assert all(hasattr(simila_client, name) for name in simila_client.__all__)
 
 

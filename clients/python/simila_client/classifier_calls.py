@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from simila_client import classifier_wire as wire
+from simila_client.bodies import listed
 from simila_client.evaluations import Evaluation, Forgotten
-from simila_client.results import Classification, Classifier, Content, Example, Filter, Input, Trained
+from simila_client.results import Classification, Classifier, Content, Example, Filter, Source, Trained
 from simila_client.rules import ClassSource, Rules
 from simila_client.transport import Transport, ignore
 
@@ -17,7 +18,7 @@ class ClassifierCalls:
 
     def classify(
         self,
-        inputs: Sequence[Input],
+        inputs: Sequence[Source],
         *,
         model: str,
         labels: Sequence[ClassSource],
@@ -31,7 +32,8 @@ class ClassifierCalls:
         Images are seen in `views` (`plain`, `flip`, `top_left`, …), and the average counts.
         """
         options = {"top_k": top_k, "views": views}
-        request = wire.classify(inputs, model=model, labels=labels, templates=templates, rules=rules, **options)
+        contents = self._transport.read_all(listed("inputs", inputs))
+        request = wire.classify(contents, model=model, labels=labels, templates=templates, rules=rules, **options)
         return self._transport.send(request)
 
     def train(
@@ -49,7 +51,7 @@ class ClassifierCalls:
         background.
         """
         options = {"model": model, "classifier_id": classifier_id, "method": method, "name": name}
-        return self._transport.send(wire.train(examples, **options))
+        return self._transport.send(wire.train(self._transport.read_all(listed("examples", examples)), **options))
 
     def train_on(
         self,
@@ -94,7 +96,8 @@ class ClassifierCalls:
 
         The classifier keeps the answer, and corrects its probabilities by it unless `Rules` name other priors.
         """
-        return self._transport.send(wire.set_priors(classifier_id, inputs=inputs, priors=priors))
+        contents = None if inputs is None else self._transport.read_all(listed("inputs", inputs))
+        return self._transport.send(wire.set_priors(classifier_id, inputs=contents, priors=priors))
 
     def delete_priors(self, classifier_id: str) -> None:
         """Let a classifier's classes be equally frequent again."""
@@ -111,7 +114,8 @@ class ClassifierCalls:
     ) -> tuple[Classification, ...]:
         """Which of a trained classifier's classes each input is."""
         options = {"top_k": top_k, "views": views}
-        return self._transport.send(wire.classify_trained(classifier_id, inputs, rules=rules, **options))
+        contents = self._transport.read_all(listed("inputs", inputs))
+        return self._transport.send(wire.classify_trained(classifier_id, contents, rules=rules, **options))
 
     def classify_by_example(
         self,
@@ -141,7 +145,8 @@ class ClassifierCalls:
             "multi_label": {"fitted": True} if fit_thresholds else None,
             "views": views,
         }
-        return self._transport.send(wire.classify_by_example(name, inputs, rules=rules, **options))
+        contents = self._transport.read_all(listed("inputs", inputs))
+        return self._transport.send(wire.classify_by_example(name, contents, rules=rules, **options))
 
     def evaluate(
         self,

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from simila_client.bodies import collection_path, content_body, listed, nothing, path_segment, with_given
 from simila_client.evaluations import ClassFigures, Evaluation, Forgotten
 from simila_client.request import Json, Request
-from simila_client.results import Classification, Classifier, Content, Example, Input, Prediction, Refinement, Trained
+from simila_client.results import Classification, Classifier, Content, Example, Prediction, Refinement, Source, Trained
 from simila_client.rules import ClassSource, KeywordClass, Rules, VectorClass
 
 
 def classify(
-    inputs: Sequence[Input],
+    inputs: Sequence[Source],
     *,
     model: str,
     labels: Sequence[ClassSource],
@@ -21,14 +21,18 @@ def classify(
     contents = [content_body(one) for one in listed("inputs", inputs)]
     body = {"model": model, "input": contents, "labels": class_bodies(labels), **rules_body(rules)}
     prompts = None if templates is None else listed("templates", templates)
-    return Request("POST", "/v1/classify", _classifications, with_given(body, templates=prompts, **options))
+    return Request(
+        "POST", "/v1/classify", _classifications, with_given(body, templates=prompts, **options), is_pure=True
+    )
 
 
 def classify_trained(
     classifier_id: str, inputs: Sequence[Content], *, rules: Rules | None = None, **options: Json
 ) -> Request[tuple[Classification, ...]]:
     body = {"classifier_id": classifier_id, "input": [content_body(one) for one in listed("inputs", inputs)]}
-    return Request("POST", "/v1/classify", _classifications, with_given(body | rules_body(rules), **options))
+    return Request(
+        "POST", "/v1/classify", _classifications, with_given(body | rules_body(rules), **options), is_pure=True
+    )
 
 
 def train(examples: Sequence[Example], **options: Json) -> Request[Trained]:

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simila_client import wire
+from simila_client.bodies import listed
 from simila_client.classifier_calls import ClassifierCalls
+from simila_client.connection import Connection
+from simila_client.embedding_calls import EmbeddingCalls
 from simila_client.model_calls import ModelCalls
 from simila_client.results import (
     Collection,
-    Embeddings,
     Filter,
     Group,
     Hit,
-    Input,
     Item,
     ItemPage,
     Migration,
@@ -27,32 +28,40 @@ from simila_client.results import (
     StoredItem,
     Upserted,
 )
+from simila_client.retries import Retries
 from simila_client.transport import OnBytes, Transport, ignore
 
 
-class Simila(ClassifierCalls, ModelCalls):
+class Simila(EmbeddingCalls, ClassifierCalls, ModelCalls):
     """A connection to one Simila server; every method may raise a `SimilaClientError`.
 
-    In `embed`, `classify`, `search` and items, a `str` is a text and `bytes` are an encoded image. Before anything is
-    sent, `InvalidArgument`, which is a `ValueError` too, is raised for a name that is no path segment and for what has
-    no form in JSON (NaN, a lone surrogate, a payload's foreign object); `TypeError` for one text or image where a list
-    is meant.
+    In `embed`, `classify`, `search` and items, a `str` is a text; `bytes`, a `Path`, an `ImageUrl`, a picture of Pillow
+    and an array of uint8 are images. Before anything is sent, `InvalidArgument`, which is a `ValueError` too, is raised
+    for a name that is no path segment, for an image that cannot be read and for what has no form in JSON (NaN, a lone
+    surrogate, a payload's foreign object); `TypeError` for one text or image where a list is meant.
+
+    Requests that the server is too busy for are sent again, up to `max_retries` times and when it asks for that; those
+    whose connection broke too, where doing it twice does no harm. Threads may share one client.
     """
 
     def __init__(
         self,
         base_url: str = "http://127.0.0.1:8000",
         *,
+        api_key: str | None = None,
         timeout_seconds: float = 60,
+        max_retries: int = 4,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Open no connection yet. The environment's proxy is used, but never for an address of this machine.
 
         Raises:
-            InvalidArgument: `base_url` is no http or https address, or the environment's proxy cannot be used.
+            InvalidArgument: `base_url` is no http or https address, `api_key` no text for a header, or the
+                environment's proxy cannot be used.
 
         """
-        self._transport = Transport(base_url, timeout_seconds=timeout_seconds, transport=transport)
+        connection = Connection(base_url, api_key=api_key, timeout_seconds=timeout_seconds)
+        self._transport = Transport(connection, Retries(max_retries), transport)
 
     def __enter__(self) -> Self:
         return self
@@ -65,26 +74,6 @@ class Simila(ClassifierCalls, ModelCalls):
     def close(self) -> None:
         """Give back the sockets."""
         self._transport.close()
-
-    def embed(
-        self,
-        inputs: Sequence[Input],
-        *,
-        model: str,
-        dimensions: int | None = None,
-        truncate: bool | None = None,
-        embedding_type: str | None = None,
-    ) -> Embeddings:
-        """Vectors of texts and images, `float32 [n, d], unit length`, in the order of `inputs`.
-
-        `dimensions` keeps the leading ones, unit length again. With `truncate` false, a text past the encoder's
-        context length is refused; otherwise it is cut, and flagged. With an `embedding_type` of `float16`, `int8`,
-        `binary` or `ubinary` the answer is a half to a thirty-second as large, and the vectors are as exact as that.
-        """
-        request = wire.embed(
-            inputs, model=model, dimensions=dimensions, truncate=truncate, embedding_type=embedding_type
-        )
-        return self._transport.send(request)
 
     def create_collection(
         self,
@@ -125,7 +114,7 @@ class Simila(ClassifierCalls, ModelCalls):
 
     def upsert(self, name: str, items: Sequence[Item]) -> Upserted:
         """Store items, all or none; when this returns they are durable and can be found."""
-        return self._transport.send(wire.upsert(name, items))
+        return self._transport.send(wire.upsert(name, self._transport.read_all(listed("items", items))))
 
     def items(self, name: str, *, after: int | None = None, limit: int | None = None) -> ItemPage:
         """One page of the stored items, those with a sequence above `after`."""
@@ -163,7 +152,7 @@ class Simila(ClassifierCalls, ModelCalls):
         `exact` compares with every vector.
         """
         options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
-        return self._transport.send(wire.search(name, query, **options))
+        return self._transport.send(wire.search(name, self._transport.read(query), **options))
 
     def search_like(
         self, name: str, item_id: str, *, limit: int | None = None, score_threshold: float | None = None
@@ -181,6 +170,7 @@ class Simila(ClassifierCalls, ModelCalls):
     ) -> Iterator[tuple[Hit, ...]]:
         """Page after page of a search, fetched as they are asked for; items written meanwhile are on none."""
         options = {"limit": page_hits, "filter": filter}
+        query = self._transport.read(query)
         page = self._transport.send(wire.search_page(name, query, **options))
         yield page.hits
         while page.next is not None:
@@ -201,6 +191,7 @@ class Simila(ClassifierCalls, ModelCalls):
     ) -> tuple[Group, ...]:
         """The `limit` nearest groups of items with the same value at a payload key, dotted, or the same `$label`."""
         options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
+        query = self._transport.read(query)
         return self._transport.send(
             wire.search_groups(name, query, group_by=group_by, group_size=group_size, **options)
         )

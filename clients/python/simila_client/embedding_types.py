@@ -25,9 +25,11 @@ def checked(embedding_type: str | None) -> str:
     return name
 
 
-def codes_of(rows: Sequence[bytes], embedding_type: str) -> NDArray[Any]:
-    """The values as they were sent, a row a vector."""
-    return np.stack([np.frombuffer(row, dtype=DTYPES[embedding_type]) for row in rows])
+def codes_of(rows: Sequence[bytes | None], embedding_type: str) -> NDArray[Any]:
+    """The values as they were sent, a row a vector; None is a row of zeros."""
+    blank = bytes(len(next(row for row in rows if row is not None)))
+    octets = b"".join(blank if row is None else row for row in rows)
+    return np.frombuffer(octets, dtype=DTYPES[embedding_type]).reshape(len(rows), -1)
 
 
 def unit_vectors(codes: NDArray[Any], embedding_type: str) -> Float32:
@@ -38,4 +40,5 @@ def unit_vectors(codes: NDArray[Any], embedding_type: str) -> Float32:
         bytes_ = (codes.astype(np.int16) + (128 if embedding_type == "binary" else 0)).astype(np.uint8)
         codes = 2 * np.unpackbits(bytes_, axis=1).astype(np.float32) - 1
     values = codes.astype(np.float32)
-    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # a row of zeros, of an input that failed, becomes NaN
+        return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), dtype=np.float32)

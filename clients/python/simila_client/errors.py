@@ -3,10 +3,13 @@
 SimilaClientError
 ├── InvalidArgument        the call cannot be sent at all; a `ValueError` too
 ├── ConnectionFailed       no server answers, or the connection broke
+│   └── ConnectionBroke    while the request was under way: it may have been carried out
 ├── TimedOut               the server did not answer in time
 ├── UnexpectedAnswer       something answers that does not speak Simila's HTTP API
 └── ApiError               the server refused the request: `status`, `code`, `param`, `message`
     ├── BadRequest         400, malformed
+    ├── Unauthorized       401, no API key, or none that the server knows
+    ├── Forbidden          403, the API key does not allow this
     ├── NotFound           404, unknown encoder, collection or item
     ├── Conflict           409, for instance another encoder's vectors
     ├── TooLarge           413, over a byte, pixel or item limit
@@ -32,6 +35,10 @@ class InvalidArgument(SimilaClientError, ValueError):
 
 class ConnectionFailed(SimilaClientError):
     """No server answers at the address, or the connection broke."""
+
+
+class ConnectionBroke(ConnectionFailed):
+    """The connection ended while the request was under way, which may have been carried out."""
 
 
 class TimedOut(SimilaClientError):
@@ -65,6 +72,14 @@ class BadRequest(ApiError):
     """Status 400: the request is malformed."""
 
 
+class Unauthorized(ApiError):
+    """Status 401: no API key, or none that the server knows."""
+
+
+class Forbidden(ApiError):
+    """Status 403: the API key does not allow this."""
+
+
 class NotFound(ApiError):
     """Status 404: no such encoder, collection or item."""
 
@@ -91,6 +106,8 @@ class NotReady(ApiError):
 
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     409: Conflict,
     413: TooLarge,

@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import ormsgpack
+
 from simila_client.errors import ApiError, InvalidArgument, UnexpectedAnswer, error_type
 
 T = TypeVar("T")
 Json = Any
+
+MESSAGE_PACK = "application/msgpack"
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,13 @@ class Request(Generic[T]):
     content: bytes | None = None
     """A body that is not JSON; `headers` then say what it is."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_pure: bool = False
+    """Whether it only asks, although its method is POST."""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be carried out twice without harm."""
+        return self.is_pure or self.method == "GET"
 
     def all_headers(self) -> dict[str, str]:
         """The headers to send."""
@@ -54,10 +65,16 @@ def parse_response(request: Request[T], status: int, headers: Mapping[str, str],
     if not 200 <= status < 300:
         raise _api_error(request, status, headers, body)
     try:
-        return request.parse(json.loads(body) if body else None)
+        return request.parse(_decoded(headers, body) if body else None)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         message = f"the answer to {request.method} {request.path} is not in Simila's format: {error!r}"
         raise UnexpectedAnswer(message) from error
+
+
+def _decoded(headers: Mapping[str, str], body: bytes) -> Json:
+    if headers.get("content-type", "").startswith(MESSAGE_PACK):
+        return ormsgpack.unpackb(body)
+    return json.loads(body)
 
 
 def _api_error(

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,28 @@ Float32 = NDArray[np.float32]
 Input = str | bytes
 """What an encoder reads: a `str` is a text, `bytes` are an encoded image (JPEG, PNG, …)."""
 
+
+@dataclass(frozen=True)
+class ImageUrl:
+    """An image at an http or https address, which the client fetches; the server never sees the address."""
+
+    url: str
+
+
+class PillowImage(Protocol):
+    """What of a `PIL.Image.Image` is looked at before it is encoded."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+
+Source = Input | Path | ImageUrl | PillowImage | NDArray[np.uint8]
+"""A text, or an image: encoded, in a file, at an address, of Pillow, or `uint8 [h, w]`, `[h, w, 3]`, `[h, w, 4]`."""
+
 Filter = Mapping[str, Any]
 """Conditions on payloads, `$id` and `$label`, in MongoDB's language: `{"price": {"$lt": 10}}`."""
 
-Content = Input | Sequence[float] | NDArray[np.floating[Any]]
+Content = Source | Sequence[float] | NDArray[np.floating[Any]]
 """A text, an image, or a vector of the collection's encoder, `[d]`."""
 
 
@@ -31,6 +50,14 @@ Query = Content | StoredId
 
 
 @dataclass(frozen=True)
+class InputError:
+    """Why one input of many has no vector; `code` is stable and for programs."""
+
+    message: str
+    code: str | None
+
+
+@dataclass(frozen=True)
 class Embeddings:
     """The vectors of one request, in the order of its inputs."""
 
@@ -42,6 +69,8 @@ class Embeddings:
     model: str
     prompt_tokens: int
     total_tokens: int
+    errors: Mapping[int, InputError] = field(default_factory=dict)
+    """By position, what was wrong with the inputs that failed; their rows of `vectors` are NaN, of `codes` 0."""
 
 
 @dataclass(frozen=True)

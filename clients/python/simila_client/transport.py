@@ -2,16 +2,18 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from ipaddress import ip_address
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
-from simila_client.errors import ConnectionFailed, InvalidArgument, TimedOut
+from simila_client import contents
+from simila_client.connection import Connection, proxies_named
+from simila_client.errors import SimilaClientError
 from simila_client.request import Request, parse_response
+from simila_client.retries import Retries
 
 T = TypeVar("T")
 OnBytes = Callable[[int, int], None]
@@ -28,34 +30,42 @@ def ignore(_done_bytes: int, _total_bytes: int) -> None:
 
 
 class Transport:
-    """A connection to one server. Every method may raise a `SimilaClientError`."""
+    """A connection to one server, for any number of threads. Every method may raise a `SimilaClientError`."""
 
-    def __init__(self, base_url: str, *, timeout_seconds: float, transport: httpx.BaseTransport | None) -> None:
-        try:
-            url = httpx.URL(base_url)
-        except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise InvalidArgument(f"{base_url!r} is no address of a server: {error}") from error
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise InvalidArgument(f"{base_url!r} is no address of a server; write it as http://127.0.0.1:8000")
-        self._timeout_seconds = timeout_seconds
-        try:
-            self._http = httpx.Client(
-                base_url=url, timeout=timeout_seconds, transport=transport, trust_env=not _is_this_machine(url.host)
-            )
-        except (httpx.InvalidURL, ValueError, ImportError) as error:
-            message = f"the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used: {error}"
-            raise InvalidArgument(message) from error
+    def __init__(self, connection: Connection, retries: Retries, transport: httpx.BaseTransport | None) -> None:
+        self._connection = connection
+        self._retries = retries
+        with proxies_named():
+            self._http = httpx.Client(transport=transport, **connection.options())
 
     def close(self) -> None:
         self._http.close()
 
+    def read(self, content: T) -> T:
+        """A content, item or example with its picture as bytes, as `contents.read` says."""
+        return contents.read(content)
+
+    def read_all(self, things: Sequence[T]) -> list[T]:
+        """Each of several."""
+        return contents.read_all(things)
+
     def send(self, request: Request[T], *, timeout_seconds: float | None = None) -> T:
         """Send a request whole, and read its answer; `timeout_seconds` replaces the client's own and the server's."""
-        headers = dict(request.all_headers())
-        if timeout_seconds:
-            headers["x-request-timeout"] = f"{timeout_seconds:g}"
-        timeout_seconds = timeout_seconds or self._timeout_seconds
-        with self._failures_named(request, timeout_seconds):
+        failures = 0
+        while True:
+            try:
+                return self._sent_once(request, timeout_seconds)
+            except SimilaClientError as error:
+                failures += 1
+                wait_seconds = self._retries.wait_seconds(error, failures=failures, repeatable=request.is_repeatable)
+                if wait_seconds is None:
+                    raise
+            time.sleep(wait_seconds)
+
+    def _sent_once(self, request: Request[T], timeout_seconds: float | None) -> T:
+        headers = self._connection.headers(request, timeout_seconds)
+        timeout_seconds = timeout_seconds or self._connection.timeout_seconds
+        with self._connection.failures_named(request, timeout_seconds):
             answer = self._http.request(
                 request.method, request.path, content=request.body(), headers=headers, timeout=timeout_seconds
             )
@@ -65,7 +75,7 @@ class Transport:
         """Write the answer's body to a file, which appears, or replaces another, once it is complete."""
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            with self._failures_named(request, _FILE_TIMEOUT_SECONDS), self._stream(request, request.body()) as answer:
+            with self._file_failures_named(request), self._stream(request, request.body()) as answer:
                 if not answer.is_success:
                     answer.read()
                     return _parsed(request, answer)
@@ -82,7 +92,7 @@ class Transport:
 
     def upload(self, request: Request[T], source: Path, on_bytes: OnBytes) -> T:
         """Send a file as the request's body, and read the answer."""
-        with self._failures_named(request, _FILE_TIMEOUT_SECONDS), source.open("rb") as file:
+        with self._file_failures_named(request), source.open("rb") as file:
             total_bytes = os.fstat(file.fileno()).st_size
 
             def pieces() -> Iterator[bytes]:
@@ -103,31 +113,9 @@ class Transport:
             timeout=_FILE_TIMEOUT_SECONDS,
         )
 
-    @contextmanager
-    def _failures_named(self, request: Request[Any], timeout_seconds: float) -> Iterator[None]:
-        try:
-            yield
-        except httpx.InvalidURL as error:
-            raise InvalidArgument(f"{request.path[:100]!r} is no path of a URL: {error}") from error
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            message = f"no server answers at {self._http.base_url}; start one with: simila serve"
-            raise ConnectionFailed(message) from error
-        except httpx.TimeoutException as error:
-            message = f"{request.method} {request.path} was not answered within {timeout_seconds:g} s"
-            raise TimedOut(message) from error
-        except httpx.RequestError as error:
-            raise ConnectionFailed(f"the connection to {self._http.base_url} broke: {error}") from error
+    def _file_failures_named(self, request: Request[Any]) -> Any:
+        return self._connection.failures_named(request, _FILE_TIMEOUT_SECONDS)
 
 
 def _parsed(request: Request[T], answer: httpx.Response) -> T:
     return parse_response(request, answer.status_code, answer.headers, answer.content)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        # RFC 6761, section 6.3: names below localhost are loopback too.
-        return host.rstrip(".").rpartition(".")[2] == "localhost"
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_unspecified)

@@ -12,10 +12,12 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode
 
+import numpy as np
+
 from simila_client.bodies import collection_path, content_body, listed, nothing, path_segment, with_given
 from simila_client.embedding_types import checked, codes_of, unit_vectors
 from simila_client.errors import InvalidArgument
-from simila_client.request import Json, Request
+from simila_client.request import MESSAGE_PACK, Json, Request
 from simila_client.results import (
     Certificate,
     Collection,
@@ -25,6 +27,7 @@ from simila_client.results import (
     Hit,
     HitPage,
     Input,
+    InputError,
     Item,
     ItemPage,
     Migration,
@@ -47,14 +50,18 @@ def embed(
     dimensions: int | None = None,
     truncate: bool | None = None,
     embedding_type: str | None = None,
+    task: str | None = None,
+    on_error: str | None = None,
 ) -> Request[Embeddings]:
     body = {
         "model": model,
         "input": [content_body(one) for one in listed("inputs", inputs)],
         "encoding_format": "base64",
     }
-    given = with_given(body, dimensions=dimensions, truncate=truncate, embedding_type=embedding_type)
-    return Request("POST", "/v1/embeddings", partial(_embeddings, checked(embedding_type)), given)
+    options = {"truncate": truncate, "embedding_type": embedding_type, "task": task, "on_error": on_error}
+    given = with_given(body, dimensions=dimensions, **options)
+    read = partial(_embeddings, checked(embedding_type))
+    return Request("POST", "/v1/embeddings", read, given, headers={"accept": MESSAGE_PACK}, is_pure=True)
 
 
 def models() -> Request[tuple[Model, ...]]:
@@ -144,15 +151,15 @@ def delete_item(name: str, item_id: str) -> Request[None]:
 
 
 def search(name: str, query: Query, **options: Json) -> Request[tuple[Hit, ...]]:
-    return Request("POST", collection_path(name, "search"), _hits, _search(query, options))
+    return Request("POST", collection_path(name, "search"), _hits, _search(query, options), is_pure=True)
 
 
 def search_page(name: str, query: Query, **options: Json) -> Request[HitPage]:
-    return Request("POST", collection_path(name, "search"), _hit_page, _search(query, options))
+    return Request("POST", collection_path(name, "search"), _hit_page, _search(query, options), is_pure=True)
 
 
 def search_groups(name: str, query: Query, **options: Json) -> Request[tuple[Group, ...]]:
-    return Request("POST", collection_path(name, "search"), _groups, _search(query, options))
+    return Request("POST", collection_path(name, "search"), _groups, _search(query, options), is_pure=True)
 
 
 def count(name: str, filter: Filter | None = None) -> Request[int]:  # noqa: A002 - the wire's name
@@ -201,15 +208,25 @@ def _item(one: Item) -> dict[str, Json]:
 
 def _embeddings(embedding_type: str, body: Json) -> Embeddings:
     rows = sorted(body["data"], key=lambda row: row["index"])
-    codes = codes_of([base64.b64decode(row["embedding"], validate=True) for row in rows], embedding_type)
+    errors = {row["index"]: InputError(row["error"]["message"], row["error"]["code"]) for row in rows if "error" in row}
+    octets = [None if row["index"] in errors else _octets(row["embedding"]) for row in rows]
+    codes = codes_of(octets, embedding_type)
+    vectors = unit_vectors(codes, embedding_type)
+    vectors[list(errors)] = np.nan
     return Embeddings(
-        vectors=unit_vectors(codes, embedding_type),
+        vectors=vectors,
         codes=codes,
         truncated=tuple(bool(row.get("truncated", False)) for row in rows),
         model=body["model"],
         prompt_tokens=body["usage"]["prompt_tokens"],
         total_tokens=body["usage"]["total_tokens"],
+        errors=errors,
     )
+
+
+def _octets(values: str | bytes) -> bytes:
+    # MessagePack has octets; JSON, which answers where a proxy knows nothing else, has base64.
+    return values if isinstance(values, bytes) else base64.b64decode(values, validate=True)
 
 
 def _model(body: Json) -> Model:

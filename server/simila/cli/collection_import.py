@@ -68,7 +68,7 @@ def _import_folder(
     images = find_images(folder, labels_from_folders=labels_from_folders)
     if not images:
         raise WrongUsage(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")
-    with connect(url) as client:
+    with connect(url, max_retries=0) as client:  # FolderImport has patience of its own
         _require_collection(client, name, encoder)
         report = _import_images(client, name, images, batch_size)
     _show_report(name, report)

@@ -16,6 +16,8 @@ from simila.settings import Settings
 
 PREFIX = "SIMILA_"
 TESTS_PREFIX = "SIMILA_TEST_"
+# Read by the commands that talk to a server; no setting of the server's.
+API_KEY_VARIABLE = "SIMILA_API_KEY"
 
 DataDirOption = Annotated[
     Path | None,
@@ -37,8 +39,8 @@ def read_settings(**typed: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in typed.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise WrongUsage(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        problems = [f"setting {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise WrongUsage("; ".join(problems)) from error
     except UnicodeDecodeError as error:
         raise WrongUsage(f"simila.toml is not UTF-8: {error.reason} at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
@@ -57,7 +59,7 @@ def _refuse_folder(path: Path) -> None:
 
 def _warn_of_unknown_variables() -> None:
     # No error: a platform may set variables of its own, as Kubernetes does for a service called simila.
-    known = set(_variables(Settings, PREFIX))
+    known = {*_variables(Settings, PREFIX), API_KEY_VARIABLE}
     for name in sorted(os.environ):
         upper = name.upper()
         if upper.startswith(PREFIX) and not upper.startswith(TESTS_PREFIX) and upper not in known:

@@ -1,11 +1,12 @@
 """How the commands that talk to a server find it."""
 
+from contextvars import ContextVar
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from simila.cli.configuration import read_settings
+from simila.cli.configuration import API_KEY_VARIABLE, read_settings
 from simila_client import Simila
 
 UrlOption = Annotated[
@@ -13,15 +14,36 @@ UrlOption = Annotated[
     typer.Option("--url", metavar="URL", help="Address of the server; by default that of SIMILA_HOST and SIMILA_PORT."),
 ]
 
+# Typed once, before the command, and sent by whichever command follows.
+_api_key: ContextVar[str | None] = ContextVar("api_key", default=None)
 
-def connect(url: str | None) -> Simila:
-    """A client of the server at `url`, or of the one that the settings describe.
+
+def _keep_key(key: str | None) -> str | None:
+    _api_key.set(key)
+    return key
+
+
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar=API_KEY_VARIABLE,
+        callback=_keep_key,
+        is_eager=True,
+        help="Key for a server that wants one; other users of this machine can read what is typed, not the variable.",
+    ),
+]
+
+
+def connect(url: str | None, **options: Any) -> Simila:
+    """A client of the server at `url`, or of the one that the settings describe; `options` are those of `Simila`.
 
     Raises:
         InvalidArgument: `url` is no address, or the environment's proxy cannot be used.
 
     """
-    return Simila(url or configured_url())
+    return Simila(url or configured_url(), api_key=_api_key.get(), **options)
 
 
 def configured_url() -> str:

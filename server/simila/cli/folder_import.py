@@ -154,4 +154,5 @@ def _read(image: ImageFile) -> bytes:
 
 
 def _image_bytes(item: Item) -> int:
+    assert isinstance(item.content, bytes)  # as they were read above
     return len(item.content)

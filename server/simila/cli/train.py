@@ -159,7 +159,10 @@ def _train(client: Simila, examples: Sequence[Example], model: str, method: str,
 
 def _size_bytes(example: Example) -> int:
     content = example.content
-    return len(content) if isinstance(content, str | bytes) else len(content) * _NUMBER_BYTES
+    if isinstance(content, str | bytes):
+        return len(content)
+    assert isinstance(content, list)  # a vector, as it was read from JSON
+    return len(content) * _NUMBER_BYTES
 
 
 def _when_trained(client: Simila, trained: Trained) -> Classifier:

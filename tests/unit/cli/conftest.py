@@ -14,7 +14,7 @@ from unit.cli.fake_server import FakeServer
 def surroundings(monkeypatch, tmp_path):
     """No setting of whoever runs the tests, and a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    for name in ("SIMILA_HOST", "SIMILA_PORT", "SIMILA_ENCODERS", "SIMILA_INSECURE"):
+    for name in ("SIMILA_HOST", "SIMILA_PORT", "SIMILA_ENCODERS", "SIMILA_INSECURE", "SIMILA_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SIMILA_DATA_DIR", str(tmp_path / "data"))
 

@@ -17,7 +17,7 @@ def write(folder, *names, content=None):
 
 
 def importer(server, batch_items=4, **options):
-    client = Simila(transport=httpx.MockTransport(server))
+    client = Simila(max_retries=0, transport=httpx.MockTransport(server))
     return FolderImport(client, "photos", **({"batch_items": batch_items, "on_image": lambda: None} | options))
 
 

@@ -1,0 +1,66 @@
+"""Our own client on a running server: what comes back equals what the server says to anybody."""
+
+import asyncio
+
+import httpx
+import numpy as np
+import pytest
+
+from api.wire import embed, vectors
+from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
+from simila_client import AsyncSimila, Embeddings, Item, Simila
+from tolerances import FLOAT32_VALUES
+
+# Twice as many as this server takes in one request.
+TEXTS = [f"text number {n}" for n in range(130)]
+
+
+def expected_of(direct: httpx.Client) -> np.ndarray:
+    return np.concatenate([vectors(embed(direct, TEXT_ENCODER, TEXTS[at : at + 50])) for at in range(0, 130, 50)])
+
+
+def test_more_texts_than_one_request_takes(addresses: Addresses, direct: httpx.Client) -> None:
+    with Simila(addresses.url) as client:
+        found = client.embed(TEXTS, model=TEXT_ENCODER)
+    np.testing.assert_allclose(found.vectors, expected_of(direct), atol=FLOAT32_VALUES)
+
+
+def test_more_texts_than_one_request_takes_awaited(addresses: Addresses, direct: httpx.Client) -> None:
+    async def ask() -> Embeddings:
+        async with AsyncSimila(addresses.url) as client:
+            return await client.embed(TEXTS, model=TEXT_ENCODER, batch_items=40)
+
+    np.testing.assert_allclose(asyncio.run(ask()).vectors, expected_of(direct), atol=FLOAT32_VALUES)
+
+
+def test_a_stream_of_texts(addresses: Addresses, direct: httpx.Client) -> None:
+    with Simila(addresses.url) as client:
+        parts = list(client.embed_stream(iter(TEXTS), model=TEXT_ENCODER, batch_items=32))
+    assert [len(part.vectors) for part in parts] == [32, 32, 32, 32, 2]
+    found = np.concatenate([part.vectors for part in parts])
+    np.testing.assert_allclose(found, expected_of(direct), atol=FLOAT32_VALUES)
+
+
+@pytest.mark.parametrize("embedding_type", ["float", "int8", "ubinary"])
+def test_an_image_that_is_none_fails_alone(addresses: Addresses, photo, tmp_path, embedding_type: str) -> None:
+    (tmp_path / "coffee.png").write_bytes(photo("coffee.png"))
+    inputs = ["a cup of coffee", b"no image", tmp_path / "coffee.png"]
+    with Simila(addresses.url) as client:
+        found = client.embed(inputs, model=JOINT_ENCODER, on_error="partial", embedding_type=embedding_type)
+    assert {at: error.code for at, error in found.errors.items()} == {1: "invalid_image"}
+    assert np.isnan(found.vectors).any(axis=1).tolist() == [False, True, False]
+    assert found.vectors[0] @ found.vectors[2] > 0.2
+
+
+def test_items_are_stored_found_and_deleted_awaited(addresses: Addresses) -> None:
+    async def ask() -> tuple[list[str], list[str], int]:
+        async with AsyncSimila(addresses.url) as client:
+            await client.create_collection("awaited", TEXT_ENCODER)
+            await client.upsert("awaited", [Item("1", "a red dress"), Item("2", "a blue sky")])
+            hits = await client.search("awaited", "the sky above", limit=1)
+            stored = [item.id async for item in client.all_items("awaited")]
+            deleted = await client.delete_items("awaited", ids=["1"])
+            await client.delete_collection("awaited")
+            return [hit.id for hit in hits], stored, deleted
+
+    assert asyncio.run(ask()) == (["2"], ["1", "2"], 1)
