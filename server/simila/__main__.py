@@ -11,6 +11,7 @@ from simila import __version__
 from simila.cli import collection_files, collections, keys, model_lifecycle, models
 from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
+from simila.cli.connection import KeyOption
 from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
 from simila.cli.evaluate import evaluate
@@ -27,6 +28,7 @@ from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.engine.cores import usable_cores
 from simila.engine.tuning import keep_tuning
+from simila.services.drain import Drain
 from simila.settings import Settings
 from simila_models.export.precision import Row
 from simila_models.progress import Progress
@@ -35,11 +37,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 
-def _create_app(settings: Settings) -> "ASGIApp":
+def _create_app(settings: Settings, drain: Drain) -> "ASGIApp":
     # FastAPI, ONNX Runtime and FAISS take seconds to import, and only `serve` needs them.
     from simila.app import create_app  # noqa: PLC0415
 
-    return create_app(settings)
+    return create_app(settings, drain)
 
 
 def _check_parity(settings: Settings, manifests: Sequence[Manifest]) -> list[models.Finding]:
@@ -102,6 +104,7 @@ def simila(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
+    api_key: KeyOption = None,  # noqa: ARG001 - kept by its callback
 ) -> None:
     """Image and text vectors, classification and similarity search."""
 

@@ -32,6 +32,7 @@ from simila.preprocessing.fetching import FetchOptions, ImageFetcher
 from simila.services.backups import BackupService
 from simila.services.classifiers import ClassifierService
 from simila.services.collections import CollectionLimits, CollectionService
+from simila.services.drain import Drain
 from simila.services.embedding import EmbeddingService
 from simila.services.evaluation import EvaluationService
 from simila.services.example_classification import ExampleClassificationService
@@ -58,13 +59,16 @@ from simila.settings import Settings
 from simila.storage.alias_file import AliasFile
 from simila.storage.api_keys import ApiKeys
 from simila.storage.classifier_files import ClassifierFiles
+from simila.telemetry.logs import RequestLog
 from simila_models.catalogue import find_manifest
 
 logger = logging.getLogger("simila.app")
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
     """Compose a server. Encoders load in the background: until then they answer 503 and `/readyz` says so.
+
+    `drain` is begun by whoever is to stop the server.
 
     Raises:
         PackageMissing: the settings ask for gRPC, and its packages are not installed.
@@ -74,6 +78,7 @@ def create_app(settings: Settings) -> ASGIApp:
 
     """
     _give_blas_one_thread()
+    drain = drain or Drain()
     grpc = GrpcTransport(
         settings.grpc_address,
         max_message_bytes=settings.limits.max_body_bytes,
@@ -96,7 +101,7 @@ def create_app(settings: Settings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = ModelPool(manifests, ModelRepository(settings.models_dir), engine_options)
-        app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file)
+        app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file, drain)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
         async with grpc.serving(services, door):
@@ -124,6 +129,8 @@ def create_app(settings: Settings) -> ASGIApp:
         max_backup_bytes=settings.limits.max_backup_bytes,
         request_timeout_seconds=settings.request_timeout_seconds,
         door=door,
+        drain=drain,
+        log=RequestLog(settings.log_requests),
         hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,
     )
 
@@ -155,6 +162,7 @@ def compose_services(
     catalogue: Catalogue,
     classifier_files: ClassifierFiles,
     alias_file: AliasFile,
+    drain: Drain,
 ) -> Services:
     """Everything that routes call, on these encoders and collections."""
     limits = settings.limits
@@ -203,7 +211,7 @@ def compose_services(
         by_example=by_example,
         evaluation=EvaluationService(catalogue, models, by_example),
         forgetting=ForgettingService(pool, catalogue, models, jobs, most_ids=limits.max_items),
-        readiness=ReadinessService(pool),
+        readiness=ReadinessService(pool, drain),
         reranking=RerankService(embedding),
         models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),
         thumbnails=ThumbnailService(catalogue, max_image_pixels=limits.max_image_pixels),

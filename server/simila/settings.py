@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from simila.domain.precision import Precision
+from simila.telemetry.logs import LogFormat
 
 DEFAULT_ENCODERS = ("all-minilm-l6-v2", "efficientnet-lite0", "efficientnet-lite2", "simila-lite")
 
@@ -187,6 +188,13 @@ class Settings(BaseSettings):
     )
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
+    )
+    log_format: LogFormat = Field(default="text", description="`text`, or `json`: one object a line.")
+    log_requests: float = Field(
+        default=0, ge=0, le=1, description="Share of requests of which a line is logged; those with 5xx always are."
+    )
+    shutdown_seconds: float = Field(
+        default=25, ge=0, description="How long what was taken on may go on once the server is told to stop."
     )
     request_timeout_seconds: float = Field(
         default=60, gt=0, description="Longest that a request may take; the header X-Request-Timeout goes before it."

@@ -14,6 +14,7 @@ import uvicorn
 
 from simila.api.application import create_api
 from simila.api.doorkeeper import Doorkeeper
+from simila.api.http_server import DrainingServer
 from simila.app import compose_services
 from simila.domain.errors import Overloaded
 from simila.domain.inputs import Embedded, Timings
@@ -22,10 +23,12 @@ from simila.engine.encoder import Encoder
 from simila.engine.micro_batcher import MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
 from simila.index.catalogue import Catalogue
+from simila.services.drain import Drain
 from simila.settings import LimitSettings, Settings
 from simila.storage.alias_file import AliasFile
 from simila.storage.api_keys import ApiKeys
 from simila.storage.classifier_files import ClassifierFiles
+from simila.telemetry.logs import RequestLog
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
 PATIENCE_SECONDS = 10
@@ -75,6 +78,7 @@ class GatedServer:
     port: int
     tower: GatedTower
     uvicorn: uvicorn.Server
+    drain: Drain
 
     @property
     def requests_in_progress(self) -> int:
@@ -86,6 +90,7 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
     """Serve the encoder `words`, its gate open."""
     tower = GatedTower()
     tower.gate.set()
+    drain = Drain()
     manifest = manifest_of("words", text=TEXT, zero_shot=ZERO_SHOT)
     pool = pool_of(folder / "models", Encoder(manifest, {Modality.TEXT: tower}))
     catalogue = Catalogue(folder / "collections")
@@ -100,6 +105,7 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
             catalogue,
             ClassifierFiles(settings.classifiers_dir),
             AliasFile(settings.aliases_path),
+            drain,
         )
         yield
 
@@ -110,15 +116,18 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
         max_backup_bytes=1_000_000,
         request_timeout_seconds=request_timeout_seconds,
         door=Doorkeeper(ApiKeys(settings.keys_path)),
+        drain=drain,
+        log=RequestLog(share=1),
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None))
+        config = uvicorn.Config(app, lifespan="on", log_config=None)
+        server = DrainingServer(config, drain, grace_seconds=PATIENCE_SECONDS)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         until(lambda: server.started)
         try:
-            yield GatedServer(f"http://127.0.0.1:{port}", port, tower, server)
+            yield GatedServer(f"http://127.0.0.1:{port}", port, tower, server, drain)
         finally:
             tower.gate.set()
             server.should_exit = True

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -37,3 +39,37 @@ def test_names_in_paths_do_not_become_labels(api: httpx.Client) -> None:
     assert "nowhere" not in text
     assert 'route="/v1/collections/{name}",status="404"' in text
     assert 'route="none",status="404"' in text
+
+
+def test_a_refusal_is_counted_by_its_code(api: httpx.Client) -> None:
+    before = samples(api)
+    api.post("/v1/embeddings", json={"model": "nope", "input": "a"})
+    assert (
+        samples(api)["simila_errors_total", "model_not_found"]
+        == before.get(("simila_errors_total", "model_not_found"), 0) + 1
+    )
+
+
+def test_padding_is_what_a_batch_computed_beyond_its_rows(api: httpx.Client) -> None:
+    tower = ("all-minilm-l6-v2", "text")
+    before = samples(api)
+    answer = embed(api, "all-minilm-l6-v2", ["one", "two three four five six"])
+    after = samples(api)
+    computed, padding = (
+        after[name, *tower] - before.get((name, *tower), 0)
+        for name in ("simila_batch_units_total", "simila_padding_units_total")
+    )
+    assert computed - padding == answer["usage"]["prompt_tokens"]
+    assert after["simila_queue_rows", *tower] == 0
+
+
+def test_collections_are_measured_by_name(api: httpx.Client, collection: Callable[[str], str]) -> None:
+    path = collection("all-minilm-l6-v2")
+    api.post(f"{path}/items", json={"items": [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}]})
+    measured, name = samples(api), path.rpartition("/")[2]
+    assert measured["simila_collection_available", name] == 1
+    assert measured["simila_collection_items", name] == 2
+    assert measured["simila_collection_head_rows", name] == 2
+    assert measured["simila_collection_disk_bytes", name] > 4096
+    api.delete(path)
+    assert ("simila_collection_items", name) not in samples(api)

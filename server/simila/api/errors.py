@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from simila.domain import errors
+from simila.telemetry.metrics import ERRORS
 
 logger = logging.getLogger("simila.api")
 
@@ -140,6 +141,7 @@ def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
 def _response(
     status: HTTPStatus, message: str, *, code: str, param: str | None = None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
+    ERRORS.labels(code).inc()
     body = ErrorBody(error=_detail(status, message, code=code, param=param))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS), **(headers or {})}

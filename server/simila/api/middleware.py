@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simila.api.errors import ErrorBody, ErrorDetail, error_response
 from simila.domain.errors import UnknownHost, quoted
+from simila.telemetry.metrics import ERRORS
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
@@ -99,6 +100,7 @@ async def _drop_body(receive: Receive, most_bytes: int) -> None:
 
 
 async def _refuse(send: Send, sentence: str) -> None:
+    ERRORS.labels("request_entity_too_large").inc()
     detail = ErrorDetail(message=sentence, type="invalid_request_error", param=None, code="request_entity_too_large")
     body = ErrorBody(error=detail).model_dump_json().encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

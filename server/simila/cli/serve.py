@@ -5,20 +5,18 @@ import gc
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import WrongUsage
+from simila.services.drain import Drain
 from simila.settings import Settings
 from simila.storage.api_keys import ApiKeys
 from simila.storage.data_folder import DataFolder
-from simila.telemetry import configure_logging
+from simila.telemetry.logs import configure_logging
 
-SHUTDOWN_SECONDS = 10
-"""How long requests that are under way may take once the server is told to stop."""
 # A batcher's thread that comes back from a run waits for the interpreter this long at most, while its core is idle.
 SWITCH_INTERVAL_SECONDS = 0.0005
 
@@ -27,7 +25,7 @@ class CannotListen(OSError):
     """The address is taken, not allowed or not of this machine."""
 
 
-def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
+def serve_command(create_app: Callable[[Settings, Drain], Any]) -> Callable[..., None]:
     """The command, given how to make the ASGI application: `cli` stands beside `app` and does not know it."""
 
     def serve(
@@ -36,18 +34,21 @@ def serve_command(create_app: Callable[[Settings], Any]) -> Callable[..., None]:
             int | None, typer.Option(help="Port to listen on; 0 takes a free one.  [default: 8000]")
         ] = None,
         data_dir: DataDirOption = None,
+        workers: Annotated[int, typer.Option(help="Processes that serve; one owns the data folder, so 1.")] = 1,
         insecure: Annotated[
             bool | None, typer.Option("--insecure", help="Listen beyond loopback although nothing checks who calls.")
         ] = None,
     ) -> None:
         """Serve the exported encoders and the collections over HTTP."""
+        refuse_workers(workers)
         settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
         refuse_open_bind(settings, has_keys=settings.keys_path.exists() and ApiKeys(settings.keys_path).are_wanted())
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, settings.log_format)
         # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
         with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
             settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-            _run(create_app(settings), listener)
+            drain = Drain()
+            _run(create_app(settings, drain), listener, drain, grace_seconds=settings.shutdown_seconds)
 
     return serve
 
@@ -63,6 +64,21 @@ def refuse_open_bind(settings: Settings, *, has_keys: bool) -> None:
         message = (
             f"{settings.host} can be reached from other machines and nothing checks who calls; make a key with"
             " simila keys create, use --host 127.0.0.1, or allow it with --insecure (SIMILA_INSECURE=true)"
+        )
+        raise WrongUsage(message)
+
+
+def refuse_workers(workers: int) -> None:
+    """Let nobody believe that more processes would help.
+
+    Raises:
+        WrongUsage: more than one, or none.
+
+    """
+    if workers != 1:
+        message = (
+            f"--workers {workers}: one process serves, because one writes the data folder; it uses all cores as it is."
+            " To encode more, run replicas, or put Triton behind them (docs/operations.md)"
         )
         raise WrongUsage(message)
 
@@ -95,11 +111,12 @@ def _bound(listener: socket.socket, address: Any) -> socket.socket:
     return listener
 
 
-def _run(app: Any, listener: socket.socket) -> None:
+def _run(app: Any, listener: socket.socket, drain: Drain, *, grace_seconds: float) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
 
     from simila.api.http_protocol import OneWriteProtocol  # noqa: PLC0415
+    from simila.api.http_server import DrainingServer  # noqa: PLC0415
 
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
 
@@ -111,10 +128,8 @@ def _run(app: Any, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     # What is loaded by now stays. To look all of it through for garbage stops every thread for a tenth of a second.
     gc.collect()
     gc.freeze()
-    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is meant to end
-        uvicorn.Server(config).run(sockets=[listener])
+    DrainingServer(config, drain, grace_seconds=grace_seconds).run(sockets=[listener])

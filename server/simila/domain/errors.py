@@ -28,6 +28,7 @@ SimilaError
 │   ├── FingerprintMismatch
 │   └── StaleClassifier
 ├── NotReady                   try again later
+│   ├── ShuttingDown           the server was told to stop
 │   ├── EncoderUnloaded
 │   ├── CollectionUnavailable
 │   ├── ClassifierUnavailable
@@ -171,6 +172,10 @@ class StaleClassifier(Conflict):
 
 class NotReady(SimilaError):
     code = "not_ready"
+
+
+class ShuttingDown(NotReady):
+    code = "shutting_down"
 
 
 class EncoderUnloaded(NotReady):

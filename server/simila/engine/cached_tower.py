@@ -13,7 +13,7 @@ from simila.domain.errors import PASSING_ERRORS, SimilaError
 from simila.domain.inputs import Embedded, ImageInput, Input, TextInput, Timings
 from simila.domain.manifest import Manifest, Modality
 from simila.engine.vector_cache import CachedVector, VectorCache
-from simila.telemetry import CACHE_LOOKUPS
+from simila.telemetry.metrics import CACHE_LOOKUPS
 
 KEY_BYTES = 32
 # Above this, hashing takes longer than the way to a thread and back.

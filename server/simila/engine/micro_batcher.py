@@ -23,10 +23,11 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class BatchReport:
-    """A batch that ran: its rows, their padded length together, and how long it took."""
+    """A batch that ran: its rows, their length together, with padding and without, and how long it took."""
 
     rows: int
     padded_length: int
+    length: int
     seconds: float
 
 
@@ -81,6 +82,10 @@ class MicroBatcher(Generic[Row]):
             self._waiting.add(request, waiting)
             self._changed.notify(min(len(rows), len(self._threads)))
         return await request.future
+
+    def waiting_rows(self) -> int:
+        """How many rows wait for a batch."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Finish the batches that run, fail what waits, end the threads."""
@@ -142,8 +147,9 @@ class MicroBatcher(Generic[Row]):
             row.request.vectors[row.position] = vector
         self.last_batch_at = perf_counter()
         if self._observe:
-            padded_length = len(batch) * max(row.length for row in batch)
-            self._observe(BatchReport(len(batch), padded_length, perf_counter() - began_at))
+            lengths = [row.length for row in batch]
+            padded_length = len(batch) * max(lengths)
+            self._observe(BatchReport(len(batch), padded_length, sum(lengths), perf_counter() - began_at))
 
     def _fail(self, row: WaitingRow[Row], error: Exception) -> None:
         row.request.failures[row.position] = error

@@ -15,7 +15,7 @@ from simila.domain.vectors import Float32
 from simila.engine.admission import Admission
 from simila.engine.micro_batcher import BatchReport, MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
-from simila.telemetry import TowerMetrics
+from simila.telemetry.metrics import TowerMetrics
 
 logger = logging.getLogger("simila.engine")
 
@@ -41,7 +41,6 @@ class TowerQueue(Generic[Row]):
         self._admission = Admission(
             most_wait_seconds=max_queue_seconds, fair_share=limits.padded_length, workers=workers
         )
-        self._metrics.watch(self._units_in_flight)
         self._batcher = MicroBatcher(
             f"{manifest.name}.{modality}",
             lambda rows: _finite(run(rows)),
@@ -51,6 +50,7 @@ class TowerQueue(Generic[Row]):
             workers=workers,
             observe=self._observe,
         )
+        self._metrics.watch(work_in_flight=self._units_in_flight, queue_rows=self._batcher.waiting_rows)
 
     def admit(self, units: int) -> AbstractContextManager[None]:
         """Hold `units` of work, see `Admission.admit`, from before the rows are prepared until they are done."""
@@ -83,14 +83,14 @@ class TowerQueue(Generic[Row]):
 
     def close(self) -> None:
         self._batcher.close()
-        self._metrics.unwatch(self._units_in_flight)
+        self._metrics.unwatch(work_in_flight=self._units_in_flight, queue_rows=self._batcher.waiting_rows)
 
     def _units_in_flight(self) -> float:
         return self._admission.units_in_flight
 
     def _observe(self, report: BatchReport) -> None:
         self._admission.measured(report.padded_length, report.seconds)
-        self._metrics.batch(report.rows, report.seconds)
+        self._metrics.batch(**vars(report))
 
 
 def _finite(vectors: Float32) -> Float32:

@@ -19,6 +19,7 @@ from simila.index.tuning import tuned
 from simila.index.view import View
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.freed_memory import give_back_freed_memory
+from simila.telemetry.metrics import INDEX_BUILD_SECONDS, INDEX_BUILDS
 
 logger = logging.getLogger("simila.index")
 _MOST_DELETED_SHARE = 0.2
@@ -133,14 +134,19 @@ class BodyUpkeep:
         return suitable_recipes(rows, self._spec.dimension, self._memory_bytes, BUILD_CORES)
 
     def _run(self, task: Callable[[], None]) -> None:
+        outcome = "done"
         try:
-            task()
+            with INDEX_BUILD_SECONDS.time():
+                task()
         except (BuildCancelled, UnknownCollection):
+            outcome = "cancelled"
             logger.info("collection %s: the index is not built any further", self._spec.name)
         except Exception as error:  # a collection without a new body serves exactly
+            outcome = "failed"
             self._fail(str(error) or type(error).__name__)
             logger.exception("collection %s: the index could not be built", self._spec.name)
         finally:
+            INDEX_BUILDS.labels(outcome).inc()
             self.progress = None
             give_back_freed_memory()
             with self._lock:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from simila.domain.errors import Overloaded, SimilaError
 from simila.engine.model_pool import EncoderStatus, ModelPool
+from simila.services.drain import Drain
 
 
 @dataclass(frozen=True)
@@ -16,17 +17,24 @@ class Readiness:
 
 
 READY = "ready"
+SHUTTING_DOWN = "shutting down"
 
 
 class ReadinessService:
-    """Ready means that every encoder has just embedded something: a canary or, if it is too busy, real work."""
+    """Ready means that every encoder has just embedded something: a canary or, if it is too busy, real work.
 
-    def __init__(self, pool: ModelPool, *, timeout_seconds: float = 10.0) -> None:
+    A server that shuts down is not ready.
+    """
+
+    def __init__(self, pool: ModelPool, drain: Drain | None = None, *, timeout_seconds: float = 10.0) -> None:
         self._pool = pool
+        self._drain = drain or Drain()
         self._timeout_seconds = timeout_seconds
 
     async def check(self) -> Readiness:
         statuses = self._pool.statuses()
+        if self._drain.has_begun:
+            return Readiness({status.manifest.name: SHUTTING_DOWN for status in statuses}, is_ready=False)
         states = await asyncio.gather(*(self._check_one(status) for status in statuses))
         is_ready = all(state == READY for status, state in zip(statuses, states, strict=True) if status.is_expected)
         return Readiness(

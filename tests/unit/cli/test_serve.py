@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -64,7 +65,7 @@ import typer
 from simila.cli.errors import CommandGroup
 from simila.cli.serve import serve_command
 
-def create_app(settings):
+def create_app(settings, drain):
     print(settings.port, settings.data_dir, flush=True)
     async def answer(scope, receive, send):
         if scope["type"] == "lifespan":
@@ -95,27 +96,54 @@ app(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}])
     assert "server" not in answer.headers
 
 
-ONE_SECOND_TO_SHUT_DOWN = """
-from simila.__main__ import main
-from simila.cli import serve
-assert serve.SHUTDOWN_SECONDS == 10
-serve.SHUTDOWN_SECONDS = 1
-main()
-"""
-
-
-def test_a_request_that_never_ends_does_not_keep_the_server(tmp_path, exported_repository):
-    folder = folder_with_models(tmp_path / "served", exported_repository.root)
-    command = (sys.executable, "-c", ONE_SECOND_TO_SHUT_DOWN, "serve")
-    with ServerProcess.start(folder, command=command, environment={"SIMILA_ENCODERS": "efficientnet-lite0"}) as server:
+@contextmanager
+def server_with_half_a_request(folder, shutdown_seconds):
+    environment = {"SIMILA_ENCODERS": "efficientnet-lite0", "SIMILA_SHUTDOWN_SECONDS": str(shutdown_seconds)}
+    with ServerProcess.start(folder, environment=environment) as server:
         address = urlsplit(server.url)
         with socket.create_connection((address.hostname, address.port)) as half_sent:
             half_sent.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
             time.sleep(0.2)  # that the server has read it
             server.process.send_signal(signal.SIGTERM)
-            server.process.communicate(timeout=10)
+            while httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
+                pass
+            yield server.process
 
-    assert server.process.returncode == -signal.SIGTERM
+
+@pytest.fixture
+def served_folder(tmp_path, exported_repository):
+    return folder_with_models(tmp_path / "served", exported_repository.root)
+
+
+def test_a_request_that_never_ends_does_not_keep_the_server(served_folder):
+    with server_with_half_a_request(served_folder, shutdown_seconds=1) as process:
+        process.communicate(timeout=10)
+        assert process.returncode == 0
+
+
+def test_a_second_signal_ends_the_server_at_once(served_folder):
+    with server_with_half_a_request(served_folder, shutdown_seconds=1000) as process:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+        assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_more_workers_are_refused_with_the_reason(run):
+    result = run("serve", "--workers", "2")
+
+    assert result.exit_code == 2
+    assert "one writes the data folder" in result.stderr
+
+
+def test_all_settings_that_make_no_sense_are_told_at_once(run, monkeypatch):
+    monkeypatch.setenv("SIMILA_LOG_LEVEL", "loud")
+    monkeypatch.setenv("SIMILA_ENGINE__WORKERS", "-1")
+
+    result = run("serve", "--port", "99999")
+
+    assert result.exit_code == 2
+    for name in ("port", "log_level", "engine.workers"):
+        assert f"setting {name}: " in result.stderr
 
 
 def test_a_folder_of_collections_that_is_a_file_is_one_line(run, tmp_path):

@@ -19,7 +19,7 @@ from simila.domain.inputs import Embedded, ImageInput, TextInput, Timings, Token
 from simila.domain.vectors import unit_rows
 from simila.engine.cached_tower import MOST_BYTES_HASHED_IN_THE_LOOP, CachedTower
 from simila.engine.vector_cache import VectorCache
-from simila.telemetry import CACHE_LOOKUPS
+from simila.telemetry.metrics import CACHE_LOOKUPS
 from tiny_manifests import manifest_of, source
 
 CONTEXT_LENGTH_TOKENS = 5

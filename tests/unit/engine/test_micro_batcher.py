@@ -421,5 +421,5 @@ def test_each_batch_is_reported():
     batcher = MicroBatcher("test", Runs(), length=lambda row: row, dimension=2, limits=WIDE, observe=reports.append)
     with contextlib.closing(batcher):
         asyncio.run(in_time(batcher.submit([3, 5])))
-    assert [(report.rows, report.padded_length) for report in reports] == [(2, 10)]
+    assert [(report.rows, report.padded_length, report.length) for report in reports] == [(2, 10, 8)]
     assert 0 < reports[0].seconds < TIMEOUT_SECONDS

@@ -1,11 +1,18 @@
 """`GET /metrics`, for Prometheus."""
 
+import asyncio
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from simila.api.collection_metrics import CollectionMetrics
+from simila.api.dependencies import FromServices
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics() -> Response:
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(services: FromServices) -> Response:
+    collections = CollectionMetrics(await services.collections.states())
+    text = await asyncio.to_thread(generate_latest) + generate_latest(collections)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

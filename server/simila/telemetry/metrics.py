@@ -1,14 +1,8 @@
-"""Logs and metrics."""
+"""Metrics, for Prometheus."""
 
-import logging
 from collections.abc import Callable
 
 from prometheus_client import Counter, Gauge, Histogram
-
-LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-QUIET = ("uvicorn", "httpx", "faiss")
-# Warnings are about inputs, for instance damaged EXIF in an image that can be decoded all the same.
-SILENT = "py.warnings"
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -21,12 +15,22 @@ INFERENCE_SECONDS = Histogram("simila_inference_seconds", "From then until its l
 BATCH_ROWS = Histogram("simila_batch_rows", "Rows in a batch.", TOWER, buckets=ROWS)
 BATCH_SECONDS = Histogram("simila_batch_seconds", "Time to run a batch.", TOWER, buckets=SECONDS)
 WORK_IN_FLIGHT = Gauge("simila_work_in_flight", "Tokens or images that are taken on and not done.", TOWER)
+BATCH_UNITS = Counter("simila_batch_units", "Tokens or images that batches computed, padding too.", TOWER)
+PADDING_UNITS = Counter("simila_padding_units", "Tokens of them that were padding.", TOWER)
+QUEUE_ROWS = Gauge("simila_queue_rows", "Rows that wait for a batch.", TOWER)
 CACHE_LOOKUPS = Counter("simila_cache_lookups", "Inputs looked for in the cache, by what came of it.", ("outcome",))
+ERRORS = Counter("simila_errors", "Requests that were refused, failed or dropped, by the error's code.", ("code",))
+INDEX_BUILDS = Counter("simila_index_builds", "Indexes built or tuned, by what came of it.", ("outcome",))
+INDEX_BUILD_SECONDS = Histogram(
+    "simila_index_build_seconds", "Time to build and tune an index.", buckets=(0.1, 1, 10, 60, 300, 1800, 7200)
+)
 
 
 Measure = Callable[[], float]
+Watched = dict[tuple[str, str], tuple[Measure, ...]]
 # While one version of an encoder takes over from another, both have work.
-_WORK_IN_FLIGHT_OF: dict[tuple[str, str], tuple[Measure, ...]] = {}
+_WORK_IN_FLIGHT_OF: Watched = {}
+_QUEUE_ROWS_OF: Watched = {}
 
 
 class TowerMetrics:
@@ -39,31 +43,36 @@ class TowerMetrics:
         self._inference_seconds = INFERENCE_SECONDS.labels(encoder, tower)
         self._batch_rows = BATCH_ROWS.labels(encoder, tower)
         self._batch_seconds = BATCH_SECONDS.labels(encoder, tower)
+        self._batch_units = BATCH_UNITS.labels(encoder, tower)
+        self._padding_units = PADDING_UNITS.labels(encoder, tower)
+        self._queue_rows = QUEUE_ROWS.labels(encoder, tower)
         self._work_in_flight = WORK_IN_FLIGHT.labels(encoder, tower)
 
-    def watch(self, work_in_flight: Measure) -> None:
-        """Count this towards the encoder's work in flight, until `unwatch`."""
-        _WORK_IN_FLIGHT_OF[self._key] = (*_WORK_IN_FLIGHT_OF.get(self._key, ()), work_in_flight)
-        self._work_in_flight.set_function(lambda: sum(measure() for measure in _WORK_IN_FLIGHT_OF[self._key]))
+    def watch(self, *, work_in_flight: Measure, queue_rows: Measure) -> None:
+        """Count these towards the encoder's, until `unwatch`."""
+        _watch(self._work_in_flight, _WORK_IN_FLIGHT_OF, self._key, work_in_flight)
+        _watch(self._queue_rows, _QUEUE_ROWS_OF, self._key, queue_rows)
 
-    def unwatch(self, work_in_flight: Measure) -> None:
-        watched = _WORK_IN_FLIGHT_OF.get(self._key, ())
-        _WORK_IN_FLIGHT_OF[self._key] = tuple(one for one in watched if one != work_in_flight)
+    def unwatch(self, *, work_in_flight: Measure, queue_rows: Measure) -> None:
+        _unwatch(_WORK_IN_FLIGHT_OF, self._key, work_in_flight)
+        _unwatch(_QUEUE_ROWS_OF, self._key, queue_rows)
 
     def request(self, *, preprocess_seconds: float, queue_seconds: float, inference_seconds: float) -> None:
         self._preprocess_seconds.observe(preprocess_seconds)
         self._queue_seconds.observe(queue_seconds)
         self._inference_seconds.observe(inference_seconds)
 
-    def batch(self, rows: int, seconds: float) -> None:
+    def batch(self, *, rows: int, padded_length: int, length: int, seconds: float) -> None:
         self._batch_rows.observe(rows)
         self._batch_seconds.observe(seconds)
+        self._batch_units.inc(padded_length)
+        self._padding_units.inc(padded_length - length)
 
 
-def configure_logging(level: str) -> None:
-    """Send records of at least `level` to standard error; other libraries speak up from warnings on."""
-    logging.basicConfig(level=level.upper(), format=LINE, force=True)
-    logging.captureWarnings(True)
-    logging.getLogger(SILENT).setLevel(logging.ERROR)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+def _watch(gauge: Gauge, watched: Watched, key: tuple[str, str], one: Measure) -> None:
+    watched[key] = (*watched.get(key, ()), one)
+    gauge.set_function(lambda: sum(measure() for measure in watched[key]))
+
+
+def _unwatch(watched: Watched, key: tuple[str, str], one: Measure) -> None:
+    watched[key] = tuple(measure for measure in watched.get(key, ()) if measure != one)
