@@ -14,7 +14,6 @@ from simila.api.deadlines import Deadline
 from simila.api.direct_route import DirectRoutes
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.draining import Draining
-from simila.api.draining import Draining
 from simila.api.errors import register_error_handlers
 from simila.api.foreign_errors import ForeignErrors, Reshape
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
@@ -41,8 +40,6 @@ from simila.api.routes import (
     text_embeddings_inference,
     thumbnails,
 )
-from simila.services.drain import Drain
-from simila.telemetry.logs import RequestLog
 from simila.services.drain import Drain
 from simila.telemetry.logs import RequestLog
 
@@ -78,8 +75,6 @@ def create_api(
     max_backup_bytes: int,
     request_timeout_seconds: float,
     door: Doorkeeper,
-    drain: Drain,
-    log: RequestLog,
     drain: Drain,
     log: RequestLog,
     hosts: Collection[str] | None = None,
