@@ -12,6 +12,7 @@ from simila.cli import collection_files, collections, keys, model_lifecycle, mod
 from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
 from simila.cli.connection import KeyOption
+from simila.cli.doctor import doctor_command
 from simila.cli.embed import embed
 from simila.cli.errors import CommandGroup
 from simila.cli.evaluate import evaluate
@@ -42,6 +43,12 @@ def _create_app(settings: Settings, drain: Drain) -> "ASGIApp":
     from simila.app import create_app  # noqa: PLC0415
 
     return create_app(settings, drain)
+
+
+def _devices(settings: Settings) -> str:
+    from simila.app import devices_of  # noqa: PLC0415  as above
+
+    return str(devices_of(settings))
 
 
 def _check_parity(settings: Settings, manifests: Sequence[Manifest]) -> list[models.Finding]:
@@ -110,6 +117,7 @@ def simila(
 
 
 app.command()(serve_command(_create_app))
+app.command()(doctor_command(_devices))
 models.app.command()(add_command(_check_parity))
 models.app.command()(bundle)
 models.app.command()(unbundle)

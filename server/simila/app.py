@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from fastapi import FastAPI
 from rich.console import Console
@@ -19,9 +20,10 @@ from simila.api.grpc_transport import GrpcTransport
 from simila.api.images_by_url import ImagesByUrl
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
-from simila.backends.device_choice import choose_devices
+from simila.backends.device_choice import Devices, choose_devices
 from simila.backends.registry import runtimes
 from simila.backends.triton import TritonOptions
+from simila.domain.errors import InvalidConfiguration, SimilaError
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.engine.cores import usable_cores
@@ -75,17 +77,15 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         UnknownEncoder, InvalidManifest: the settings name an encoder that has no sound manifest.
         DataFolderError: the folder of collections or of classifiers, the aliases or the keys cannot be made or read.
         DeviceUnavailable: the settings ask for a device that is not there.
+        InvalidConfiguration: several of these.
 
     """
     _give_blas_one_thread()
     drain = drain or Drain()
-    grpc = GrpcTransport(
-        settings.grpc_address,
-        max_message_bytes=settings.limits.max_body_bytes,
-        timeout_seconds=settings.request_timeout_seconds,
-    )
-    manifests = [_manifest(name, settings) for name in settings.encoders]
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
+    _refuse_together(settings)
+    grpc = _grpc(settings)
+    manifests = [_manifest(name, settings) for name in settings.encoders]
     engine_options = _engine_options(settings)
     text_queries = TextQueries()
     catalogue = Catalogue(
@@ -142,6 +142,28 @@ def _give_blas_one_thread() -> None:
     labels took several times its processor time. FAISS has a BLAS of its own, of another kind, and keeps it.
     """
     ThreadpoolController().select(threading_layer="pthreads").limit(limits=1)
+
+
+def _grpc(settings: Settings) -> GrpcTransport:
+    return GrpcTransport(
+        settings.grpc_address,
+        max_message_bytes=settings.limits.max_body_bytes,
+        timeout_seconds=settings.request_timeout_seconds,
+    )
+
+
+def _refuse_together(settings: Settings) -> None:
+    """Find everything that the settings ask for and that is not there, so that nobody mends one to meet the next."""
+    errors = []
+    encoders = [partial(_manifest, name) for name in settings.encoders]
+    checks: list[Callable[[Settings], object]] = [_grpc, *encoders, devices_of]
+    for check in checks:
+        try:
+            check(settings)
+        except SimilaError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise InvalidConfiguration("; ".join(error.message for error in errors))
 
 
 def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[EncoderStatus]:
@@ -260,8 +282,18 @@ def _engine_options(settings: Settings) -> EngineOptions:
         max_queue_seconds=engine.max_queue_seconds,
         workers=engine.workers,
         cache_bytes=engine.cache_bytes,
-        devices=choose_devices(settings.device, runtimes(_triton_options(settings))),
+        devices=devices_of(settings),
     )
+
+
+def devices_of(settings: Settings) -> Devices:
+    """What encoders would run on.
+
+    Raises:
+        DeviceUnavailable: the settings ask for a device that is not there.
+
+    """
+    return choose_devices(settings.device, runtimes(_triton_options(settings)))
 
 
 def _triton_options(settings: Settings) -> TritonOptions:

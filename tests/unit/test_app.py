@@ -1,9 +1,11 @@
 """What the composition of a server changes in its process."""
 
 import numpy as np
+import pytest
 from threadpoolctl import ThreadpoolController
 
 from simila.app import create_app
+from simila.domain.errors import InvalidConfiguration
 from simila.settings import Settings
 
 
@@ -13,3 +15,9 @@ def test_numpys_products_run_in_the_thread_that_asks(tmp_path):
     with numpys.limit(limits=2):
         create_app(Settings(data_dir=tmp_path, encoders=()))
         assert {library["num_threads"] for library in numpys.info()} == {1}
+
+
+def test_all_that_the_settings_ask_for_in_vain_is_told_at_once(tmp_path):
+    settings = Settings(data_dir=tmp_path, encoders=("nope", "neither"), device="cpu:9")
+    with pytest.raises(InvalidConfiguration, match=r"'nope'.*; .*'neither'.*; device 'cpu:9'"):
+        create_app(settings)

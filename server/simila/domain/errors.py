@@ -43,6 +43,7 @@ SimilaError
 │   ├── InvalidManifest
 │   └── ParityFailed
 ├── DeviceUnavailable          the settings ask for a device that is not there
+├── InvalidConfiguration       several things are wrong with the settings
 ├── PackageMissing             a setting needs a package that is not installed
 ├── StorageFailed              SQLite or the disk refused a write: nothing of it was kept
 └── DataFolderError            the data folder cannot be used
@@ -252,6 +253,12 @@ class PackageMissing(SimilaError):
 
 class StorageFailed(SimilaError):
     code = "storage_failed"
+
+
+class InvalidConfiguration(SimilaError):
+    """Several things are wrong with the settings at once."""
+
+    code = "invalid_configuration"
 
 
 class DataFolderError(SimilaError):
