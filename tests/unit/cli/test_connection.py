@@ -1,10 +1,14 @@
+import functools
 import os
 
+import httpx
 import pytest
 
+from simila.cli import connection
 from simila.cli.configuration import read_settings
 from simila.cli.connection import configured_url
 from simila.cli.errors import WrongUsage
+from simila_client import Simila
 
 
 @pytest.mark.parametrize(
@@ -114,3 +118,23 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
 
     with pytest.raises(WrongUsage, match=r"^simila\.toml cannot be read: Permission denied$"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("typed", "variable", "sent"),
+    [(["--api-key", "typed"], "set", "Bearer typed"), ([], "set", "Bearer set"), ([], None, None)],
+)
+def test_the_key_is_sent_that_is_typed_or_set(monkeypatch, server, run, typed, variable, sent):
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers.get("authorization"))
+        return server(request)
+
+    monkeypatch.setattr(connection, "Simila", functools.partial(Simila, transport=httpx.MockTransport(answer)))
+    if variable:
+        monkeypatch.setenv("SIMILA_API_KEY", variable)
+
+    result = run(*typed, "embed", "a", "--model", "m")
+
+    assert (result.exit_code, result.stderr, seen) == (0, "", [sent])
