@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test soak check format docs bench bench-classify bench-index bench-quality lock
+.PHONY: help setup serve test soak check format docs bench bench-classify bench-clients bench-index bench-quality lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ bench: setup  ## Measure throughput beside raw ONNX Runtime (wants wrk): make be
 
 bench-classify: setup  ## Measure classifying beside embedding: make bench-classify ARGS='--labels 1000,100000'
 	@$(BIN)/python tests/benchmarks/classify_cost.py $(ARGS)
+
+bench-clients: setup  ## Measure the Python client beside the openai SDK: make bench-clients ARGS='--cache'
+	@$(BIN)/simila models export
+	@$(BIN)/python tests/benchmarks/clients.py $(ARGS)
 
 bench-index: setup  ## Measure collections beside raw FAISS (wants wrk): make bench-index ARGS='--rows 1000000 --chart growth.png'
 	@$(BIN)/python tests/benchmarks/index.py $(ARGS)

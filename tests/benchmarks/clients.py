@@ -1,0 +1,104 @@
+"""Texts a second through this client beside the `openai` SDK, in turns, against one server.
+
+`make bench-clients ARGS='--texts 10000'`. The SDK is used in the two ways that programs have it: a call a text, and
+lists as long as the API takes. `--cache` lets the server keep the vectors, so that encoding costs nothing and what is
+left is the wire; the client's own processor time is measured with and without.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from openai import OpenAI
+
+from simila_client import Simila
+
+MODEL = "all-minilm-l6-v2"
+SDK_LIST_INPUTS = 2048
+ADDRESS_WAIT_SECONDS = 120
+
+Embed = Callable[[list[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One client embedding all texts once."""
+
+    texts_per_second: float
+    client_microseconds: float  # of processor time, a text
+
+
+def measured(embed: Embed, texts: list[str]) -> Pass:
+    began, began_cpu = time.perf_counter(), time.process_time()
+    vectors = embed(texts)
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
+    assert vectors.shape == (len(texts), 384)
+    return Pass(len(texts) / seconds, 1e6 * cpu_seconds / len(texts))
+
+
+@contextmanager
+def server(*, keeps_vectors: bool) -> Iterator[str]:
+    """`simila serve` in a process of its own."""
+    environment = {**os.environ, "SIMILA_ENCODERS": MODEL, "SIMILA_LOG_LEVEL": "error"}
+    environment["SIMILA_ENGINE__CACHE_BYTES"] = str(2**28 if keeps_vectors else 0)
+    command = [sys.executable, "-m", "simila", "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            yield next(word for word in line.split() if word.startswith("http://")).rstrip(".,;")
+        finally:
+            process.terminate()
+
+
+def ways(url: str) -> dict[str, tuple[Embed, float]]:
+    """Each way to embed, with the share of the texts that it is given: a call a text takes long."""
+    sdk = OpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+    ours = Simila(url)
+
+    def in_lists(texts: list[str]) -> NDArray[np.float32]:
+        lists = (texts[at : at + SDK_LIST_INPUTS] for at in range(0, len(texts), SDK_LIST_INPUTS))
+        rows = [row.embedding for one in lists for row in sdk.embeddings.create(model=MODEL, input=one).data]
+        return np.array(rows, dtype=np.float32)
+
+    def one_by_one(texts: list[str]) -> NDArray[np.float32]:
+        rows = [sdk.embeddings.create(model=MODEL, input=text).data[0].embedding for text in texts]
+        return np.array(rows, dtype=np.float32)
+
+    return {
+        "simila_client": (lambda texts: ours.embed(texts, model=MODEL).vectors, 1),
+        "openai, lists of 2,048": (in_lists, 1),
+        "openai, a call a text": (one_by_one, 0.1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cache", action="store_true", help="let the server keep vectors")
+    options = parser.parse_args()
+    texts = [f"order {n} arrived late" for n in range(options.texts)]
+    with server(keeps_vectors=options.cache) as url:
+        embeds = ways(url)
+        embeds["simila_client"][0](texts if options.cache else texts[:256])  # warm, and known where vectors are kept
+        passes: dict[str, list[Pass]] = {name: [] for name in embeds}
+        for _ in range(options.rounds):
+            for name, (embed, share) in embeds.items():
+                passes[name].append(measured(embed, texts[: int(len(texts) * share)]))
+    ours = statistics.median(one.texts_per_second for one in passes["simila_client"])
+    for name, taken in passes.items():
+        speed = statistics.median(one.texts_per_second for one in taken)
+        cpu = statistics.median(one.client_microseconds for one in taken)
+        print(f"{name:24} {speed:8.0f} texts/s   {ours / speed:5.1f}x   client {cpu:7.1f} µs a text")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
