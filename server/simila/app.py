@@ -44,6 +44,7 @@ from simila.services.forgetting import ForgettingService
 from simila.services.ingestion import IngestionService
 from simila.services.item_checks import ItemLimits
 from simila.services.label_scorers import LabelScorers
+from simila.services.maps import MapService
 from simila.services.migration import MigrationService
 from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.prompt_checks import PromptLimits
@@ -112,6 +113,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         services.search.close()
         await services.models.close()
         await services.migration.close()
+        await services.maps.close()
         await services.zero_shot.close()
         await services.training_jobs.close()
         pool.close()
@@ -237,6 +239,7 @@ def compose_services(
         reranking=RerankService(embedding),
         models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),
         thumbnails=ThumbnailService(catalogue, max_image_pixels=limits.max_image_pixels),
+        maps=MapService(catalogue),
     )
 
 

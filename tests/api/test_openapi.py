@@ -41,8 +41,8 @@ def test_every_example_is_answered_as_documented(api: httpx.Client, document: di
         documented = document["paths"][path][method.lower()]["responses"]
         assert response.is_success, (example.operation, response.text)
         assert str(response.status_code) in documented, example.operation
-        if example.operation.endswith("/migrate"):
-            wait_for_migration(api)
+        if example.operation.endswith(("/migrate", "/map")):
+            wait_for(api, f"/v1/collections/shoes/{path.rpartition('/')[2]}")
 
 
 def ask(api: httpx.Client, example: Example, classifier: str, answers: dict[str, httpx.Response]) -> httpx.Response:
@@ -57,9 +57,9 @@ def ask(api: httpx.Client, example: Example, classifier: str, answers: dict[str,
     return api.request(method, path, params=query, json=example.body)
 
 
-def wait_for_migration(api: httpx.Client) -> None:
+def wait_for(api: httpx.Client, job: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (state := api.get("/v1/collections/shoes/migrate").json()["state"]) == "running":
+    while (state := api.get(job).json()["state"]) == "running":
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert state == "done"

@@ -18,6 +18,7 @@ from simila.services.example_classification import ExampleClassificationService
 from simila.services.exports import ExportService
 from simila.services.forgetting import ForgettingService
 from simila.services.ingestion import IngestionService
+from simila.services.maps import MapService
 from simila.services.migration import MigrationService
 from simila.services.model_lifecycle import ModelLifecycle
 from simila.services.readiness import ReadinessService
@@ -56,6 +57,7 @@ class Services:
     reranking: RerankService
     models: ModelLifecycle
     thumbnails: ThumbnailService
+    maps: MapService
 
 
 def services_of(request: Request) -> Services:

@@ -11,7 +11,7 @@ PUBLIC = re.compile(r"/healthz?|/readyz|/v2/health/(live|ready)|/docs|/openapi\.
 COLLECTION = re.compile(r"/v1/collections/(?P<collection>[^/]+)")
 _READ_POSTS = re.compile(
     r"/v1/(embeddings|classify|rerank)"
-    r"|/v1/collections/[^/]+/(search|search/batch|classify|evaluate|count|items/scroll)"
+    r"|/v1/collections/[^/]+/(search|search/batch|classify|evaluate|count|map|items/scroll)"
     r"|/|/(embeddings|embed|similarity|tokenize)|/tei/[^/]+(/(embed|similarity|tokenize))?"
     r"|/v2/models/[^/]+(/versions/[^/]+)?/infer|/v2/repository/index"
 )

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from simila.domain.errors import InvalidInput, LimitExceeded, NotFound, UnknownEncoder, UnknownItem, quoted
-from simila.domain.inputs import ImageInput, Source, TextInput
+from simila.domain.inputs import ImageInput, Source, TextInput, VectorInput
 from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
@@ -129,6 +129,22 @@ class CollectionService:
         if stored is None:
             raise unknown_item(name, item_id, param="id")
         return stored
+
+    async def relabel(self, name: str, item_id: str, label: str | None) -> int:
+        """Give an item another label, or none; return its new sequence. Vector, payload and what was kept stay.
+
+        Raises:
+            UnknownItem: there is no such item.
+            InvalidLabels, LimitExceeded: the label is blank, or too long.
+
+        """
+        stored = await self.get_item(name, item_id)
+        collection = self._catalogue.get(name)
+        source = VectorInput(stored.item.vector)
+        check_items([NewItem(item_id, source, label, stored.item.payload)], self._limits.items)
+        kept = await asyncio.to_thread(collection.reader.input_of, item_id) if collection.spec.store_inputs else None
+        written = await write(collection, Upsert([replace(stored.item, label=label)], [kept]))
+        return int(written.sequences[-1])
 
     async def delete_item(self, name: str, item_id: str) -> None:
         deleted = await write(self._catalogue.get(name), Delete([item_id]))

@@ -16,6 +16,7 @@ READING_POSTS = {
     "/v1/collections/{name}/classify",
     "/v1/collections/{name}/evaluate",
     "/v1/collections/{name}/count",
+    "/v1/collections/{name}/map",
     "/v1/collections/{name}/items/scroll",
     "/",
     "/embeddings",
@@ -43,6 +44,7 @@ WRITES = {
     ("DELETE", "/v1/collections/{name}/indexes/{key}"),
     ("POST", "/v1/collections/{name}/items"),
     ("POST", "/v1/collections/{name}/items/delete"),
+    ("PATCH", "/v1/collections/{name}/items/{id}"),
     ("DELETE", "/v1/collections/{name}/items/{id}"),
 }
 ADMIN = {

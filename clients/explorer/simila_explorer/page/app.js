@@ -5,10 +5,14 @@ import { classifyPanel } from "./classify.js";
 import { h } from "./dom.js";
 import { refusal } from "./notices.js";
 import { searchPanel } from "./search.js";
+import { serverPanel } from "./server.js";
+import { teachPanel } from "./teach.js";
 
 const PANELS = [
   { id: "classify", title: "Classify", make: classifyPanel },
   { id: "search", title: "Search", make: searchPanel },
+  { id: "teach", title: "Teach", make: teachPanel },
+  { id: "server", title: "Server", make: serverPanel },
 ];
 const HEALTH_MILLISECONDS = 5000;
 

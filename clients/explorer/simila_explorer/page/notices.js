@@ -44,7 +44,7 @@ export async function showing(place, sentence, work) {
   place.setAttribute("aria-busy", "true");
   try {
     const made = await work();
-    if (place.turn === turn) place.replaceChildren(...[made].flat());
+    if (place.turn === turn) place.replaceChildren(...[made].flat().filter(Boolean));
   } catch (error) {
     if (error.name === "AbortError" || place.turn !== turn) return;
     place.replaceChildren(refusal(error, () => showing(place, sentence, work)));

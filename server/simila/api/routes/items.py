@@ -15,6 +15,7 @@ from simila.api.schemas.collections import (
     DeleteItemsResponse,
     ItemPage,
     ItemWithVector,
+    RelabelRequest,
     ScrollPage,
     ScrollRequest,
     UpsertRequest,
@@ -71,6 +72,12 @@ async def delete_items(name: str, body: DeleteItemsRequest, services: FromServic
 async def get_item(name: str, id: str, services: FromServices, vector: bool = False) -> ItemWithVector:  # noqa: A002
     """An item, with its vector when `vector=true`."""
     return ItemWithVector.of_stored(await services.collections.get_item(name, id), vector=vector)
+
+
+@router.patch("/{id:path}", summary="Give an item another label")
+async def relabel(name: str, id: str, body: RelabelRequest, services: FromServices) -> UpsertResponse:  # noqa: A002
+    """Class means, searches and evaluations know it by the new label when this answers; nothing is embedded again."""
+    return UpsertResponse(upserted=1, sequence=await services.collections.relabel(name, id, body.label))
 
 
 @router.delete("/{id:path}", summary="Delete an item", status_code=HTTPStatus.NO_CONTENT)

@@ -143,6 +143,12 @@ class UpsertRequest(RequestBody):
     fingerprint: str | None = None
 
 
+class RelabelRequest(RequestBody):
+    """The class that an item is of from now on; null: of none."""
+
+    label: Text | None
+
+
 class UpsertResponse(BaseModel):
     """How many items were written, and the collection's newest sequence."""
 
