@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simila import __version__
-from simila.cli import collection_files, collections, keys, model_lifecycle, models
+from simila.cli import audit, collection_files, collections, keys, model_lifecycle, models
 from simila.cli.classify import classify
 from simila.cli.collection_import import import_items
 from simila.cli.connection import KeyOption
@@ -143,6 +143,7 @@ collections.app.command()(collection_files.restore)
 collections.app.command()(migrate)
 app.add_typer(collections.app, name="collections")
 app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

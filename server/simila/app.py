@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from threadpoolctl import ThreadpoolController
 
 from simila.api.application import create_api
+from simila.api.audit import AuditTrail
 from simila.api.dependencies import Services
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_transport import GrpcTransport
@@ -61,6 +62,7 @@ from simila.services.zero_shot import ZeroShotService
 from simila.settings import Settings
 from simila.storage.alias_file import AliasFile
 from simila.storage.api_keys import ApiKeys
+from simila.storage.audit_log import AuditLog
 from simila.storage.classifier_files import ClassifierFiles
 from simila.telemetry.logs import RequestLog
 from simila_models.catalogue import find_manifest
@@ -98,6 +100,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
     classifier_files, alias_file = ClassifierFiles(settings.classifiers_dir), AliasFile(settings.aliases_path)
     keys = ApiKeys(settings.keys_path)
     door = Doorkeeper(keys)
+    trail = AuditTrail(AuditLog(settings.audit_path)) if settings.audit else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -105,7 +108,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file, drain)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
-        async with grpc.serving(services, door):
+        async with grpc.serving(services, door, trail):
             yield
         loading.cancel()
         with suppress(asyncio.CancelledError):
@@ -120,6 +123,8 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         # Not in the loop: a search or a build may wait for the loop.
         await asyncio.to_thread(catalogue.close)
         keys.close()
+        if trail:
+            await trail.close()
         if services.images_by_url:
             await services.images_by_url.close()
 
@@ -133,6 +138,9 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         door=door,
         drain=drain,
         log=RequestLog(settings.log_requests),
+        trail=trail,
+        cors_origins=settings.cors_origins,
+        is_tls=settings.tls_certificate is not None,
         hosts=(*LOOPBACK_HOSTS, *settings.allowed_hosts) if settings.is_loopback else None,
     )
 
@@ -151,6 +159,8 @@ def _grpc(settings: Settings) -> GrpcTransport:
         settings.grpc_address,
         max_message_bytes=settings.limits.max_body_bytes,
         timeout_seconds=settings.request_timeout_seconds,
+        certificate=settings.tls_certificate,
+        certificate_key=settings.tls_key,
     )
 
 

@@ -3,10 +3,10 @@
 import json
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -186,6 +186,17 @@ class Settings(BaseSettings):
         description="What encoders run on: `auto`, `cpu`, `cuda`, `tensorrt` or another of docs/devices.md,"
         " with `:NUMBER` for one device of several.",
     )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="File of the TLS certificate and those that sign it, as PEM; HTTP and gRPC then speak TLS.",
+    )
+    tls_key: Path | None = Field(default=None, description="File of the certificate's private key, as PEM.")
+    cors_origins: Names = Field(
+        default=(), description="Origins such as `https://shop.example` whose pages may call this server."
+    )
+    audit: bool = Field(
+        default=True, description="Note changes, and what needs a key for administrators, in `DATA/audit.jsonl`."
+    )
     log_level: str = Field(
         default="info", pattern="^(debug|info|warning|error)$", description="Least severe level logged."
     )
@@ -205,6 +216,12 @@ class Settings(BaseSettings):
     index: IndexSettings = Field(default_factory=IndexSettings, description="How collections are searched.")
     fetch: FetchSettings = Field(default_factory=FetchSettings, description="Images that requests name by URL.")
 
+    @model_validator(mode="after")
+    def _has_both_halves_of_tls(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together (SIMILA_TLS_CERTIFICATE, SIMILA_TLS_KEY)")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -219,7 +236,7 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """The address to listen on as a URL, in which one of IPv6 stands in brackets (RFC 3986, section 3.2.2)."""
-        return f"http://{self._bracketed_host}:{self.port}"
+        return f"{'https' if self.tls_certificate else 'http'}://{self._bracketed_host}:{self.port}"
 
     @property
     def grpc_address(self) -> str | None:
@@ -244,6 +261,10 @@ class Settings(BaseSettings):
     @property
     def keys_path(self) -> Path:
         return self.data_dir / "keys.sqlite3"
+
+    @property
+    def audit_path(self) -> Path:
+        return self.data_dir / "audit.jsonl"
 
     @property
     def aliases_path(self) -> Path:

@@ -5,10 +5,13 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from simila import __version__
 from simila.api.access import KeyHolders
+from simila.api.answer_headers import AnswerHeaders
+from simila.api.audit import AuditedRequests, AuditTrail
 from simila.api.compression import CompressedBodies
 from simila.api.deadlines import Deadline
 from simila.api.direct_route import DirectRoutes
@@ -66,6 +69,11 @@ ROUTES = (
     explorer,
 )
 
+# What programs in pages send and read beyond what browsers let any page.
+CORS_METHODS = ("GET", "POST", "PUT", "DELETE")
+CORS_HEADERS = ("Authorization", "api-key", "Content-Type", "X-Request-Id", "X-Request-Timeout", "X-Simila-Fingerprint")
+CORS_EXPOSED_HEADERS = ("Retry-After", "X-Request-Id", "Server-Timing")
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -79,11 +87,14 @@ def create_api(
     door: Doorkeeper,
     drain: Drain,
     log: RequestLog,
+    trail: AuditTrail | None = None,
     hosts: Collection[str] | None = None,
+    cors_origins: Collection[str] = (),
+    is_tls: bool = False,
 ) -> ASGIApp:
     """Assemble the application; `lifespan` puts `Services` at `app.state.services` before the first request.
 
-    It answers to `hosts` alone, or to any where that is None.
+    It answers to `hosts` alone, or to any where that is None. Pages of `cors_origins` may read its answers.
     """
     api = documented_api(lifespan)
     register_error_handlers(api)
@@ -92,10 +103,21 @@ def create_api(
     decompressed = LargestBody(max_decompressed_bytes, "SIMILA_LIMITS__MAX_DECOMPRESSED_BYTES")
     app: ASGIApp = CompressedBodies(DirectRoutes(api), decompressed)
     app = BodyLimit(app, lambda scope: backup if backups.is_restore(scope) else body)
+    if trail is not None:
+        app = AuditedRequests(app, trail)
     app = Deadline(HeldRetries(KeyHolders(app, door)), default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)
-    return RequestMetrics(ForeignErrors(Draining(app, drain), _shape_of_errors), log)
+    app = RequestMetrics(ForeignErrors(Draining(app, drain), _shape_of_errors), log)
+    if cors_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=tuple(cors_origins),
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_HEADERS,
+            expose_headers=CORS_EXPOSED_HEADERS,
+        )
+    return AnswerHeaders(app, is_tls=is_tls)
 
 
 def documented_api(lifespan: Lifespan | None = None) -> FastAPI:

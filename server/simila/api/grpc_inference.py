@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import grpc
@@ -17,6 +18,7 @@ from tritonclient.grpc.service_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,
 )
 
+from simila.api.audit import AuditTrail
 from simila.api.binary_tensors import BYTES, BytesTensor
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.errors import status_of
@@ -42,7 +44,15 @@ Answer = TypeVar("Answer")
 
 @asynccontextmanager
 async def serving_grpc(
-    protocol: OpenInference, address: str, door: Doorkeeper, *, max_message_bytes: int, timeout_seconds: float
+    protocol: OpenInference,
+    address: str,
+    door: Doorkeeper,
+    trail: AuditTrail | None = None,
+    *,
+    max_message_bytes: int,
+    timeout_seconds: float,
+    certificate: Path | None = None,
+    certificate_key: Path | None = None,
 ) -> AsyncIterator[None]:
     """Serve at `address` (HOST:PORT) until the block ends; a call may take `timeout_seconds`, or its own deadline.
 
@@ -51,14 +61,21 @@ async def serving_grpc(
 
     """
     options = [("grpc.max_receive_message_length", max_message_bytes), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(interceptors=[KeyInterceptor(door)], options=[*options, ("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(interceptors=[KeyInterceptor(door, trail)], options=[*options, ("grpc.so_reuseport", 0)])
     add_GRPCInferenceServiceServicer_to_server(_Service(protocol, timeout_seconds), server)
-    server.add_insecure_port(address)
+    if certificate and certificate_key:
+        server.add_secure_port(address, _credentials(certificate, certificate_key))
+    else:
+        server.add_insecure_port(address)
     await server.start()
     try:
         yield
     finally:
         await server.stop(STOP_SECONDS)
+
+
+def _credentials(certificate: Path, key: Path) -> Any:
+    return grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
 
 
 class _Service(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated, and untyped

@@ -6,10 +6,12 @@ from typing import Any
 import grpc
 
 from simila.api.access import Call, count_bytes, current_call
+from simila.api.audit import AuditTrail
 from simila.api.doorkeeper import Doorkeeper, bearer
 from simila.api.scopes import Need
 from simila.domain.access import Scope
 from simila.domain.errors import AllowanceSpent, Forbidden, SimilaError
+from simila.storage.audit_log import audit_entry
 
 OPEN_CALLS = ("ServerLive", "ServerReady")
 ADMIN_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
@@ -18,8 +20,9 @@ ADMIN_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
 class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
     """Refuses calls whose key does not allow them. A stream's key is looked at again for each of its messages."""
 
-    def __init__(self, door: Doorkeeper) -> None:
+    def __init__(self, door: Doorkeeper, trail: AuditTrail | None = None) -> None:
         self._door = door
+        self._trail = trail
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
         handler = await continuation(details)
@@ -27,7 +30,7 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
             return None
         metadata = {name.lower(): value for name, value in details.invocation_metadata}
         sent = bearer(metadata.get("authorization", "")) or metadata.get("api-key")
-        guard = _Guard(self._door, handler, sent, _need_of(details.method.rpartition("/")[2]))
+        guard = _Guard(self._door, self._trail, handler, sent, details.method.rpartition("/")[2])
         streams = handler.request_streaming
         make = grpc.stream_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         answer = guard.stream if streams else guard.unary
@@ -37,15 +40,25 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
 class _Guard:
     """One call, which its handler answers where the key allows it."""
 
-    def __init__(self, door: Doorkeeper, handler: Any, sent: str | None, need: Need) -> None:
+    def __init__(self, door: Doorkeeper, trail: AuditTrail | None, handler: Any, sent: str | None, name: str) -> None:
         self._door = door
+        self._trail = trail
         self._handler = handler
         self._sent = sent
-        self._need = need
+        self._name = name
+        self._need = _need_of(name)
 
     async def unary(self, request: Any, context: Any) -> Any:
         await self._admit(request, context)
-        return await self._handler.unary_unary(request, context)
+        try:
+            return await self._handler.unary_unary(request, context)
+        finally:
+            if self._trail and self._name in ADMIN_CALLS:
+                call = current_call.get()
+                status = _status_name(context.code())
+                await self._trail.note(
+                    audit_entry(call.key.id if call else None, self._name, request.model_name, status=status)
+                )
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async def admitted() -> AsyncIterator[Any]:
@@ -70,6 +83,11 @@ def _need_of(call: str) -> Need:
     if call in OPEN_CALLS:
         return Need(None)
     return Need(Scope.ADMIN if call in ADMIN_CALLS else Scope.READ)
+
+
+def _status_name(code: Any) -> str:
+    """The name of a call's status; a call that has none yet is all right."""
+    return code.name if isinstance(code, grpc.StatusCode) else "OK"
 
 
 def _code_of(error: SimilaError) -> grpc.StatusCode:

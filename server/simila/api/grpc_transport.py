@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
+from simila.api.audit import AuditTrail
 from simila.api.dependencies import Services
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.open_inference import OpenInference
@@ -13,7 +15,7 @@ from simila.domain.errors import PackageMissing
 
 @dataclass(frozen=True)
 class GrpcTransport:
-    """gRPC at `address` (HOST:PORT), or none where that is None.
+    """gRPC at `address` (HOST:PORT), or none where that is None; with a certificate, over TLS.
 
     Raises:
         PackageMissing: its packages are not installed.
@@ -23,13 +25,15 @@ class GrpcTransport:
     address: str | None
     max_message_bytes: int
     timeout_seconds: float
+    certificate: Path | None = None
+    certificate_key: Path | None = None
 
     def __post_init__(self) -> None:
         if self.address and not (find_spec("grpc") and find_spec("tritonclient")):
             raise PackageMissing("SIMILA_GRPC_PORT needs packages that are not here; run: pip install 'simila[grpc]'")
 
     @asynccontextmanager
-    async def serving(self, services: Services, door: Doorkeeper) -> AsyncIterator[None]:
+    async def serving(self, services: Services, door: Doorkeeper, trail: AuditTrail | None) -> AsyncIterator[None]:
         if self.address is None:
             yield
             return
@@ -39,6 +43,9 @@ class GrpcTransport:
             OpenInference(services),
             self.address,
             door,
+            trail,
+            certificate=self.certificate,
+            certificate_key=self.certificate_key,
             max_message_bytes=self.max_message_bytes,
             timeout_seconds=self.timeout_seconds,
         ):

@@ -14,6 +14,7 @@ from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import WrongUsage
 from simila.domain.access import Allowance, ApiKey, Scope
 from simila.storage.api_keys import ApiKeys
+from simila.storage.audit_log import AuditLog, audit_entry
 
 app = typer.Typer(
     no_args_is_help=True, help="Make, list and revoke API keys; once there is one, every caller needs one."
@@ -51,6 +52,7 @@ def create(
         allowance=Allowance(items_per_minute, bytes_per_minute),
         expires_at=None if expires is None else expiry(expires, time.time()),
     )
+    _note("keys create", key, data_dir)
     if as_json:
         tables.show_json({**_shown(key), "key": text})
     else:
@@ -74,6 +76,7 @@ def revoke(
 ) -> None:
     """End a key. A running server refuses it within half a second."""
     key = _keys(data_dir).revoke(key_id)
+    _note("keys revoke", key, data_dir)
     tables.show(f"the key {key.id} of {key.name} is revoked")
 
 
@@ -99,6 +102,13 @@ def expiry(text: str, now: float) -> float:
 
 def _keys(data_dir: Any) -> ApiKeys:
     return ApiKeys(read_settings(data_dir=data_dir).keys_path)
+
+
+def _note(action: str, key: ApiKey, data_dir: Any) -> None:
+    settings = read_settings(data_dir=data_dir)
+    if settings.audit:
+        entry = audit_entry(None, f"simila {action}", key.id, name=key.name, scope=str(key.scope))
+        AuditLog(settings.audit_path).append([entry])
 
 
 def _names(text: str) -> list[str]:

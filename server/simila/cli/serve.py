@@ -48,7 +48,7 @@ def serve_command(create_app: Callable[[Settings, Drain], Any]) -> Callable[...,
         with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
             settings = settings.model_copy(update={"port": listener.getsockname()[1]})
             drain = Drain()
-            _run(create_app(settings, drain), listener, drain, grace_seconds=settings.shutdown_seconds)
+            _run(create_app(settings, drain), listener, drain, settings)
 
     return serve
 
@@ -111,7 +111,7 @@ def _bound(listener: socket.socket, address: Any) -> socket.socket:
     return listener
 
 
-def _run(app: Any, listener: socket.socket, drain: Drain, *, grace_seconds: float) -> None:
+def _run(app: Any, listener: socket.socket, drain: Drain, settings: Settings) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
 
@@ -128,8 +128,10 @@ def _run(app: Any, listener: socket.socket, drain: Drain, *, grace_seconds: floa
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
     # What is loaded by now stays. To look all of it through for garbage stops every thread for a tenth of a second.
     gc.collect()
     gc.freeze()
-    DrainingServer(config, drain, grace_seconds=grace_seconds).run(sockets=[listener])
+    DrainingServer(config, drain, grace_seconds=settings.shutdown_seconds).run(sockets=[listener])

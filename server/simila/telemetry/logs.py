@@ -1,6 +1,7 @@
 """Logs, as text for a person or as one JSON object a line for a machine."""
 
 import logging
+from contextvars import ContextVar
 from random import random
 from typing import Literal
 
@@ -15,14 +16,15 @@ SILENT = "py.warnings"
 SERVER_ERROR = 500
 
 requests = logging.getLogger("simila.requests")
+current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
 
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send records of at least `level` to standard error; other libraries speak up from warnings on."""
-    logging.basicConfig(level=level.upper(), format=LINE, force=True)
-    if log_format == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(_json_formatter())
+    logging.basicConfig(level=level.upper(), force=True)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_add_request_id)
+        handler.setFormatter(_json_formatter() if log_format == "json" else _TextFormatter(LINE))
     logging.captureWarnings(True)
     logging.getLogger(SILENT).setLevel(logging.ERROR)
     for name in QUIET:
@@ -44,6 +46,20 @@ class RequestLog:
             return
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(1000 * seconds, 3), **more}
         requests.info("%s %s %d in %.1f ms", method, route, status, 1000 * seconds, extra=fields)
+
+
+def _add_request_id(record: logging.LogRecord) -> bool:
+    if request_id := current_request_id.get():
+        record.request_id = request_id
+    return True
+
+
+class _TextFormatter(logging.Formatter):
+    """Names the request behind the line, before any traceback."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        line, request_id = super().formatMessage(record), getattr(record, "request_id", None)
+        return f"{line} (request {request_id})" if request_id else line
 
 
 def _json_formatter() -> logging.Formatter:
