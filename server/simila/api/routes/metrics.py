@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from simila.api.collection_metrics import CollectionMetrics
 from simila.api.dependencies import FromServices
+from simila.api.gpu_metrics import GpuMetrics
 
 router = APIRouter(tags=["health"])
 
@@ -14,5 +15,9 @@ router = APIRouter(tags=["health"])
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(services: FromServices) -> Response:
     collections = CollectionMetrics(await services.collections.states())
-    text = await asyncio.to_thread(generate_latest) + generate_latest(collections)
+    text = await asyncio.to_thread(_text, collections)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _text(collections: CollectionMetrics) -> bytes:
+    return generate_latest() + generate_latest(collections) + generate_latest(GpuMetrics())
