@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from simila.cli import tables
 from simila.cli.collections import NameArgument
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import FAILED, WrongUsage, print_error, print_warning
 from simila.cli.folder_import import IMAGE_SUFFIXES, FolderImport, ImageFile, ImportReport, find_images
+from simila.cli.rate_bar import RateBar
 from simila.cli.vector_files import VectorFile, VectorRows, open_json_lines
 from simila_client import ApiError, NotFound, Simila
 
@@ -111,12 +110,11 @@ def _import_file(client: Simila, name: str, file: VectorFile) -> int:
     for warning in file.warnings:
         print_warning(f"{file.name}: {warning}")
     stored = 0
-    with _progress() as progress:
-        task = progress.add_task(f"import {file.name}", total=file.rows, rate="")
+    with RateBar(f"import {file.name}", file.rows, "vectors") as bar:
         for rows in file.batches:
             _send(client, name, file, rows)
             stored += len(rows.ids)
-            _advance(progress, task, len(rows.ids), "vectors")
+            bar.advance(len(rows.ids))
     return stored
 
 
@@ -131,31 +129,8 @@ def _send(client: Simila, name: str, file: VectorFile, rows: VectorRows) -> None
 
 
 def _import_images(client: Simila, name: str, images: Sequence[ImageFile], batch_size: int) -> ImportReport:
-    with _progress() as progress:
-        task = progress.add_task(f"import {name}", total=len(images), rate="")
-
-        def advance() -> None:
-            _advance(progress, task, 1, "images")
-
-        return FolderImport(client, name, batch_items=batch_size, on_image=advance).run(images)
-
-
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(complete_style=tables.ACCENT, finished_style=tables.ACCENT),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", style=tables.MUTED),
-        TimeRemainingColumn(),
-    )
-    # Batches come seconds apart on a laptop: a longer window than rich's 30 s keeps rate and time left steady.
-    return Progress(*columns, console=Console(stderr=True), speed_estimate_period=120)
-
-
-def _advance(progress: Progress, task: TaskID, items: int, unit: str) -> None:
-    progress.advance(task, items)
-    speed = progress.tasks[task].finished_speed or progress.tasks[task].speed
-    progress.update(task, rate=f"{speed:.1f} {unit}/s" if speed else "")
+    with RateBar(f"import {name}", len(images), "images") as bar:
+        return FolderImport(client, name, batch_items=batch_size, on_image=bar.advance).run(images)
 
 
 def _show_report(name: str, report: ImportReport) -> None:

@@ -1,4 +1,4 @@
-"""`simila embed`: texts and image files to vectors."""
+"""`simila embed`: texts, image files and JSON Lines files to vectors."""
 
 import io
 import sys
@@ -14,15 +14,22 @@ import typer
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
-from simila.cli.inputs import ImageOption, NamedInput, TextArgument, read_inputs, request_batches
+from simila.cli.inputs import ImageOption, NamedInput, read_inputs, request_batches
 from simila_client import Embeddings
 
 SHOWN_VALUES = 5
 
 
+JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+
+
 class Format(StrEnum):
     JSON = "json"
     NPY = "npy"
+    PARQUET = "parquet"
+
+
+OF_SUFFIX = {".parquet": Format.PARQUET, ".npy": Format.NPY}
 
 
 Batch = tuple[list[NamedInput], Embeddings]
@@ -30,16 +37,34 @@ Batch = tuple[list[NamedInput], Embeddings]
 
 def embed(
     model: Annotated[str, typer.Option(help="The encoder; `simila models list` names them.")],
-    texts: TextArgument = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; - reads one a line from stdin. Or one FILE.jsonl, with --output.")
+    ] = None,
     images: ImageOption = None,
     output_format: Annotated[
         Format | None,
-        typer.Option("--format", help="One JSON line an input, or one float32 array; a terminal gets a table."),
+        typer.Option("--format", help="A JSON line an input, a float32 array, or Parquet; by default as FILE ends."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write here, not to stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, not to stdout.")
+    ] = None,
     url: UrlOption = None,
 ) -> None:
-    """Turn texts and images into vectors."""
+    """Turn texts and images into vectors.
+
+    simila embed "a red dress" --model all-minilm-l6-v2
+
+    cat lines.txt | simila embed - --model all-minilm-l6-v2 > vectors.jsonl
+
+    simila embed FILE.jsonl -o vectors.parquet --model all-minilm-l6-v2
+
+    The lines of FILE.jsonl have text, or image (a file), and id, label and payload if you like. What was interrupted
+    goes on when the command is given again, and `simila collections import` takes the result.
+    """
+    output_format = output_format or OF_SUFFIX.get(output.suffix.lower() if output else "")
+    if output_format is Format.PARQUET:
+        _embed_file(texts, images, model, output, url)
+        return
     to_terminal = output is None and sys.stdout.isatty()
     if output_format is Format.NPY and to_terminal:
         raise WrongUsage("npy is binary; give --output FILE, or pipe it")
@@ -53,6 +78,19 @@ def embed(
             _show(list(batches))
         else:
             _write(_npy(batches) if output_format is Format.NPY else _json_lines(batches), output)
+
+
+def _embed_file(
+    texts: list[str] | None, images: list[Path] | None, model: str, output: Path | None, url: str | None
+) -> None:
+    source = Path(texts[0]) if texts else Path()
+    if images or output is None or len(texts or ()) != 1 or source.suffix.lower() not in JSON_LINES_SUFFIXES:
+        raise WrongUsage("Parquet is made of one file: simila embed FILE.jsonl -o FILE.parquet")
+    # pyarrow takes a quarter of a second to import, and only this needs it.
+    from simila.cli.embed_file import embed_file  # noqa: PLC0415
+
+    with connect(url) as client:
+        embed_file(client, source, output, model)
 
 
 def _write(chunks: Iterable[bytes], output: Path | None) -> None:

@@ -12,6 +12,8 @@ from simila_client import InvalidArgument, SimilaClientError
 
 FAILED = 1
 WRONG_USAGE = 2
+# As shells count a process that SIGINT ended.
+INTERRUPTED = 130
 
 
 class WrongUsage(Exception):
@@ -25,13 +27,13 @@ class CommandGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except (WrongUsage, InvalidArgument) as error:
-            _stop(str(error), WRONG_USAGE)
+            stop(str(error), WRONG_USAGE)
         except (SimilaError, SimilaClientError) as error:
-            _stop(error.message, FAILED)
+            stop(error.message, FAILED)
         except BrokenPipeError:
             raise  # typer itself ends quietly when `| head` has read enough
         except OSError as error:
-            _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+            stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
 
 
 def print_error(message: str) -> None:
@@ -46,6 +48,7 @@ def _print(line: str, style: str) -> None:
     Console(stderr=True, markup=False, highlight=False, soft_wrap=True).print(line, style=style)
 
 
-def _stop(message: str, exit_code: int) -> NoReturn:
+def stop(message: str, exit_code: int) -> NoReturn:
+    """End the command with one red line."""
     print_error(message)
     raise typer.Exit(exit_code)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -21,3 +22,13 @@ def test_the_command_line_starts_without_what_only_a_server_needs():
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert loaded.stdout == "[]\n"
+
+
+def test_a_shell_completes_what_is_typed(run):
+    asked = {"_SIMILA_COMPLETE": "complete_bash", "COMP_WORDS": "simila coll", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", "import sys; sys.argv[0] = 'simila'; from simila.__main__ import main; main()"]
+
+    done = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["collections"]
+    assert "--install-completion" in run("--help").stdout
