@@ -32,7 +32,7 @@ class PlaneFit:
 
     def places(self, vectors: Float32) -> Float32:
         """Place `float32 [n, d]`: `float32 [n, 2]`."""
-        return np.matmul(vectors - self._mean, self._axes, dtype=np.float32)
+        return ((vectors - self._mean) @ self._axes).astype(np.float32)
 
 
 def nearest_cosines(vectors: Float32) -> Float32:

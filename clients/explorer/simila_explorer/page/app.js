@@ -3,6 +3,7 @@
 import { askForKeysWith, get, keepKey } from "./api.js";
 import { classifyPanel } from "./classify.js";
 import { h } from "./dom.js";
+import { mapPanel } from "./map.js";
 import { refusal } from "./notices.js";
 import { searchPanel } from "./search.js";
 import { serverPanel } from "./server.js";
@@ -12,6 +13,7 @@ const PANELS = [
   { id: "classify", title: "Classify", make: classifyPanel },
   { id: "search", title: "Search", make: searchPanel },
   { id: "teach", title: "Teach", make: teachPanel },
+  { id: "map", title: "Map", make: mapPanel },
   { id: "server", title: "Server", make: serverPanel },
 ];
 const HEALTH_MILLISECONDS = 5000;

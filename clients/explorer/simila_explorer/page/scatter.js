@@ -1,0 +1,224 @@
+// Points on a plane, drawn by WebGL: dragged, zoomed, picked and lassoed.
+
+import { h } from "./dom.js";
+
+const VERTEX = `#version 300 es
+in vec2 place; in vec4 colour; in float size;
+uniform vec2 centre; uniform vec2 scale; uniform float pixels;
+out vec4 shade;
+void main() { gl_Position = vec4((place - centre) * scale, 0.0, 1.0); gl_PointSize = size * pixels; shade = colour; }`;
+const FRAGMENT = `#version 300 es
+precision mediump float;
+in vec4 shade; out vec4 drawn;
+void main() {
+  float distance = length(gl_PointCoord - 0.5);
+  if (distance > 0.5) discard;
+  drawn = shade * (1.0 - smoothstep(0.4, 0.5, distance));
+}`;
+const PICK_PIXELS = 12;
+const MARGIN = 1.12;
+
+export class Scatter {
+  /** `onpick(index | -1, x, y)` follows the pointer, `onlasso(indices)` comes when a line is closed. */
+  constructor({ onpick, onlasso }) {
+    Object.assign(this, { onpick, onlasso, centre: [0, 0], span: 1, isLasso: false, line: [] });
+    this.canvas = h("canvas", { tabIndex: 0, ariaLabel: "Map. Arrow keys move, plus and minus zoom, 0 shows all.", role: "img" });
+    this.overlay = h("canvas", { className: "overlay", ariaHidden: "true" });
+    this.element = h("div", { className: "scatter" }, this.canvas, this.overlay);
+    this.gl = this.canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true });
+    if (this.gl) this.program = linked(this.gl);
+    new ResizeObserver(() => this.resize()).observe(this.element);
+    this.listen();
+  }
+
+  get isSupported() {
+    return Boolean(this.gl);
+  }
+
+  /** `places` x, y, x, y …; `colours` four bytes a point; `sizes` in CSS pixels. */
+  set(places, colours, sizes) {
+    Object.assign(this, { places });
+    this.fill("place", places, 2, this.gl.FLOAT, false);
+    this.paint(colours, sizes);
+    this.all();
+  }
+
+  paint(colours, sizes) {
+    this.fill("colour", colours, 4, this.gl.UNSIGNED_BYTE, true);
+    this.fill("size", sizes, 1, this.gl.FLOAT, false);
+    this.draw();
+  }
+
+  fill(name, values, width, type, isNormalised) {
+    const { gl } = this;
+    const location = gl.getAttribLocation(this.program, name);
+    this[`${name}Buffer`] ??= gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, this[`${name}Buffer`]);
+    gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
+    gl.enableVertexAttribArray(location);
+    gl.vertexAttribPointer(location, width, type, isNormalised, 0, 0);
+  }
+
+  /** Show all points. */
+  all() {
+    let [left, right, bottom, top] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let at = 0; at < this.places.length; at += 2) {
+      left = Math.min(left, this.places[at]);
+      right = Math.max(right, this.places[at]);
+      bottom = Math.min(bottom, this.places[at + 1]);
+      top = Math.max(top, this.places[at + 1]);
+    }
+    this.centre = [(left + right) / 2 || 0, (bottom + top) / 2 || 0];
+    this.span = (Math.max(top - bottom, (right - left) / this.aspect) || 1) * MARGIN;
+    this.isMoved = false;
+    this.draw();
+  }
+
+  get aspect() {
+    return this.canvas.clientWidth / this.canvas.clientHeight || 1;
+  }
+
+  resize() {
+    for (const canvas of [this.canvas, this.overlay]) {
+      canvas.width = Math.round(this.element.clientWidth * devicePixelRatio);
+      canvas.height = Math.round(this.element.clientHeight * devicePixelRatio);
+    }
+    if (this.places && !this.isMoved) this.all();
+    else this.draw();
+  }
+
+  /** Draw in the next frame, once however often it is asked for. */
+  draw() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = null;
+      this.drawNow();
+    });
+  }
+
+  drawNow() {
+    if (!this.places) return;
+    const { gl, program } = this;
+    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
+    gl.clearColor(0, 0, 0, 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.useProgram(program);
+    gl.uniform2f(gl.getUniformLocation(program, "centre"), ...this.centre);
+    gl.uniform2f(gl.getUniformLocation(program, "scale"), 2 / (this.span * this.aspect), 2 / this.span);
+    gl.uniform1f(gl.getUniformLocation(program, "pixels"), devicePixelRatio);
+    gl.drawArrays(gl.POINTS, 0, this.places.length / 2);
+  }
+
+  /** From a pixel of the element to the plane. */
+  toPlane(x, y) {
+    const pixel = this.span / this.element.clientHeight;
+    return [this.centre[0] + (x - this.element.clientWidth / 2) * pixel, this.centre[1] - (y - this.element.clientHeight / 2) * pixel];
+  }
+
+  picked(x, y) {
+    const [px, py] = this.toPlane(x, y);
+    let best = (PICK_PIXELS * this.span / this.element.clientHeight) ** 2;
+    let found = -1;
+    for (let at = 0; at < (this.places?.length ?? 0); at += 2) {
+      const away = (this.places[at] - px) ** 2 + (this.places[at + 1] - py) ** 2;
+      if (away < best) [best, found] = [away, at / 2];
+    }
+    return found;
+  }
+
+  zoom(factor, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
+    const before = this.toPlane(x, y);
+    this.isMoved = true;
+    this.span *= factor;
+    const after = this.toPlane(x, y);
+    this.centre = [this.centre[0] + before[0] - after[0], this.centre[1] + before[1] - after[1]];
+    this.draw();
+  }
+
+  move(dx, dy) {
+    this.isMoved = true;
+    const pixel = this.span / this.element.clientHeight;
+    this.centre = [this.centre[0] - dx * pixel, this.centre[1] + dy * pixel];
+    this.draw();
+  }
+
+  listen() {
+    const keys = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+    this.canvas.addEventListener("keydown", (event) => {
+      if (event.key in keys) this.move(...keys[event.key]);
+      else if (event.key === "+" || event.key === "=") this.zoom(0.8);
+      else if (event.key === "-") this.zoom(1.25);
+      else if (event.key === "0") this.all();
+      else return;
+      event.preventDefault();
+    });
+    this.canvas.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoom(Math.exp(event.deltaY * 0.0015), event.offsetX, event.offsetY);
+    }, { passive: false });
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.canvas.setPointerCapture(event.pointerId);
+      this.isDown = true;
+      this.line = [[event.offsetX, event.offsetY]];
+    });
+    this.canvas.addEventListener("pointermove", (event) => this.moved(event));
+    this.canvas.addEventListener("pointerleave", () => this.onpick(-1));
+    this.canvas.addEventListener("pointerup", () => {
+      this.isDown = false;
+      if (this.isLasso && this.line.length > 2) this.onlasso(this.within(this.line.map(([x, y]) => this.toPlane(x, y))));
+      this.line = [];
+      this.drawLine();
+    });
+  }
+
+  moved(event) {
+    if (!this.isDown) this.onpick(this.picked(event.offsetX, event.offsetY), event.offsetX, event.offsetY);
+    else if (this.isLasso) {
+      this.line.push([event.offsetX, event.offsetY]);
+      this.drawLine();
+    } else this.move(event.movementX, event.movementY);
+  }
+
+  drawLine() {
+    const context = this.overlay.getContext("2d");
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    context.clearRect(0, 0, this.overlay.width, this.overlay.height);
+    if (!this.isLasso || this.line.length < 2) return;
+    context.strokeStyle = getComputedStyle(this.element).getPropertyValue("color");
+    context.setLineDash([5, 4]);
+    context.lineWidth = 1.5;
+    context.beginPath();
+    for (const [x, y] of this.line) context.lineTo(x, y);
+    context.closePath();
+    context.stroke();
+  }
+
+  /** The points within a polygon of the plane, by the rule of even and odd. */
+  within(polygon) {
+    const found = [];
+    for (let at = 0; at < this.places.length; at += 2) {
+      const [x, y] = [this.places[at], this.places[at + 1]];
+      let isInside = false;
+      for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+        const [[xi, yi], [xj, yj]] = [polygon[i], polygon[j]];
+        if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) isInside = !isInside;
+      }
+      if (isInside) found.push(at / 2);
+    }
+    return found;
+  }
+}
+
+function linked(gl) {
+  const program = gl.createProgram();
+  for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+    const shader = gl.createShader(type);
+    gl.shaderSource(shader, source);
+    gl.compileShader(shader);
+    gl.attachShader(program, shader);
+  }
+  gl.linkProgram(program);
+  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
+  return program;
+}
