@@ -28,6 +28,10 @@ LARGEST_SUPPORT = 3  # pixels that Lanczos interpolation reads on either side
 # JPEG's own limit. Pillow keeps a pointer for each row, so a column of 50,000,000 pixels would take a gigabyte.
 LONGEST_EDGE_PIXELS = 65_535
 
+# libtiff's own limit, for JPEG in TIFF: a scan may take 25 bytes of the file, and costs a pass over all pixels.
+MOST_JPEG_SCANS = 100
+_JPEG_START, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+
 # Pillow's own limit warns where ours refuses; ours is a setting.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -48,10 +52,12 @@ def image_rows(data: bytes, tower: ImageTower, *, max_pixels: int, views: Sequen
     """Like `image_row`, one row for each of the `views`, of an image that is decoded once.
 
     Raises:
-        LimitExceeded: its header declares more than `max_pixels`, or too long an edge; nothing is decoded then.
+        LimitExceeded: its header declares more than `max_pixels`, or too long an edge, or it has too many JPEG scans;
+            nothing is decoded then.
         InvalidImage: it is not of `ACCEPTED_FORMATS`, damaged or cut short.
 
     """
+    _check_scans(data)
     try:
         with Image.open(io.BytesIO(data), formats=ACCEPTED_FORMATS) as image:
             check_size(image.width, image.height, max_pixels)
@@ -79,6 +85,12 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
             f"the image is {width} x {height} pixels, more than the limit of {max_pixels} pixels"
             " (SIMILA_LIMITS__MAX_IMAGE_PIXELS)"
         )
+
+
+def _check_scans(data: bytes) -> None:
+    # Within a scan 0xff is followed by 0x00, so that these two bytes begin one (ITU-T T.81, B.1.1.5).
+    if data.startswith(_JPEG_START) and (scans := data.count(_JPEG_SCAN)) > MOST_JPEG_SCANS:
+        raise LimitExceeded(f"the JPEG has {scans} scans, more than {MOST_JPEG_SCANS}")
 
 
 def _rgb(image: Image.Image, tower: ImageTower) -> Image.Image:

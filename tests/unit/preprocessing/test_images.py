@@ -199,3 +199,16 @@ def test_a_row_is_contiguous_and_channels_come_red_green_blue():
 def test_values_without_a_white_are_refused(values):
     with pytest.raises(InvalidImage, match="does not say which value is white"):
         row_of(encoded(Image.fromarray(values), "TIFF"))
+
+
+def scans(count):
+    """A progressive JPEG whose last scan comes `count` times in all: 25 bytes, and a pass over all pixels, for each."""
+    content = encoded(Image.new("L", (64, 64), 128), "JPEG", progressive=True)
+    start = content.rindex(b"\xff\xda")
+    return content[:start] + content[start:-2] * (count - content.count(b"\xff\xda") + 1) + content[-2:]
+
+
+def test_a_jpeg_of_a_hundred_scans_is_decoded_and_of_more_refused():
+    np.testing.assert_array_equal(row_of(scans(100)), row_of(encoded(Image.new("L", (64, 64), 128), "JPEG")))
+    with pytest.raises(LimitExceeded, match="the JPEG has 101 scans, more than 100"):
+        row_of(scans(101))
