@@ -1,6 +1,7 @@
 """A disk that is full, writes half, or fails to sync: what was acknowledged stays, what failed left nothing."""
 
 import ctypes.util
+import json
 import resource
 import shutil
 from contextlib import contextmanager
@@ -54,9 +55,9 @@ class Held:
     def check(self, collection=None, *, others=()):
         found = {}
         for hit in nearest(collection or self.collection, QUERY, ITEMS + 1):
-            del hit.payload["pad"]
-            assert is_whole(hit, QUERY, COSINE_TOLERANCE)
-            found[hit.id] = hit.payload["version"]
+            payload = {key: value for key, value in hit.payload.items() if key != "pad"}
+            assert is_whole(hit._replace(payload_json=json.dumps(payload)), QUERY, COSINE_TOLERANCE)
+            found[hit.id] = payload["version"]
         assert found in [self.versions, *others]
 
     def idle_connection(self):
