@@ -43,7 +43,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        found = re.search(r"http://[\d.]+:\d+", self.ready_line)
+        found = re.search(r"https?://[\d.]+:\d+", self.ready_line)
         assert found
         return found[0]
 
