@@ -132,8 +132,13 @@ def test_a_collection_trains_a_classifier(api, examples, collection) -> None:
     assert wait(api, of_some)["labels"] == ["ant", "bee"]
     refused = api.post("/v1/train", json={"collection": name, "filter": {"n": -1}})
     assert (refused.status_code, error(refused)["param"]) == (422, "collection")
-    failed = wait(api, train(api, collection=name, filter={"n": {"$lt": 10}}))
-    assert (failed["state"], failed["error"]) == ("failed", "a classifier needs at least 2 labels, got 1")
+    refused = api.post("/v1/train", json={"collection": name, "filter": {"n": {"$lt": 10}}})
+    assert (refused.status_code, error(refused)["param"]) == (422, "collection")
+    assert "have 1 labels; training needs at least 2" in error(refused)["message"]
+    classes = [{"label": label, "vector": vectors[n].tolist()} for n, label in enumerate("ab")]
+    alone = {"filter": {"n": 0}, "method": "label_propagation", "labels": classes}
+    failed = wait(api, train(api, collection=name, **alone))
+    assert (failed["state"], failed["error"]) == ("failed", "1 items are too few to have neighbours")
     refused = api.post("/v1/classify", json={"classifier_id": failed["classifier_id"], "input": "x"})
     assert refused.status_code == 422
     assert "could not be trained" in error(refused)["message"]

@@ -183,6 +183,8 @@ def test_rules_answer_with_what_they_found(api: httpx.Client) -> None:
         ({"label_metric": {"labels": ["cat", "cow"], "distances": [[0, 1], [1, 0]]}}, 400, "label_metric"),
         ({"label_tree": {"parents": {"cat": None, "dog": None}}}, 400, "label_tree"),
         ({"priors": {"cat": 1, "dog": -1}}, 400, "priors"),
+        ({"unknown": {"threshold": None}}, 400, "unknown.threshold"),
+        ({"label_tree": {"parents": {}}}, 400, "label_tree.parents"),
     ],
 )
 def test_rules_that_are_none(api: httpx.Client, change: dict, status: int, param: str) -> None:

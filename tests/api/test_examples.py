@@ -174,6 +174,7 @@ def test_forget_answers_a_receipt(api: httpx.Client, digits: str) -> None:
     ("action", "body", "status", "param", "words"),
     [
         ("classify", {"method": "svm"}, 400, "method", "nearest_mean"),
+        ("classify", {"method": "knn", "k": 1001}, 400, "k", "less than or equal to 1000"),
         ("classify", {"method": "knn", "k": 101}, 400, "k", "k is 101, more than the 100 labelled items"),
         ("classify", {"k": 3}, 400, "k", "k is an option of the method knn, not of nearest_mean"),
         ("classify", {"weight": 0.5}, 400, "weight", "an option of the method blend"),
@@ -186,6 +187,13 @@ def test_forget_answers_a_receipt(api: httpx.Client, digits: str) -> None:
             400,
             "filter",
             "leave the",
+        ),
+        (
+            "classify",
+            {"method": "knn", "filter": {"n": 1}, "priors": "estimate"},
+            400,
+            "filter",
+            "leave the filter out",
         ),
         ("classify", {"unknown": {}}, 400, "unknown", "exactly one of threshold, false_rejection_rate"),
         ("classify", {"priors": {"digit 0": 1.0}}, 400, "priors", "one number a label"),
@@ -249,6 +257,21 @@ def test_when_all_items_of_a_class_go_a_classifier_that_uses_them_says_so(api, c
         assert "items of one class only; 2 are needed" in refused.json()["error"]["message"]
     known = api.post(f"{path}/classify", json={"input": {"vector": rows[0]}, "unknown": {"threshold": 0.0}}).json()
     assert [one["prediction"] for one in known["data"]] == ["a"]
+
+
+def test_where_no_class_has_two_items_none_is_judged_by_its_own(api, collection) -> None:
+    path = collection("efficientnet-lite0")
+    rows = np.eye(2, 1280).tolist()
+    api.post(f"{path}/items", json={"items": [{"id": n, "vector": rows[int(n)], "label": n} for n in "01"]})
+    report = api.post(f"{path}/evaluate", json={}).json()
+    assert (report["items"], report["accuracy"]) == (2, 0.0)
+    assert [one["best_threshold"] for one in report["classes"]] == [None, None]
+    body = {"input": {"vector": rows[0]}}
+    fitted = api.post(f"{path}/classify", json={**body, "multi_label": {"fitted": True}}).json()
+    assert [one["labels"] for one in fitted["data"]] == [["0"]]
+    refused = api.post(f"{path}/classify", json={**body, "calibrated": True})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (422, "calibrated")
+    assert "no class has two items" in refused.json()["error"]["message"]
 
 
 def test_without_labels_nothing_is_learned(api: httpx.Client, collection) -> None:

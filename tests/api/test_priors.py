@@ -73,6 +73,8 @@ def test_priors_that_are_known_outlive_the_server_and_end_with_the_classes_they_
         classifier_id = train(api, model=ENCODER, input=labelled(vectors, labels))
         given = put(api, classifier_id, priors={"ant": 8, "bee": 1, "cow": 1}).json()["priors"]
         assert given == pytest.approx({"ant": 0.8, "bee": 0.1, "cow": 0.1})
+        assert put(api, classifier_id, priors={"ant": 8e307, "bee": 8e307, "cow": 8e307}).json()["priors"]["ant"] > 0.3
+        put(api, classifier_id, priors={"ant": 8, "bee": 1, "cow": 1})
         before = ask(api, classifier_id, inputs)
         assert before["priors"] == given
     with serving(settings) as url, httpx.Client(base_url=url) as api:

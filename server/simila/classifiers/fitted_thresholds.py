@@ -13,6 +13,8 @@ def fitted_thresholds(probabilities: Float64, has: NDArray[np.bool_]) -> Float64
     threshold is halfway between the last input that gets the label and the first that does not (Lipton et al. 2014).
     Of equally good ones the highest is taken.
     """
+    if not len(probabilities):
+        return np.full(probabilities.shape[1], np.nan)
     order = np.argsort(-probabilities, axis=0, kind="stable")
     descending = np.take_along_axis(probabilities, order, axis=0)
     right = np.cumsum(np.take_along_axis(has, order, axis=0), axis=0)

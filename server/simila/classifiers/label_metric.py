@@ -10,6 +10,7 @@ from simila.domain.errors import InvalidInput, InvalidLabels, quoted
 from simila.domain.vectors import Float64
 
 _SYMMETRY_TOLERANCE = 1e-9  # relative to the largest distance
+LARGEST_DISTANCE = 1e100  # its square is a number, and so is the sum of many
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +52,11 @@ def label_metric(labels: Sequence[str], distances: Sequence[Sequence[float]] | F
 
     Raises:
         InvalidLabels: see `check_labels`.
-        InvalidInput: not as many each way as labels, or not finite, symmetric, at least 0, and 0 on the diagonal.
+        InvalidInput: not as many each way as labels, or not finite, symmetric, at least 0, and 0 on the diagonal; or
+            larger than `LARGEST_DISTANCE`.
 
     """
-    check_labels(labels)
+    check_labels(labels, param="label_metric.labels")
     try:
         matrix = np.array(distances, dtype=np.float64)
     except ValueError as error:
@@ -67,6 +69,7 @@ def label_metric(labels: Sequence[str], distances: Sequence[Sequence[float]] | F
     faults = {
         "is not finite": ~np.isfinite(matrix),
         "is negative": matrix < 0,
+        f"is more than {LARGEST_DISTANCE:g}": matrix > LARGEST_DISTANCE,
         "is of a label to itself and not 0": np.diag(np.diag(matrix) != 0),
         "is not the same both ways": np.abs(matrix - matrix.T) > _SYMMETRY_TOLERANCE * largest,
     }

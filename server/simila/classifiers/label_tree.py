@@ -72,7 +72,7 @@ def label_tree(parents: Mapping[str, str | None]) -> LabelTree:
 
     """
     labels = tuple(parents)
-    check_labels(labels)
+    check_labels(labels, param="label_tree.parents")
     roots = [label for label, parent in parents.items() if parent is None]
     if len(roots) != 1:
         raise InvalidInput(f"a label tree needs one root, and {len(roots)} labels have no parent", param="label_tree")

@@ -10,18 +10,18 @@ from simila.domain.vectors import Int64
 FEWEST_CLASSES = 2
 
 
-def check_labels(labels: Sequence[str], *, fewest: int = FEWEST_CLASSES) -> None:
-    """Check the labels of a classifier.
+def check_labels(labels: Sequence[str], *, fewest: int = FEWEST_CLASSES, param: str = "labels") -> None:
+    """Check the labels of a classifier, or of a geometry of them; errors name `param[position]`.
 
     Raises:
         InvalidLabels: fewer than `fewest`, a blank one, or one that occurs twice.
 
     """
     if len(labels) < fewest:
-        raise InvalidLabels(f"a classifier needs at least {fewest} labels, got {len(labels)}", param="labels")
+        raise InvalidLabels(f"{param}: at least {fewest} labels are needed, got {len(labels)}", param=param)
     seen: set[str] = set()
     for position, label in enumerate(labels):
-        name = f"labels[{position}]"
+        name = f"{param}[{position}]"
         if not label.strip():
             raise InvalidLabels(f"{name}: the label is blank", param=name)
         if label in seen:

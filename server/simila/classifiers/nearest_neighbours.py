@@ -9,6 +9,7 @@ from simila.domain.errors import InvalidInput, NoExamples
 from simila.domain.vectors import Float32, Float64, Int64
 
 VOTE_TEMPERATURE = 0.07  # Wu et al. 2018
+MOST_NEIGHBOURS = 1000  # of one request's choice, because memory grows with their number
 _ROWS_AT_A_TIME = 256
 
 

@@ -9,6 +9,7 @@ from simila.classifiers.probe_checks import PENALTY, check_probe
 from simila.classifiers.prototypes import class_totals
 from simila.domain.vectors import Float32, Int64
 
+SMALLEST_PENALTY = 2.0**-40  # of the gram matrix's trace, beside which less is lost in rounding
 _ROWS_AT_A_TIME = 8192
 
 
@@ -36,6 +37,6 @@ def ridge_probe(
         gram += centred.T @ centred
         products += class_totals(centred, item_classes[start : start + _ROWS_AT_A_TIME], len(labels))
     # Centred vectors sum to nothing, so centring the classes too would change no product.
-    gram[np.diag_indices(dimension)] += penalty
+    gram[np.diag_indices(dimension)] += max(penalty, SMALLEST_PENALTY * gram.trace())
     weights = np.linalg.solve(gram, products.T).T
     return LinearScorer(tuple(labels), weights, class_shares - weights @ vector_mean)

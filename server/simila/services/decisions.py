@@ -19,6 +19,8 @@ from simila.services.ranking import Classified, Decision
 
 # Rules other than the ranking look at every score; so many take a gigabyte at their worst.
 MOST_SCORES = 2**24
+# Of a prior and the largest. Products of less and a probability may all be 0, with nothing to divide by.
+SMALLEST_RATIO = 1e-100
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +114,8 @@ def _under_priors(
         priors = np.array([given[label] for label in scored.labels])
         if not (priors > 0).all() or not np.isfinite(priors).all():
             raise InvalidInput("priors must be above 0", param="priors")
+        # By the largest first: the sum of such numbers may be infinite.
+        priors = np.maximum(priors / priors.max(), SMALLEST_RATIO)
         priors = priors / priors.sum()
     probabilities = corrected_probabilities(scored.probabilities, training, priors)
     shifted = replace(scored, scores=probabilities, probabilities=probabilities)

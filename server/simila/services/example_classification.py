@@ -113,7 +113,8 @@ class ExampleClassificationService:
 
         Raises:
             NoExamples: no item has a label, or all have the same and there is no unknown to tell them from.
-            InvalidInput: an option is not of the method, or `k` is more than there are items.
+            InvalidInput: an option is not of the method, `k` is more than there are items, or a rule that is of all
+                items meets a filter.
             CannotServe: a blend is wanted of an encoder without a text tower.
             LimitExceeded: see `check_predictions`.
 
@@ -130,6 +131,8 @@ class ExampleClassificationService:
             self._models.check_classes(collection)
         check_predictions(len(sources), len(model.labels), rules.top_k, limit=self._most_predictions)
         rules.check(model.labels)
+        if rules.priors is not None:
+            _check_unfiltered(by, "priors are")
         if false_rejection_rate is not None:
             threshold = await asyncio.to_thread(self._threshold, collection, by, method, false_rejection_rate)
             rules = replace(rules, unknown_below=threshold)

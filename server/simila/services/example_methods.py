@@ -15,6 +15,7 @@ from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_sco
 from simila.classifiers.nearest_neighbours import class_cosines, find_neighbours, neighbour_votes
 from simila.classifiers.prototypes import Prototypes, class_totals
 from simila.classifiers.rejection import kth_neighbour_cosine
+from simila.domain.errors import NoExamples
 from simila.domain.vectors import Float32, Float64, Int64
 from simila.services.class_models import ClassModel, LinearModel, NeighbourModel, Scored
 
@@ -128,6 +129,9 @@ def temperature_of(left_out: Scored, item_classes: Int64) -> Activation:
 
     """
     usable = np.isfinite(left_out.scores).all(axis=1)
+    if not usable.any():
+        message = "probabilities are calibrated on items judged by others of their class; no class has two items"
+        raise NoExamples(message, param="calibrated")
     return fitted_temperature(left_out.scores[usable], item_classes[usable])
 
 

@@ -13,6 +13,7 @@ from simila.classifiers.class_sums import ClassSums
 from simila.classifiers.keywords import FEWEST_DOCUMENTS, LEAST_COSINE, MOST_DOCUMENTS
 from simila.classifiers.labels import check_labels, class_positions
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, LinearScorer, nearest_mean_scorer
+from simila.classifiers.nearest_neighbours import MOST_NEIGHBOURS
 from simila.classifiers.probe_checks import PENALTY
 from simila.classifiers.pseudo_labels import ROUNDS, SHARE_OF_ITEMS
 from simila.classifiers.ridge import ridge_probe
@@ -43,7 +44,7 @@ _OPTIONS: Mapping[Method, Mapping[str, float]] = {
     },
 }
 # What is above 0 and yet no sense: a share of the items, a spread that would never end, rounds that would last.
-_LARGEST = {"share": 1.0, "least_cosine": 1.0, "spread": 0.99, "rounds": 100, "most": 1000}
+_LARGEST = {"share": 1.0, "least_cosine": 1.0, "spread": 0.99, "rounds": 100, "most": 1000, "k": MOST_NEIGHBOURS}
 
 
 def complete_options(method: Method, given: Options) -> dict[str, float]:
@@ -61,7 +62,7 @@ def complete_options(method: Method, given: Options) -> dict[str, float]:
             raise InvalidInput(f"{name} is {value}; it must be above 0", param=name)
         if value > (largest := _LARGEST.get(name, value)):
             raise InvalidInput(f"{name} is {value}; it must be at most {largest}", param=name)
-    complete = {**known, **given}
+    complete = {**known, **{name: float(value) for name, value in given.items()}}
     if complete.get("fewest", 0) > complete.get("most", 0):
         raise InvalidInput(f"fewest is {complete['fewest']}, more than most, {complete['most']}", param="fewest")
     return complete

@@ -70,5 +70,6 @@ def _scaled(given: Mapping[str, float], labels: Sequence[str]) -> Mapping[str, f
     values = np.array([given[label] for label in labels])
     if not (np.isfinite(values).all() and (values >= 0).all() and values.any()):
         raise InvalidInput("priors must be at least 0, and one above 0", param="priors")
+    values = values / values.max()  # first: the sum of such numbers may be infinite
     values = np.maximum(values / values.sum(), SMALLEST_PRIOR)
     return dict(zip(labels, (values / values.sum()).tolist(), strict=True))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from simila.classifiers.labels import FEWEST_CLASSES
 from simila.classifiers.prototypes import Prototypes
 from simila.domain.errors import CannotServe, Conflict, InvalidInput, InvalidLabels, LimitExceeded, NoExamples
 from simila.domain.inputs import Source
@@ -27,6 +28,7 @@ from simila.services.training_items import TrainingItems, read_items
 from simila.services.training_jobs import SEQUENCES, Report, TrainingJobs
 from simila.services.zero_shot import chosen_templates, own_activation
 from simila.storage.classifier_files import Array, ClassifierRecord, Method
+from simila.storage.where import Where
 
 IMMEDIATE: tuple[Method, ...] = ("nearest_mean", "knn")
 MOST_VALUES = 2**28  # of the examples of one training: a gigabyte of float32
@@ -113,7 +115,7 @@ class TrainingService:
             UnknownCollection, CollectionUnavailable: see `Catalogue.get`.
             InvalidInput: the filter or an option is malformed, or not of the method.
             InvalidLabels, CannotServe, NotReady, …: see `LabelScorers.scorer`.
-            NoExamples: no item matches that the method can learn from.
+            NoExamples: no item matches that the method can learn from, or all labels are the same.
             LimitExceeded: there are more examples than fit into memory.
 
         """
@@ -122,8 +124,11 @@ class TrainingService:
         start = await self._start(collection, plan)
         only_labelled = plan.method not in REFINEMENTS
         conditions = [filter_ or {}, *([{"$label": {"$exists": True}}] if only_labelled else [])]
-        sequences = await asyncio.to_thread(collection.reader.matching, compile_filter({"$and": conditions}))
+        where = compile_filter({"$and": conditions})
+        sequences = await asyncio.to_thread(collection.reader.matching, where)
         _check_count(collection, sequences.size, only_labelled=only_labelled)
+        if start is None:
+            await asyncio.to_thread(_check_classes, collection, where)
         spec = collection.spec
         record = _new_record(plan, options, spec.encoder, spec.fingerprint, spec.dimension)
         record = replace(record, collection=name)
@@ -243,6 +248,13 @@ def _check_count(collection: Collection, items: int, *, only_labelled: bool) -> 
             f" ({MOST_VALUES // spec.dimension}); no setting moves this limit, but a filter makes them fewer",
             param="filter",
         )
+
+
+def _check_classes(collection: Collection, where: Where) -> None:
+    labels = len(collection.reader.label_counts(where))
+    if labels < FEWEST_CLASSES:
+        message = f"the items of collection {collection.spec.name} that match have {labels} labels"
+        raise NoExamples(f"{message}; training needs at least {FEWEST_CLASSES}", param="collection")
 
 
 def _reported(report: Report, record: ClassifierRecord, vectors: Float32, labels: Sequence[str]) -> Fitted:

@@ -145,11 +145,12 @@ class ItemReader:
         query = f"SELECT count(*) FROM items {condition}"  # noqa: S608 - values are bound
         return int(self._one(query, *(where.parameters if where else ()))[0])
 
-    def label_counts(self) -> Mapping[str, int]:
-        """How many items have each label."""
-        counted = "SELECT label, count(*) AS items FROM items WHERE label IS NOT NULL GROUP BY label"
-        query = f"SELECT json_group_array(json_array(label, items)) FROM ({counted})"  # noqa: S608 - constants
-        return dict(orjson.loads(self._one(query)[0]))
+    def label_counts(self, where: Where | None = None) -> Mapping[str, int]:
+        """How many items have each label, of all or of those that match."""
+        condition = "" if where is None else f"AND ({where.sql})"
+        counted = f"SELECT label, count(*) AS number FROM items WHERE label IS NOT NULL {condition} GROUP BY label"  # noqa: S608 - values are bound, here and below
+        query = f"SELECT json_group_array(json_array(label, number)) FROM ({counted})"  # noqa: S608
+        return dict(orjson.loads(self._one(query, *(where.parameters if where else ()))[0]))
 
     def class_sums(self) -> dict[str, ClassSum]:
         """The sum of the vectors of each label that items have, by label in order."""

@@ -23,3 +23,7 @@ def test_a_threshold_is_halfway_between_those_who_get_the_label_and_those_who_do
     assert fitted_thresholds(probabilities, np.array([[True], [True], [False], [False]])) == pytest.approx([0.55])
     assert fitted_thresholds(probabilities, np.full((4, 1), fill_value=True)) == pytest.approx([0.05])
     assert np.isnan(fitted_thresholds(probabilities, np.zeros((4, 1), dtype=np.bool_))).all()
+
+
+def test_no_inputs_tell_no_threshold():
+    assert np.isnan(fitted_thresholds(np.empty((0, 3)), np.empty((0, 3), dtype=np.bool_))).tolist() == [True] * 3

@@ -63,6 +63,7 @@ def changed(row, column, value):
         ([[0, 1], [1]], "the label metric's rows are not of one length"),
         (changed(1, 2, np.nan), "the label metric's distance of 'b' to 'c' is not finite"),
         (changed(1, 2, -1), "the label metric's distance of 'b' to 'c' is negative"),
+        (changed(1, 2, 1e155), "the label metric's distance of 'b' to 'c' is more than 1e+100"),
         (changed(2, 2, 1), "the label metric's distance of 'c' to 'c' is of a label to itself and not 0"),
         (changed(3, 0, 2), "the label metric's distance of 'a' to 'd' is not the same both ways"),
     ],
@@ -76,5 +77,6 @@ def test_what_is_no_metric_is_refused(distances, message):
 def test_labels_that_have_no_distances_are_refused():
     with pytest.raises(InvalidLabels, match="the label 'z' has no distances"):
         label_metric(SQUARE, WAYS).frechet_scores(["a", "z"], np.array([[0.5, 0.5]]))
-    with pytest.raises(InvalidLabels, match="occurs twice"):
+    with pytest.raises(InvalidLabels, match="occurs twice") as refused:
         label_metric(["a", "a", "b", "c"], WAYS)
+    assert refused.value.param == "label_metric.labels[1]"

@@ -7,8 +7,8 @@ from simila.domain.errors import InvalidLabels, NoExamples
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([], "a classifier needs at least 2 labels, got 0"),
-        (["cat"], "a classifier needs at least 2 labels, got 1"),
+        ([], "labels: at least 2 labels are needed, got 0"),
+        (["cat"], "labels: at least 2 labels are needed, got 1"),
         (["cat", " "], "labels[1]: the label is blank"),
         (["cat", "dog", "cat"], "labels[2]: the label 'cat' occurs twice"),
     ],

@@ -33,7 +33,7 @@ def test_too_few_iterations_are_told():
 @pytest.mark.parametrize(
     ("classes", "labels", "penalty", "error", "message"),
     [
-        ([0, 0], ["a"], 1.0, InvalidLabels, "at least 2 labels, got 1"),
+        ([0, 0], ["a"], 1.0, InvalidLabels, "at least 2 labels are needed, got 1"),
         ([0, 0], ["a", "b"], 1.0, NoExamples, "class 'b' has 0 items; at least 1 are needed"),
         ([0, 1], ["a", "b"], -1.0, InvalidInput, r"the penalty is -1.0; it must be above 0"),
     ],

@@ -77,7 +77,7 @@ def test_given_vectors_become_unit_prototypes_of_their_labels():
 @pytest.mark.parametrize(
     ("labels", "vectors", "error", "message"),
     [
-        (["cat"], [[1, 0]], InvalidLabels, "a classifier needs at least 2 labels, got 1"),
+        (["cat"], [[1, 0]], InvalidLabels, "labels: at least 2 labels are needed, got 1"),
         (["cat", "dog"], [[1, 0]], InvalidInput, "2 labels and 1 vectors; each label needs one"),
         (["cat", "dog"], [[1, 0], [0, 0]], InvalidVector, "vectors[1]: a vector of length zero has no direction"),
         (

@@ -23,6 +23,15 @@ def test_the_probe_is_scikit_learns_ridge(monkeypatch, penalty, rows):
     assert probe.labels == ("a", "b", "c")
 
 
+def test_the_smallest_penalty_leaves_the_shortest_weights_that_fit():
+    vectors, classes = clustered_vectors(0, 20, 32), np.arange(20) % 3
+    probe = ridge_probe(vectors, classes, "abc", penalty=1e-308)
+    one_hot = np.eye(3)[classes]
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    shortest = np.linalg.lstsq(centred, one_hot - one_hot.mean(axis=0), rcond=1e-10)[0]
+    np.testing.assert_allclose(probe.weights, shortest.T, rtol=0, atol=1e-3 * np.abs(shortest).max())
+
+
 def test_the_probe_reads_digits_as_scikit_learns_does():
     table, digits = load_digits(return_X_y=True)
     vectors = unit_rows(table.astype(np.float32))
@@ -36,7 +45,7 @@ def test_the_probe_reads_digits_as_scikit_learns_does():
 @pytest.mark.parametrize(
     ("classes", "labels", "penalty", "error", "message"),
     [
-        ([0, 0], ["a"], 1.0, InvalidLabels, "at least 2 labels, got 1"),
+        ([0, 0], ["a"], 1.0, InvalidLabels, "at least 2 labels are needed, got 1"),
         ([0, 0], ["a", "b"], 1.0, NoExamples, "class 'b' has 0 items; at least 1 are needed"),
         ([0, 1], ["a", "b"], 0.0, InvalidInput, r"the penalty is 0.0; it must be above 0"),
     ],

@@ -143,6 +143,14 @@ def test_rules_that_lack_a_label_are_refused(rules, error, param):
     assert refused.value.param == param
 
 
+@pytest.mark.parametrize("given", [(1e308, 1e308, 1e308), (1e308, 1e-308, 1e-308)])
+def test_priors_of_any_size_leave_probabilities_that_are_numbers(given):
+    items = np.eye(3, dtype=np.float32)
+    nearest = NeighbourModel(LABELS, items, np.arange(3), k=1)
+    (decision,) = decided(DecisionRules(priors=dict(zip(LABELS, given, strict=True))), items[1:2], nearest).decisions
+    assert (decision.prediction, decision.score) == ("dog", 1.0)
+
+
 def test_priors_that_are_none_are_refused():
     with pytest.raises(InvalidInput, match="above 0"):
         decided(DecisionRules(priors={"cat": 1, "dog": 0, "car": 1}))

@@ -54,7 +54,7 @@ def test_a_probe_of_few_examples_has_a_scale_too():
 
 
 def test_one_label_is_refused():
-    with pytest.raises(InvalidLabels, match="at least 2 labels, got 1"):
+    with pytest.raises(InvalidLabels, match="at least 2 labels are needed, got 1"):
         learned("knn", examples(3)[0], ["a", "a", "a"], {})
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import BaseModel, Discriminator, Field, FiniteFloat, PrivateAttr, Tag, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.api.schemas.inputs import AnyInputs, InputReader, Vector
@@ -72,7 +72,7 @@ class MultiLabel(RequestBody):
 class Unknown(RequestBody):
     """Inputs of less `familiarity` than this are rejected; an answer to any threshold says what inputs have."""
 
-    threshold: float
+    threshold: FiniteFloat
 
 
 class LabelMetricBody(RequestBody):

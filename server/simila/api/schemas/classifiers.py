@@ -87,7 +87,7 @@ class TrainRequest(RequestBody):
         return TrainingPlan(
             method=self.method,
             name=self.name,
-            options={name: float(value) for name, value in given.items() if value is not None},
+            options={name: value for name, value in given.items() if value is not None},
             classes=None if self.labels is None else Classes(class_sources(self.labels, reader)),
             templates=self.templates,
             named_templates=self.template_set,

@@ -3,13 +3,14 @@
 from math import isnan
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.api.schemas.classification import Probability, RulesBody
 from simila.api.schemas.inputs import SourceInputs
 from simila.api.schemas.one_source import check_exactly_one
 from simila.api.schemas.search import Filter
+from simila.classifiers.nearest_neighbours import MOST_NEIGHBOURS
 from simila.domain.inputs import View
 from simila.services.evaluation import EvaluationReport, HowToEvaluate
 from simila.services.example_classification import ByExamples
@@ -23,7 +24,7 @@ class MethodBody(RequestBody):
     """How labelled items classify: by the mean of each class, by the nearest items, or by means and label names."""
 
     method: MethodName = "nearest_mean"
-    k: Annotated[int, Field(ge=1)] | None = None
+    k: Annotated[int, Field(ge=1, le=MOST_NEIGHBOURS)] | None = None
     """knn: how many neighbours vote; 10 by default, or as many as there are."""
     weight: Annotated[float, Field(ge=0, le=1)] | None = None
     """blend: of the means; by default it grows with the number of a class's items."""
@@ -49,7 +50,7 @@ class MethodBody(RequestBody):
 class UnknownToExamples(RequestBody):
     """Reject inputs of less `familiarity` than a threshold, or than all but so many of the collection's own items."""
 
-    threshold: float | None = None
+    threshold: FiniteFloat | None = None
     false_rejection_rate: Share | None = None
 
     @model_validator(mode="after")
