@@ -1,4 +1,4 @@
-"""uvicorn's protocol, with the head and the body of an answer in one packet."""
+"""uvicorn's protocol, with the head and the body of an answer in one packet, and no patience with slow heads."""
 
 import asyncio
 from typing import Any
@@ -11,10 +11,38 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     uvicorn writes an answer's head and then its body, each a system call and a packet: a sixth of what HTTP costs a
     small request.
+
+    A connection whose next request has no whole head `head_seconds` after its first byte, or after the connection was
+    made, is closed: nobody holds connections by sending a byte now and then. For slow bodies there is `Deadline`.
     """
+
+    head_seconds = 20.0
+    _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # what uvicorn is given
         super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]  # quacks as a transport
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._await_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 class _OneWrite:

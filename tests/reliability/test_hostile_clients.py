@@ -1,0 +1,94 @@
+"""Clients that send slowly, in part, or leave in the middle: others are served, and nothing is left of them."""
+
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from process_state import ProcessState
+from server_process import ServerProcess, folder_with_models
+from simila.domain.model_repository import ModelRepository
+
+MINILM = "all-minilm-l6-v2"
+CLIENTS = 100
+PATIENCE_SECONDS = 20
+HEAD = b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n"
+SHORT_PATIENCE = """
+from simila.api.http_protocol import OneWriteProtocol
+OneWriteProtocol.head_seconds = 1.0
+from simila.__main__ import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRepository) -> Iterator[ServerProcess]:
+    folder = folder_with_models(tmp_path_factory.mktemp("hostile") / "data", exported_repository.root)
+    environment = {"SIMILA_ENCODERS": MINILM, "SIMILA_REQUEST_TIMEOUT_SECONDS": "1"}
+    command = (sys.executable, "-c", SHORT_PATIENCE, "serve")
+    with ServerProcess.start(folder, command=command, environment=environment) as server:
+        embed(server)
+        yield server
+
+
+def embed(server: ServerProcess) -> None:
+    answer = httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": "a"}, timeout=PATIENCE_SECONDS)
+    assert answer.status_code == httpx.codes.OK
+
+
+def connected(server: ServerProcess) -> socket.socket:
+    address = urlsplit(server.url)
+    return socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /v1/emb", HEAD], ids=["nothing", "half a line", "half a head"])
+def test_a_head_that_does_not_come_closes_the_connection(server: ServerProcess, begun: bytes) -> None:
+    before = ProcessState.of(server.process.pid)
+    with ExitStack() as stack:
+        slow = [stack.enter_context(connected(server)) for _ in range(CLIENTS)]
+        for client in slow:
+            client.sendall(begun)
+        embed(server)
+        for client in slow:
+            assert client.recv(1) == b""
+    until(lambda: ProcessState.of(server.process.pid).descriptors <= before.descriptors)
+
+
+def test_a_body_that_does_not_come_is_given_up_at_the_deadline(server: ServerProcess) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(connected(server)) for _ in range(CLIENTS)]
+        for client in slow:
+            client.sendall(HEAD + b"\r\n{")
+        embed(server)
+        for client in slow:
+            assert client.recv(15).startswith(b"HTTP/1.1 504")
+
+
+@pytest.mark.parametrize("leave", ["reset", "half-close"])
+def test_who_leaves_in_the_middle_of_a_body_leaves_nothing_behind(server: ServerProcess, leave: str) -> None:
+    before = ProcessState.of(server.process.pid)
+    with ExitStack() as stack:
+        for _ in range(CLIENTS):
+            client = stack.enter_context(connected(server))
+            client.sendall(HEAD + b"\r\n{")
+            if leave == "reset":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
+            else:
+                client.shutdown(socket.SHUT_WR)
+        embed(server)
+        until(lambda: ProcessState.of(server.process.pid).descriptors <= before.descriptors)
+    assert ProcessState.of(server.process.pid).threads <= before.threads
