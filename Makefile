@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 PHOTOS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test soak check format docs bench bench-classify bench-clients bench-index bench-quality lock
+.PHONY: help setup serve test soak check format docs bench bench-classify bench-clients bench-index bench-quality tour lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-index: setup  ## Measure collections beside raw FAISS (wants wrk): make be
 bench-quality: setup  ## Measure accuracy: make bench-quality PHOTOS=folder with train/CLASS/*.jpg and test/CLASS/*.jpg
 	@$(BIN)/simila models export
 	@$(BIN)/python tests/benchmarks/quality.py $(PHOTOS)
+
+tour: setup  ## Write the pictures of the explorer that the README shows (wants chromium)
+	@PYTHONPATH=tests $(BIN)/python tests/browser/tour.py docs/images $(ARGS)
 
 lock: setup  ## Write the installed versions to constraints.txt
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
