@@ -7,13 +7,15 @@ from simila.domain.errors import InvalidImage, InvalidInput
 from simila.domain.inputs import Embedded, ImageInput, TextInput, VectorInput
 from simila.domain.vectors import unit_rows
 from simila.services.image_views import check_views, vectors_in_views
-from unit.services.word_encoders import DIMENSION, direction
+from unit.services.word_encoders import DIMENSION, IMAGE, TEXT, direction, manifest_of
 
 AXIS = [2.0] + [0.0] * (DIMENSION - 1)
 
 
 class Eyes:
     """Each view of an image has a direction of its own; the image `bad` has none."""
+
+    manifest = manifest_of("eyes", image=IMAGE, text=TEXT)
 
     async def embed(self, inputs):
         names = [one.text if isinstance(one, TextInput) else one.view + one.data.decode() for one in inputs]
