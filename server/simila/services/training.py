@@ -131,7 +131,7 @@ class TrainingService:
             await asyncio.to_thread(_check_classes, collection, where)
         spec = collection.spec
         record = _new_record(plan, options, spec.encoder, spec.fingerprint, spec.dimension)
-        record = replace(record, collection=name)
+        record = replace(record, collection=name, store_id=spec.store_id)
         state = await self._classifiers.keep(record, {})
 
         def fit(report: Report) -> Fitted:

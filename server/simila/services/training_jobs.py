@@ -72,7 +72,7 @@ class TrainingJobs:
             for classifier_id, state in self._classifiers.all().items():
                 if not isinstance(state, ClassifierState) or state.record.collection != name:
                     continue
-                if state.record.state == "ready" and not await self._learned_only(state.record, held):
+                if state.record.state == "ready" and not await self._learned_only(state.record, collection, held):
                     await self._classifiers.keep(_emptied(state.record), {})
                     stale.append(classifier_id)
         return stale
@@ -116,7 +116,9 @@ class TrainingJobs:
         if record.id in self._classifiers.all():
             await self._classifiers.keep(record, arrays)
 
-    async def _learned_only(self, record: ClassifierRecord, held: np.ndarray) -> bool:
+    async def _learned_only(self, record: ClassifierRecord, collection: Collection, held: np.ndarray) -> bool:
+        if record.store_id != collection.spec.store_id:  # made anew or restored since: its sequences are other items
+            return False
         try:
             arrays = await self._classifiers.arrays(record)
         except ClassifierUnavailable:  # nobody knows what is in its files

@@ -26,7 +26,8 @@ Method = Literal["nearest_mean", "ridge", "logistic", "knn", "keywords", "pseudo
 class ClassifierRecord:
     """What is known of a classifier beside its arrays; times are ISO 8601, UTC. `files` holds each array's hash.
 
-    One that learned from a `collection` has the sequences of its items among its arrays. `priors` are how frequent the
+    One that learned from a `collection` has the sequences of its items among its arrays; they are of the store
+    `store_id`, which another collection of the name does not have. `priors` are how frequent the
     classes are where it is used, `figures` what a refinement was worth.
     """
 
@@ -45,6 +46,7 @@ class ClassifierRecord:
     error: str | None = None
     options: Mapping[str, float] = field(default_factory=dict)
     collection: str | None = None
+    store_id: str | None = None
     figures: Mapping[str, float] | None = None
     priors: Mapping[str, float] | None = None
     files: Mapping[str, str] = field(default_factory=dict)

@@ -33,7 +33,7 @@ def colours(collections, catalogue):  # noqa: ARG001 - it makes the collection
 
 def learned(collection):
     """A classifier of all that the collection holds now."""
-    fitted = replace(RECORD, state="ready", labels=("x", "y"))
+    fitted = replace(RECORD, state="ready", labels=("x", "y"), store_id=collection.spec.store_id)
     arrays = {"weights": np.eye(2, DIMENSION), "biases": np.zeros(2), "activation": np.array([1.0, 0.0, 0.0])}
     return fitted, {**arrays, SEQUENCES: collection.reader.sequences()}
 
@@ -81,6 +81,15 @@ def test_only_what_learned_from_it_goes_and_its_answers_with_it(classifiers, col
     assert asyncio.run(forget_and_ask()) == ["0a"]
     assert [path.name for path in (tmp_path / "classifiers" / "0a").iterdir()] == ["classifier.json"]
     assert classifiers.get("0a").record.labels == ()
+
+
+def test_what_learned_from_an_earlier_collection_of_the_name_goes_too(classifiers, colours):
+    async def keep_and_forget():
+        earlier, arrays = learned(colours)
+        await classifiers.keep(replace(earlier, store_id="of a collection that was dropped"), arrays)
+        return await TrainingJobs(classifiers).forget(colours)
+
+    assert asyncio.run(keep_and_forget()) == ["0a"]
 
 
 def test_a_classifier_whose_files_cannot_be_read_goes_too(classifiers, colours, tmp_path):
