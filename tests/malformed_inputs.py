@@ -32,13 +32,18 @@ class Malformed:
 def images() -> Iterator[tuple[str, bytes]]:
     """Damaged files of all formats, each with its format's name."""
     chance = random.Random(SEED)
-    pixels = Image.fromarray(np.random.default_rng(SEED).integers(0, 256, (24, 32, 3), dtype=np.uint8))
-    whole = {kind: [*_encoded(pixels, kind)] for kind in FORMATS}
+    whole = whole_images()
     everything = [content for variants in whole.values() for content in variants]
     for kind, variants in whole.items():
         for number in range(IMAGES_A_FORMAT):
             damage = DAMAGES[number % len(DAMAGES)]
             yield kind, damage(chance, chance.choice(variants), chance.choice(everything))
+
+
+def whole_images() -> dict[str, list[bytes]]:
+    """Sound files of all formats, in the forms that each has."""
+    pixels = Image.fromarray(np.random.default_rng(SEED).integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    return {kind: [*_encoded(pixels, kind)] for kind in FORMATS}
 
 
 def requests(model: str, collection: str) -> Iterator[Malformed]:
