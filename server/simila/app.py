@@ -21,6 +21,7 @@ from simila.api.grpc_transport import GrpcTransport
 from simila.api.images_by_url import ImagesByUrl
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.schemas.inputs import InputReader
+from simila.api.tracing import open_telemetry
 from simila.backends.device_choice import Devices, choose_devices
 from simila.backends.registry import runtimes
 from simila.backends.triton import TritonOptions
@@ -88,6 +89,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
     _refuse_together(settings)
     grpc = _grpc(settings)
+    tracing = open_telemetry(settings.otlp_endpoint) if settings.otlp_endpoint else None
     manifests = [_manifest(name, settings) for name in settings.encoders]
     engine_options = _engine_options(settings)
     text_queries = TextQueries()
@@ -127,6 +129,8 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
             await trail.close()
         if services.images_by_url:
             await services.images_by_url.close()
+        if tracing:
+            await asyncio.to_thread(tracing.close)
 
     logger.info("device %s: %s", settings.device, engine_options.devices)
     return create_api(
@@ -137,6 +141,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         request_timeout_seconds=settings.request_timeout_seconds,
         door=door,
         drain=drain,
+        tracing=tracing,
         log=RequestLog(settings.log_requests),
         trail=trail,
         cors_origins=settings.cors_origins,

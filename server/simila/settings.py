@@ -204,6 +204,11 @@ class Settings(BaseSettings):
     log_requests: float = Field(
         default=0, ge=0, le=1, description="Share of requests of which a line is logged; those with 5xx always are."
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="Where traces go as OTLP over HTTP, such as `http://localhost:4318/v1/traces`;"
+        " needs `pip install 'simila[otel]'`.",
+    )
     shutdown_seconds: float = Field(
         default=25, ge=0, description="How long what was taken on may go on once the server is told to stop."
     )

@@ -103,7 +103,7 @@ def test_nothing_grows_and_nothing_fails(server: ServerProcess, golden_texts: Go
     for round_number in range(ROUNDS):
         _round(server, mixture, seeds=range(round_number * REQUESTS, (round_number + 1) * REQUESTS, ROUNDS))
         states.append(ProcessState.of(server.process.pid))
-    logger.info("%s, lowest cosine %.7f, %s", dict(mixture.statuses), mixture.lowest_cosine, states)
+    logger.warning("%s, lowest cosine %.7f, %s", dict(mixture.statuses), mixture.lowest_cosine, states)
     assert mixture.statuses.total() == ROUNDS * len(range(0, REQUESTS, ROUNDS))
     assert mixture.statuses[200] > REQUESTS / 2
     assert mixture.statuses[400] + mixture.statuses[422] > 0

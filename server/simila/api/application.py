@@ -44,6 +44,7 @@ from simila.api.routes import (
     text_embeddings_inference,
     thumbnails,
 )
+from simila.api.tracing import Traced, Tracing
 from simila.services.drain import Drain
 from simila.telemetry.logs import RequestLog
 
@@ -87,6 +88,7 @@ def create_api(
     door: Doorkeeper,
     drain: Drain,
     log: RequestLog,
+    tracing: Tracing | None = None,
     trail: AuditTrail | None = None,
     hosts: Collection[str] | None = None,
     cors_origins: Collection[str] = (),
@@ -108,7 +110,10 @@ def create_api(
     app = Deadline(HeldRetries(KeyHolders(app, door)), default_seconds=request_timeout_seconds)
     if hosts is not None:
         app = KnownHosts(app, hosts)
-    app = RequestMetrics(ForeignErrors(Draining(app, drain), _shape_of_errors), log)
+    app = ForeignErrors(Draining(app, drain), _shape_of_errors)
+    if tracing:
+        app = Traced(app, tracing)
+    app = RequestMetrics(app, log)
     if cors_origins:
         app = CORSMiddleware(
             app,

@@ -16,6 +16,7 @@ from simila.engine.admission import Admission
 from simila.engine.micro_batcher import BatchReport, MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
 from simila.telemetry.metrics import TowerMetrics
+from simila.telemetry.traces import record_phases
 
 logger = logging.getLogger("simila.engine")
 
@@ -36,6 +37,7 @@ class TowerQueue(Generic[Row]):
         max_queue_seconds: float,
         workers: int,
     ) -> None:
+        self._encoder, self._tower = manifest.name, modality
         self._dimension = manifest.dimension
         self._metrics = TowerMetrics(manifest.name, modality)
         self._admission = Admission(
@@ -75,6 +77,7 @@ class TowerQueue(Generic[Row]):
             failures |= {positions[index]: _as_simila_error(error) for index, error in batched.failures.items()}
             timings = Timings(preprocess_seconds, batched.queue_seconds, batched.inference_seconds)
         self._metrics.request(**vars(timings))
+        record_phases(self._encoder, self._tower, _by_phase(timings))
         return Embedded(vectors, tuple(tokens), tuple(truncated), failures, timings)
 
     def seconds_since_batch(self) -> float:
@@ -91,6 +94,10 @@ class TowerQueue(Generic[Row]):
     def _observe(self, report: BatchReport) -> None:
         self._admission.measured(report.padded_length, report.seconds)
         self._metrics.batch(**vars(report))
+
+
+def _by_phase(timings: Timings) -> dict[str, float]:
+    return {name.removesuffix("_seconds"): seconds for name, seconds in vars(timings).items()}
 
 
 def _finite(vectors: Float32) -> Float32:

@@ -1,0 +1,63 @@
+"""Spans over the wire: a stand-in for a collector takes what the server sends as OTLP."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from api.conftest import serving
+from api.wire import embed
+from simila.settings import Settings
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[Any]]]:
+    """The URL of a collector, and the spans that it was sent."""
+    spans: list[Any] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                for scope in resource.scope_spans:
+                    spans.extend(scope.spans)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/traces", spans
+        server.shutdown()
+
+
+def test_a_request_is_a_span_with_one_a_phase_in_the_callers_trace(
+    collector: tuple[str, list[Any]], data_folder: Callable[[], Path]
+) -> None:
+    endpoint, spans = collector
+    settings = Settings(data_dir=data_folder(), encoders=("all-minilm-l6-v2",), otlp_endpoint=endpoint)
+    with serving(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
+        client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
+        answer = client.post("/v1/embeddings", json={"model": "all-minilm-l6-v2", "input": "secret words"})
+        client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-00"
+        embed(client, "all-minilm-l6-v2", ["left out by its sender"])
+
+    named = {span.name: span for span in spans if span.trace_id.hex() == TRACE}
+    request = named.pop("POST /v1/embeddings")
+    assert request.parent_span_id.hex() == PARENT
+    assert answer.headers["traceresponse"] == f"00-{TRACE}-{request.span_id.hex()}-01"
+    assert set(named) == {"preprocess", "queue", "inference"}
+    for phase in named.values():
+        assert phase.parent_span_id == request.span_id
+        assert request.start_time_unix_nano <= phase.start_time_unix_nano <= phase.end_time_unix_nano
+        assert phase.end_time_unix_nano <= request.end_time_unix_nano
+    assert b"secret words" not in b"".join(span.SerializeToString() for span in spans)
+    assert len([span for span in spans if span.name == "POST /v1/embeddings"]) == 1
