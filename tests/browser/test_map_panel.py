@@ -71,3 +71,18 @@ def test_hovering_shows_the_picture(open_page: Open) -> None:
     page.mouse.move(box["x"] + x, box["y"] + y)
     expect(page.locator(".hover")).to_contain_text("chelsea.png")
     expect(page.locator(".hover img")).to_be_visible()
+
+
+def test_a_moving_map_draws_what_the_machine_can_and_a_resting_one_all(open_page: Open) -> None:
+    drawn = open_page("classify").evaluate(
+        """async () => {
+          const { Scatter } = await import("/explorer/scatter.js");
+          const slow = { places: new Float32Array(200000), share: 1 };
+          const frame = (isMoving) => {
+            Object.assign(slow, { isMoving, drawnAt: performance.now() - 60 });
+            return Scatter.prototype.drawnPoints.call(slow);
+          };
+          return [frame(false), frame(true), frame(true), frame(false)];
+        }"""
+    )
+    assert drawn == [100_000, 70_000, 49_000, 100_000]

@@ -17,11 +17,16 @@ void main() {
 }`;
 const PICK_PIXELS = 12;
 const MARGIN = 1.12;
+// While the map moves, as many points are drawn as the machine can draw at this rate; at rest, all.
+const FRAME_MILLISECONDS = 30;
+const REST_MILLISECONDS = 200;
+const PAUSE_MILLISECONDS = 1000;
+const FEWEST_POINTS = 5000;
 
 export class Scatter {
   /** `onpick(index | -1, x, y)` follows the pointer, `onlasso(indices)` comes when a line is closed. */
   constructor({ onpick, onlasso }) {
-    Object.assign(this, { onpick, onlasso, centre: [0, 0], span: 1, isLasso: false, line: [] });
+    Object.assign(this, { onpick, onlasso, centre: [0, 0], span: 1, isLasso: false, line: [], share: 1, drawnAt: 0 });
     this.canvas = h("canvas", { tabIndex: 0, ariaLabel: "Map. Arrow keys move, plus and minus zoom, 0 shows all.", role: "img" });
     this.overlay = h("canvas", { className: "overlay", ariaHidden: "true" });
     this.element = h("div", { className: "scatter" }, this.canvas, this.overlay);
@@ -39,6 +44,9 @@ export class Scatter {
   set(places, colours, sizes) {
     Object.assign(this, { places });
     this.fill("place", places, 2, this.gl.FLOAT, false);
+    this.orderBuffer ??= this.gl.createBuffer();
+    this.gl.bindBuffer(this.gl.ELEMENT_ARRAY_BUFFER, this.orderBuffer);
+    this.gl.bufferData(this.gl.ELEMENT_ARRAY_BUFFER, shuffled(places.length / 2), this.gl.STATIC_DRAW);
     this.paint(colours, sizes);
     this.all();
   }
@@ -107,7 +115,19 @@ export class Scatter {
     gl.uniform2f(gl.getUniformLocation(program, "centre"), ...this.centre);
     gl.uniform2f(gl.getUniformLocation(program, "scale"), 2 / (this.span * this.aspect), 2 / this.span);
     gl.uniform1f(gl.getUniformLocation(program, "pixels"), devicePixelRatio);
-    gl.drawArrays(gl.POINTS, 0, this.places.length / 2);
+    gl.drawElements(gl.POINTS, this.drawnPoints(), gl.UNSIGNED_INT, 0);
+  }
+
+  /** How many points this frame has, judged by how long the last ones took. */
+  drawnPoints() {
+    const all = this.places.length / 2;
+    const gap = performance.now() - this.drawnAt;
+    this.drawnAt += gap;
+    if (!this.isMoving) return all;
+    if (gap < FRAME_MILLISECONDS * 0.7) this.share *= 1.1;
+    else if (gap > FRAME_MILLISECONDS && gap < PAUSE_MILLISECONDS) this.share *= 0.7;
+    this.share = Math.max(Math.min(1, this.share), Math.min(1, FEWEST_POINTS / all));
+    return Math.round(all * this.share);
   }
 
   /** From a pixel of the element to the plane. */
@@ -129,15 +149,25 @@ export class Scatter {
 
   zoom(factor, x = this.element.clientWidth / 2, y = this.element.clientHeight / 2) {
     const before = this.toPlane(x, y);
-    this.isMoved = true;
+    this.moves();
     this.span *= factor;
     const after = this.toPlane(x, y);
     this.centre = [this.centre[0] + before[0] - after[0], this.centre[1] + before[1] - after[1]];
     this.draw();
   }
 
+  /** Until it rests, the map is in motion. */
+  moves() {
+    this.isMoved = this.isMoving = true;
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      this.isMoving = false;
+      this.draw();
+    }, REST_MILLISECONDS);
+  }
+
   move(dx, dy) {
-    this.isMoved = true;
+    this.moves();
     const pixel = this.span / this.element.clientHeight;
     this.centre = [this.centre[0] - dx * pixel, this.centre[1] + dy * pixel];
     this.draw();
@@ -208,6 +238,16 @@ export class Scatter {
     }
     return found;
   }
+}
+
+/** The numbers below `length` in an order of no order, so that the first of them are a fair sample. */
+function shuffled(length) {
+  const order = Uint32Array.from({ length }, (_, at) => at);
+  for (let at = length - 1; at > 0; at--) {
+    const other = Math.floor(Math.random() * (at + 1));
+    [order[at], order[other]] = [order[other], order[at]];
+  }
+  return order;
 }
 
 function linked(gl) {
