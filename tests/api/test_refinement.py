@@ -208,6 +208,7 @@ TWO = [{"label": "a", "phrases": ["x"]}, "b"]
         ({"method": "keywords", "labels": TWO, "fewest": 9, "most": 8}, 400, "fewest", "more than most"),
         ({"method": "pseudo_labels", "labels": TWO, "share": 1.5}, 400, "share", "at most 1"),
         ({"method": "label_propagation", "labels": TWO, "spread": 1.0}, 400, "spread", "at most 0.99"),
+        ({"method": "pseudo_labels", "labels": TWO, "item_weight": 1e30}, 400, "item_weight", "at most 1000000.0"),
         ({"method": "label_propagation", "labels": TWO, "k": 1001}, 400, "k", "at most 1000"),
         ({"method": "pseudo_labels", "labels": TWO, "rounds": 10**400}, 400, "rounds", "at most 100"),
         ({"method": "label_propagation", "rounds": 3}, 400, "rounds", "no option of label_propagation"),

@@ -43,8 +43,17 @@ _OPTIONS: Mapping[Method, Mapping[str, float]] = {
         "item_weight": label_propagation.ITEM_WEIGHT,
     },
 }
-# What is above 0 and yet no sense: a share of the items, a spread that would never end, rounds that would last.
-_LARGEST = {"share": 1.0, "least_cosine": 1.0, "spread": 0.99, "rounds": 100, "most": 1000, "k": MOST_NEIGHBOURS}
+# What is above 0 and yet no sense: a share of the items, a spread that would never end, rounds that would last, a weight
+# beside which float32 forgets the prototype and then overflows.
+_LARGEST = {
+    "share": 1.0,
+    "least_cosine": 1.0,
+    "spread": 0.99,
+    "rounds": 100,
+    "most": 1000,
+    "k": MOST_NEIGHBOURS,
+    "item_weight": 1e6,
+}
 
 
 def complete_options(method: Method, given: Options) -> dict[str, float]:
