@@ -43,8 +43,8 @@ _OPTIONS: Mapping[Method, Mapping[str, float]] = {
         "item_weight": label_propagation.ITEM_WEIGHT,
     },
 }
-# What is above 0 and yet no sense: a share of the items, a spread that would never end, rounds that would last, a weight
-# beside which float32 forgets the prototype and then overflows.
+# What is above 0 and yet no sense: a share of the items, a spread that would never end, rounds that would last, a
+# weight beside which float32 forgets the prototype and then overflows.
 _LARGEST = {
     "share": 1.0,
     "least_cosine": 1.0,
