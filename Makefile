@@ -9,9 +9,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 PHOTOS ?=
+# Tools of a release, which must not share versions with what they look at.
+TOOLS := .cache/release-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test soak fuzz check format docs bench bench-classify bench-clients bench-index bench-quality tour lock
+.PHONY: help setup serve test soak fuzz check sbom audit format docs bench bench-classify bench-clients bench-index bench-quality tour lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +39,17 @@ check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tests/docs/licences.py
 	@$(BIN)/python tests/docs/settings_table.py
 	@$(BIN)/python tests/docs/conformance.py
 	@$(BIN)/python tests/docs/async_client.py
 	@$(BIN)/python tests/docs/openapi_contract.py
+
+sbom: setup $(TOOLS)/.releasing  ## Write sbom.json, all that is installed with versions and licences (CycloneDX), for a release
+	@$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --of JSON -o sbom.json
+
+audit: setup $(TOOLS)/.releasing  ## Ask PyPI's advisories about every locked package (needs the network)
+	@$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 format: setup  ## Put code and the README's generated parts in order
 	@$(BIN)/ruff check --quiet --fix .
@@ -76,6 +85,11 @@ tour: setup  ## Write the pictures of the explorer that the README shows (wants 
 lock: setup  ## Write the installed versions to constraints.txt
 	@{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
 	@mv constraints.new constraints.txt
+
+$(TOOLS)/.releasing: | $(BIN)/python
+	@$(BIN)/python -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip --disable-pip-version-check install --quiet cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Simila needs Python 3.11 or newer; choose one with make PYTHON=…")'
