@@ -111,7 +111,7 @@ def simila(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    api_key: KeyOption = None,  # noqa: ARG001 - kept by its callback
+    api_key: KeyOption = None,
 ) -> None:
     """Image and text vectors, classification and similarity search."""
 
