@@ -30,6 +30,9 @@ MINILM, LITE0 = "all-minilm-l6-v2", "efficientnet-lite0"
 ROUNDS = 5
 # Arenas and caches fill up in the first rounds; what grows in proportion to requests is far more in a long run.
 MOST_GROWTH_BYTES = 24 * 2**20
+# Threads of the event loop's pool are made when they are first needed, and each opens the collection for itself.
+LAZY_THREADS = (os.cpu_count() or 1) + 4
+FILES_OF_A_STORE = 3
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +115,10 @@ def test_nothing_grows_and_nothing_fails(server: ServerProcess, golden_texts: Go
     settled, last = states[1], states[-1]
     deadline = time.monotonic() + CLOSING_SECONDS
     assert last.resident_bytes - settled.resident_bytes < MOST_GROWTH_BYTES
-    assert last.threads <= settled.threads
-    while ProcessState.of(server.process.pid).descriptors > settled.descriptors:  # the last connections close
+    assert last.threads <= settled.threads + LAZY_THREADS
+    while (
+        ProcessState.of(server.process.pid).descriptors > settled.descriptors + FILES_OF_A_STORE * LAZY_THREADS
+    ):  # the last connections close
         assert time.monotonic() < deadline
 
 
