@@ -71,7 +71,7 @@ ROUTES = (
 )
 
 # What programs in pages send and read beyond what browsers let any page.
-CORS_METHODS = ("GET", "POST", "PUT", "DELETE")
+CORS_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 CORS_HEADERS = ("Authorization", "api-key", "Content-Type", "X-Request-Id", "X-Request-Timeout", "X-Simila-Fingerprint")
 CORS_EXPOSED_HEADERS = ("Retry-After", "X-Request-Id", "Server-Timing")
 
