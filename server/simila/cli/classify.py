@@ -62,7 +62,14 @@ def classify(
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Say which class each text or image is: of given labels, or of those that were learned from examples."""
+    """Say which class each text or image is: of given labels, or of those that were learned from examples.
+
+    simila classify --image photo.jpg --labels "a dog,a cat" --model simila-lite
+
+    simila classify --image photo.jpg --collection shoes --unknown-below 0.5
+
+    cat reviews.txt | simila classify - --classifier ID --json
+    """
     classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
     if keep_priors and not (classifier and priors):
         raise WrongUsage("--keep-priors keeps --priors with a --classifier: give both")

@@ -45,6 +45,12 @@ def import_items(
 ) -> None:
     """Store a folder's images, or the vectors of files; what is stored already under an id is replaced.
 
+    simila collections import shoes photos/ --encoder efficientnet-lite0 --labels-from-folders
+
+    simila collections import shoes items.parquet
+
+    simila collections import shoes items.jsonl --vectors vectors.npy
+
     Import a folder again to go on where it was cut, or to take in what changed.
     """
     if len(sources) > 1 and (vectors or ids):

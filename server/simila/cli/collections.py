@@ -42,7 +42,10 @@ def create(
     ] = False,
     url: UrlOption = None,
 ) -> None:
-    """Create a collection; one that is there with the same encoder is left as it is."""
+    """Create a collection; one that is there with the same encoder is left as it is.
+
+    simila collections create shoes --encoder simila-lite --store-inputs
+    """
     with connect(url) as client:
         collection = client.create_collection(name, encoder, store_inputs=store_inputs or None)
     tables.show(f"{collection.name}: {collection.encoder}, {collection.dimension} dimensions, {collection.items} items")

@@ -33,7 +33,12 @@ def evaluate(
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Measure on a collection's own items how well they classify."""
+    """Measure on a collection's own items how well they classify.
+
+    simila evaluate shoes --picture confusion.png
+
+    simila evaluate shoes --method knn --k 5 --calibrated
+    """
     with connect(url) as client:
         found = client.evaluate(
             name,

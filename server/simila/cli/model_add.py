@@ -32,7 +32,14 @@ def add_command(check_parity: CheckParity) -> Callable[..., None]:
         offline: OfflineOption = False,
         data_dir: DataDirOption = None,
     ) -> None:
-        """Write a checkpoint's manifest, export it, and check it as a server would."""
+        """Write a checkpoint's manifest, export it, and check it as a server would.
+
+        simila models add hf:ORG/NAME@REVISION
+
+        simila models add ./my-clip --name my-clip
+
+        simila models add open_clip:ViT-B-32/openai
+        """
         settings = read_settings(data_dir=data_dir)
         with ProgressBars() as progress:
             addition = Addition(source, name, licence, pooling, layer, manifest, offline)

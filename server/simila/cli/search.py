@@ -37,7 +37,14 @@ def search(
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Find the most similar items of a collection."""
+    """Find the most similar items of a collection.
+
+    simila search shoes --text "red leather boots" --filter '{"price": {"$lt": 100}}'
+
+    simila search shoes --image boot.jpg --limit 5 --group-by brand
+
+    simila search shoes --id boots/17.jpg --json | jq -r '.results[].id'
+    """
     if threshold is not None and not math.isfinite(threshold):
         raise WrongUsage(f"--threshold is a cosine, a number from -1 to 1; {threshold} is none")
     query = _query(text, image, item_id)

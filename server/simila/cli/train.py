@@ -50,7 +50,14 @@ def train(
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Learn classes from examples, and print the id to classify by."""
+    """Learn classes from examples, and print the id to classify by.
+
+    simila train photos/ --model efficientnet-lite0 --name shoes
+
+    simila train --collection shoes --method ridge
+
+    simila train --collection shoes --method pseudo_labels --labels "boots,sandals"
+    """
     if (source is None) == (collection is None) or (source is None) != (model is None):
         raise WrongUsage("give FOLDER or FILE.jsonl and --model NAME, or --collection NAME")
     if not collection and (conditions or labels or phrases or option):

@@ -1,6 +1,9 @@
 import os
+import re
 import subprocess
 import sys
+
+import pytest
 
 from simila import __version__
 
@@ -32,3 +35,19 @@ def test_a_shell_completes_what_is_typed(run):
 
     assert done.stdout.split() == ["collections"]
     assert "--install-completion" in run("--help").stdout
+
+
+EXAMPLE = re.compile(r"^ *(?:cat \S+ \| )?(simila .+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["embed", "classify", "train", "search", "evaluate", "collections create", "collections import", "models add"],
+)
+def test_help_teaches_by_examples_whose_options_exist(run, command):
+    examples = EXAMPLE.findall(run(*command.split(), "--help").stdout)
+
+    assert examples
+    options = {option for example in examples for option in re.findall(r"--[a-z-]+", example)}
+    shown = run(*command.split(), "--help").stdout
+    assert all(shown.count(option) > sum(example.count(option) for example in examples) for option in options)
