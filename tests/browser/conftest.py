@@ -74,7 +74,7 @@ def as_base64(file: str) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, not for longer than a file's tests: meanwhile an event loop runs in this thread, and allows no other."""
+    """Chromium, for no longer than a file of tests: meanwhile an event loop runs in this thread and allows no other."""
     if not shutil.which(CHROMIUM):
         pytest.skip(f"needs Chromium at {CHROMIUM} (CHROMIUM names another place)")
     with sync_playwright() as playwright:
