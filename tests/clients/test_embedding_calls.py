@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from itertools import islice
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -84,9 +85,12 @@ def waits(monkeypatch):
     async def wait(seconds):
         seen.append(seconds)
 
-    monkeypatch.setattr("simila_client.transport.time.sleep", seen.append)
-    monkeypatch.setattr("simila_client.async_transport.asyncio.sleep", wait)
-    monkeypatch.setattr(retries_module.random, "uniform", lambda least, most: (least + most) / 2)
+    # In the client's eyes alone: servers of other tests may run in threads beside.
+    monkeypatch.setattr("simila_client.transport.time", SimpleNamespace(sleep=seen.append))
+    monkeypatch.setattr(
+        "simila_client.async_transport.asyncio", SimpleNamespace(sleep=wait, to_thread=asyncio.to_thread)
+    )
+    monkeypatch.setattr(retries_module, "random", SimpleNamespace(uniform=lambda least, most: (least + most) / 2))
     return seen
 
 
