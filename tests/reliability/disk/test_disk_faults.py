@@ -2,12 +2,11 @@
 
 import ctypes.util
 import json
-import resource
 import shutil
-from contextlib import contextmanager
 
 import pytest
 
+from file_size_limit import no_file_larger_than
 from memory_vectors import unit_vectors
 from reliability.disk.sqlite_faults import FULL, IOERR_FSYNC, IOERR_WRITE, failing
 from simila.domain.errors import StorageFailed
@@ -139,22 +138,11 @@ def test_a_failing_disk_loses_nothing_and_half_writes_nothing(held, tmp_path, fi
     held.collection.check()
 
 
-@contextmanager
-def longest_file(limit_bytes):
-    """The kernel writes what still fits, and refuses the rest, of every file of this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("room_bytes", [0, 100, 20_000, 300_000])
 def test_a_log_that_cannot_grow_loses_nothing(held, tmp_path, room_bytes):
     log = held.folder / f"{ITEMS_FILE}-wal"
     held.upsert(3)
-    with longest_file(log.stat().st_size + room_bytes):
+    with no_file_larger_than(log.stat().st_size + room_bytes):
         for version in range(4, 14):
             held.upsert(version)
             held.check()

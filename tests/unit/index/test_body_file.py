@@ -1,5 +1,3 @@
-import resource
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +5,7 @@ import faiss
 import numpy as np
 import pytest
 
+from file_size_limit import no_file_larger_than
 from memory_vectors import MemoryVectors, unit_vectors
 from simila.domain.errors import StorageFailed
 from simila.index.body import Body, Measured, Setting
@@ -136,21 +135,14 @@ def test_a_body_of_another_dimension_is_noticed(folder: Path) -> None:
         load_body(folder, "store", 8)
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """The kernel refuses to let a file grow past 4 KiB, as a full disk would."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@pytest.mark.usefixtures("folder", "small_files")
+@pytest.mark.usefixtures("folder")
 def test_a_full_disk_leaves_the_old_body(tmp_path: Path) -> None:
     before = manifest_of(tmp_path)
 
-    with pytest.raises(StorageFailed, match="cannot be saved"):
-        save_body(built(rows=300), tmp_path, "store")
+    larger = built(rows=300)
+
+    with no_file_larger_than(4096), pytest.raises(StorageFailed, match="cannot be saved"):
+        save_body(larger, tmp_path, "store")
 
     assert manifest_of(tmp_path) == before
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".faiss", ".json", ".sequences"]

@@ -1,13 +1,13 @@
 """A store under faults and under many threads."""
 
-import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import numpy as np
 import pytest
 
+from file_size_limit import no_file_larger_than
 from simila.domain.errors import StorageFailed, UnknownCollection
 from simila.domain.results import Item
 from simila.storage.collection_file import CollectionSpec
@@ -35,17 +35,6 @@ def done(store, operation):
     return store.submit(operation).result(TIMEOUT_SECONDS)
 
 
-@contextmanager
-def files_no_larger_than(limit_bytes):
-    """The kernel refuses every write past this size (EFBIG); SIGXFSZ is ignored by Python."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def large(item_id):
     return Item(item_id, EAST, payload={"text": "x" * 2_000_000})
 
@@ -53,7 +42,7 @@ def large(item_id):
 def test_a_write_that_the_kernel_refuses_is_an_error_and_keeps_nothing(store, path):
     done(store, Upsert([Item("a", EAST, "kept")]))
     log_bytes = path.with_name("items.sqlite-wal").stat().st_size
-    with files_no_larger_than(log_bytes + 500_000), pytest.raises(StorageFailed, match="nothing was written"):
+    with no_file_larger_than(log_bytes + 500_000), pytest.raises(StorageFailed, match="nothing was written"):
         done(store, Upsert([Item("a", EAST, "lost"), large("b")]))
     assert store.reader.get("a").item.label == "kept"
     assert store.reader.get("b") is None
