@@ -7,10 +7,13 @@ from typing import Literal
 
 import structlog
 
+from simila.telemetry.log_lines import NonBlockingHandler
+
 LogFormat = Literal["text", "json"]
 
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-QUIET = ("uvicorn", "httpx", "faiss")
+# Others tell at low levels what came to them: Pillow what stands in an image, httpcore where it asks.
+OWN = ("simila", "simila_models")
 # Warnings are about inputs, for instance damaged EXIF in an image that can be decoded all the same.
 SILENT = "py.warnings"
 SERVER_ERROR = 500
@@ -21,14 +24,16 @@ current_request_id: ContextVar[str | None] = ContextVar("current_request_id", de
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send records of at least `level` to standard error; other libraries speak up from warnings on."""
-    logging.basicConfig(level=level.upper(), force=True)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_add_request_id)
-        handler.setFormatter(_json_formatter() if log_format == "json" else _TextFormatter(LINE))
+    handler = NonBlockingHandler()
+    handler.addFilter(_add_request_id)
+    handler.setFormatter(_json_formatter() if log_format == "json" else _TextFormatter(LINE))
+    logging.basicConfig(
+        level=max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]), handlers=[handler], force=True
+    )
+    for name in OWN:
+        logging.getLogger(name).setLevel(level.upper())
     logging.captureWarnings(True)
     logging.getLogger(SILENT).setLevel(logging.ERROR)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class RequestLog:

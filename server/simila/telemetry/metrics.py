@@ -20,6 +20,7 @@ PADDING_UNITS = Counter("simila_padding_units", "Tokens of them that were paddin
 QUEUE_ROWS = Gauge("simila_queue_rows", "Rows that wait for a batch.", TOWER)
 CACHE_LOOKUPS = Counter("simila_cache_lookups", "Inputs looked for in the cache, by what came of it.", ("outcome",))
 ERRORS = Counter("simila_errors", "Requests that were refused, failed or dropped, by the error's code.", ("code",))
+LOG_LINES_DROPPED = Counter("simila_log_lines_dropped", "Log lines that could not be written in time.")
 INDEX_BUILDS = Counter("simila_index_builds", "Indexes built or tuned, by what came of it.", ("outcome",))
 INDEX_BUILD_SECONDS = Histogram(
     "simila_index_build_seconds", "Time to build and tune an index.", buckets=(0.1, 1, 10, 60, 300, 1800, 7200)
