@@ -42,6 +42,28 @@ def test_scrolling_reads_every_match_once(api: httpx.Client, shop: str) -> None:
     assert plain["next"] == 1
 
 
+def test_a_label_changes_alone(api: httpx.Client, shop: str) -> None:
+    before = api.get(f"{shop}/items/3", params={"vector": True}).json()
+    assert api.patch(f"{shop}/items/3", json={"label": "prime"}).json() == {"upserted": 1, "sequence": 11}
+    assert api.get(f"{shop}/items/3", params={"vector": True}).json() == {**before, "label": "prime", "sequence": 11}
+    many = api.patch(f"{shop}/items", json={"ids": ["5", "nobody", "3"], "label": None})
+    assert many.json() == {"relabelled": 2, "sequence": 13}
+    assert api.get(shop).json()["labels"] == {}
+    assert search(api, shop, vector=axis(3), limit=1)[0]["id"] == "3"
+
+
+def test_labels_that_are_refused(api: httpx.Client, shop: str) -> None:
+    for path, body, status, param in (
+        ("items/none", {"label": "a"}, 404, "id"),
+        ("items/1", {"label": " "}, 400, "label"),
+        ("items", {"ids": ["1"] * 65, "label": "a"}, 413, "ids"),
+    ):
+        refused = api.patch(f"{shop}/{path}", json=body)
+        assert (refused.status_code, error(refused)["param"]) == (status, param)
+    nobody = api.patch(f"{shop}/items", json={"ids": ["none"], "label": "a"})
+    assert nobody.json() == {"relabelled": 0, "sequence": None}
+
+
 def test_items_are_deleted_by_ids_by_filter_and_all(api: httpx.Client, shop: str) -> None:
     def deleted(**body: object) -> int:
         response = api.post(f"{shop}/items/delete", json=body)

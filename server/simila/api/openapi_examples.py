@@ -74,6 +74,7 @@ EXAMPLES = (
     Example("POST /v1/collections/{name}/items/scroll", SHOES, body={"filter": {"colour": "red"}, "limit": 10}),
     Example("GET /v1/collections/{name}/items/{id}", {**SHOES, "id": "1"}, {"vector": True}),
     Example("PATCH /v1/collections/{name}/items/{id}", {**SHOES, "id": "2"}, body={"label": "shoe"}),
+    Example("PATCH /v1/collections/{name}/items", SHOES, body={"ids": ["1", "2"], "label": "shoe"}),
     Example("GET /v1/collections/{name}/thumbnails/{id}", {**SHOES, "id": "5"}, {"size": 64}),
     Example("POST /v1/collections/{name}/map", SHOES, body={"method": "pca"}),
     Example("GET /v1/collections/{name}/map", SHOES),

@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from simila.domain.errors import InvalidInput, LimitExceeded, NotFound, UnknownEncoder, UnknownItem, quoted
-from simila.domain.inputs import ImageInput, Source, TextInput, VectorInput
+from simila.domain.inputs import ImageInput, Source, TextInput
 from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Available, Catalogue, Unavailable
 from simila.index.collection import Collection
 from simila.index.filters import compile_filter
-from simila.services.item_checks import ItemLimits, NewItem, check_fingerprint, check_items
+from simila.services.item_checks import ItemLimits, NewItem, check_fingerprint, check_items, check_label
 from simila.services.source_vectors import SourceVectors
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_rows import ItemRow
@@ -27,7 +27,9 @@ from simila.storage.item_writes import (
     DropPayloadIndex,
     Operation,
     Upsert,
+    Written,
 )
+from simila.storage.relabelling import Relabel
 from simila.storage.where import Where
 
 R = TypeVar("R")
@@ -130,21 +132,31 @@ class CollectionService:
             raise unknown_item(name, item_id, param="id")
         return stored
 
-    async def relabel(self, name: str, item_id: str, label: str | None) -> int:
-        """Give an item another label, or none; return its new sequence. Vector, payload and what was kept stay.
+    async def relabel(self, name: str, ids: Sequence[str], label: str | None) -> Written:
+        """Give items another label, or none. Vectors, payloads and what was kept stay; ids of no item are passed over.
+
+        Raises:
+            InvalidLabels: the label is blank.
+            LimitExceeded: the label is too long, or there are more ids than items may be in one upsert.
+
+        """
+        check_ids(ids, self._limits.items.items)
+        if label is not None:
+            check_label(label, "label", self._limits.items.label_characters)
+        return await write(self._catalogue.get(name), Relabel(ids, label))
+
+    async def relabel_item(self, name: str, item_id: str, label: str | None) -> int:
+        """Give an item another label, or none; return its new sequence.
 
         Raises:
             UnknownItem: there is no such item.
-            InvalidLabels, LimitExceeded: the label is blank, or too long.
+            InvalidLabels, LimitExceeded: as `relabel`.
 
         """
-        stored = await self.get_item(name, item_id)
-        collection = self._catalogue.get(name)
-        source = VectorInput(stored.item.vector)
-        check_items([NewItem(item_id, source, label, stored.item.payload)], self._limits.items)
-        kept = await asyncio.to_thread(collection.reader.input_of, item_id) if collection.spec.store_inputs else None
-        written = await write(collection, Upsert([replace(stored.item, label=label)], [kept]))
-        return int(written.sequences[-1])
+        written = await self.relabel(name, [item_id], label)
+        if not len(written.sequences):
+            raise unknown_item(name, item_id, param="id")
+        return int(written.sequences[0])
 
     async def delete_item(self, name: str, item_id: str) -> None:
         deleted = await write(self._catalogue.get(name), Delete([item_id]))

@@ -132,15 +132,23 @@ def _check_ids(ids: Sequence[str]) -> None:
             raise InvalidInput(f"{name}: the id has a control character", param=f"{name}.id")
 
 
+def check_label(label: str, name: str, most_characters: int) -> None:
+    """Check a label by itself; `name` is what the caller called it.
+
+    Raises:
+        InvalidLabels: it is blank.
+        LimitExceeded: it is too long.
+
+    """
+    if not label.strip():
+        raise InvalidLabels(f"{name}: it is blank; leave it out for an item without a label, or say null", param=name)
+    check_length(label, name, most_characters)
+
+
 def _check_labels(labels: Sequence[str | None], most_characters: int) -> None:
     for position, label in enumerate(labels):
-        if label is None:
-            continue
-        name = f"items[{position}]"
-        if not label.strip():
-            message = f"{name}: the label is blank; leave it out for an item without one"
-            raise InvalidLabels(message, param=f"{name}.label")
-        check_length(label, f"{name}.label", most_characters)
+        if label is not None:
+            check_label(label, f"items[{position}].label", most_characters)
 
 
 def _payload_of(text: str, name: str) -> Payload:

@@ -10,7 +10,7 @@ import orjson
 from simila.domain.class_sum import ClassSum, changed_sums, sums_by_class
 from simila.domain.errors import InvalidInput, InvalidVector
 from simila.domain.vectors import Float32, Int64
-from simila.storage.connections import unavailable
+from simila.storage.connections import path_of, unavailable
 from simila.storage.item_rows import checksum, packed, packed_checksum, packed_column
 from simila.storage.vector_codec import VectorCodec
 
@@ -52,7 +52,7 @@ def change_class_sums(
     """
     if not gained and not lost:
         return
-    path = _path(connection)
+    path = path_of(connection)
     key = packed([label.encode() for label in sorted({*gained, *lost})])
     known = _decoded(path, codec, connection.execute(_SELECT, key._asdict()).fetchone())
     try:
@@ -80,7 +80,7 @@ def class_sums_of(connection: sqlite3.Connection, codec: VectorCodec, sequences:
         labels, blobs, checksums = connection.execute(_LABELLED, (chosen,)).fetchone()
         blobs = blobs or b""
         if codec.checksums(blobs) != orjson.loads(checksums):
-            raise unavailable(_path(connection), "a vector fails its checksum")
+            raise unavailable(path_of(connection), "a vector fails its checksum")
         sums |= changed_sums(sums, sums_by_class(codec.decoded(blobs), orjson.loads(labels)), {})
     return sums
 
@@ -153,7 +153,3 @@ def _decoded(path: Path, codec: VectorCodec, row: tuple[str, bytes | None, str])
             raise unavailable(path, f"the sum of class '{label}' fails its checksum")
         sums[label] = ClassSum.from_bytes(total, codec.dimension)
     return sums
-
-
-def _path(connection: sqlite3.Connection) -> Path:
-    return Path(connection.execute("PRAGMA database_list").fetchone()[2])

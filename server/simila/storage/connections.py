@@ -181,6 +181,11 @@ def unavailable(path: Path, cause: str) -> CollectionUnavailable:
     return CollectionUnavailable(f"{place(path)} cannot be read: {cause}; {_REMEDY}", cause=cause)
 
 
+def path_of(connection: sqlite3.Connection) -> Path:
+    """The file that a connection is to."""
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
 def place(path: Path) -> str:
     """A file as messages name it: callers of the API read them, and need not learn where the data folder lies."""
     return "/".join(path.parts[-3:])

@@ -66,7 +66,7 @@ def encoded_items(
         kept = sources[rows] if sources is not None and spec.store_inputs else ()
         blobs = spec.codec.encoded(vectors[rows])
         yield EncodedItems(
-            packed(_utf8(ids[rows]), _utf8(labels[rows]), _utf8(payload_texts[rows])),
+            packed(utf8(ids[rows]), utf8(labels[rows]), utf8(payload_texts[rows])),
             blobs,
             orjson.dumps(spec.codec.checksums(blobs)).decode(),
             _packed_sources(kept) if any(kept) else None,
@@ -124,7 +124,13 @@ def _packed_sources(sources: Sequence[Source | None]) -> Packed:
     return packed(kinds, [None if source is None else source.content for source in sources])
 
 
-def _utf8(texts: Sequence[str | None]) -> list[bytes | None]:
+def utf8(texts: Sequence[str | None]) -> list[bytes | None]:
+    """Texts as SQLite keeps them.
+
+    Raises:
+        InvalidInput: one is not Unicode text.
+
+    """
     try:
         return [None if text is None else text.encode() for text in texts]
     except UnicodeEncodeError as error:

@@ -44,6 +44,7 @@ WRITES = {
     ("DELETE", "/v1/collections/{name}/indexes/{key}"),
     ("POST", "/v1/collections/{name}/items"),
     ("POST", "/v1/collections/{name}/items/delete"),
+    ("PATCH", "/v1/collections/{name}/items"),
     ("PATCH", "/v1/collections/{name}/items/{id}"),
     ("DELETE", "/v1/collections/{name}/items/{id}"),
 }

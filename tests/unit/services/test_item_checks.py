@@ -26,7 +26,7 @@ def item(item_id="a", label=None, payload=None):
         (
             item(label="  \u2003"),
             InvalidLabels,
-            "items[1]: the label is blank; leave it out for an item without one",
+            "items[1].label: it is blank; leave it out for an item without a label, or say null",
             "items[1].label",
         ),
         (

@@ -15,7 +15,9 @@ from simila.api.schemas.collections import (
     DeleteItemsResponse,
     ItemPage,
     ItemWithVector,
+    RelabelManyRequest,
     RelabelRequest,
+    RelabelResponse,
     ScrollPage,
     ScrollRequest,
     UpsertRequest,
@@ -77,7 +79,15 @@ async def get_item(name: str, id: str, services: FromServices, vector: bool = Fa
 @router.patch("/{id:path}", summary="Give an item another label")
 async def relabel(name: str, id: str, body: RelabelRequest, services: FromServices) -> UpsertResponse:  # noqa: A002
     """Class means, searches and evaluations know it by the new label when this answers; nothing is embedded again."""
-    return UpsertResponse(upserted=1, sequence=await services.collections.relabel(name, id, body.label))
+    return UpsertResponse(upserted=1, sequence=await services.collections.relabel_item(name, id, body.label))
+
+
+@router.patch("", summary="Give many items another label")
+async def relabel_many(name: str, body: RelabelManyRequest, services: FromServices) -> RelabelResponse:
+    """All in one transaction; no write of another's comes between, and nothing is embedded again."""
+    count_items(len(body.ids))
+    sequences = (await services.collections.relabel(name, body.ids, body.label)).sequences
+    return RelabelResponse(relabelled=len(sequences), sequence=int(sequences[-1]) if len(sequences) else None)
 
 
 @router.delete("/{id:path}", summary="Delete an item", status_code=HTTPStatus.NO_CONTENT)

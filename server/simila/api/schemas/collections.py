@@ -149,6 +149,19 @@ class RelabelRequest(RequestBody):
     label: Text | None
 
 
+class RelabelManyRequest(RelabelRequest):
+    """The same for many items; ids of no item are passed over."""
+
+    ids: NonEmptyList[Text]
+
+
+class RelabelResponse(BaseModel):
+    """How many items there were, and the newest of their sequences; null where there was none."""
+
+    relabelled: int
+    sequence: int | None
+
+
 class UpsertResponse(BaseModel):
     """How many items were written, and the collection's newest sequence."""
 
