@@ -110,7 +110,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file, drain)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
-        async with grpc.serving(services, door, trail):
+        async with grpc.serving(services, door, drain, trail):
             yield
         loading.cancel()
         with suppress(asyncio.CancelledError):

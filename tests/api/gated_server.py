@@ -14,6 +14,7 @@ import uvicorn
 
 from simila.api.application import create_api
 from simila.api.doorkeeper import Doorkeeper
+from simila.api.grpc_transport import GrpcTransport
 from simila.api.http_server import DrainingServer
 from simila.app import compose_services
 from simila.domain.errors import Overloaded
@@ -86,7 +87,9 @@ class GatedServer:
 
 
 @contextmanager
-def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterator[GatedServer]:
+def gated_server(
+    folder: Path, *, request_timeout_seconds: float = 60, grpc_address: str | None = None
+) -> Iterator[GatedServer]:
     """Serve the encoder `words`, its gate open."""
     tower = GatedTower()
     tower.gate.set()
@@ -97,9 +100,12 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
 
     settings = Settings(data_dir=folder, limits=LimitSettings(max_body_bytes=1_000_000))
 
+    door = Doorkeeper(ApiKeys(settings.keys_path))
+    grpc = GrpcTransport(grpc_address, max_message_bytes=1_000_000, timeout_seconds=request_timeout_seconds)
+
     @asynccontextmanager
     async def lifespan(app):
-        app.state.services = compose_services(
+        app.state.services = services = compose_services(
             settings,
             pool,
             catalogue,
@@ -107,7 +113,8 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
             AliasFile(settings.aliases_path),
             drain,
         )
-        yield
+        async with grpc.serving(services, door, drain, trail=None):
+            yield
 
     app = create_api(
         lifespan,
@@ -115,7 +122,7 @@ def gated_server(folder: Path, *, request_timeout_seconds: float = 60) -> Iterat
         max_decompressed_bytes=1_000_000,
         max_backup_bytes=1_000_000,
         request_timeout_seconds=request_timeout_seconds,
-        door=Doorkeeper(ApiKeys(settings.keys_path)),
+        door=door,
         drain=drain,
         log=RequestLog(share=1),
     )

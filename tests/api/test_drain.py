@@ -4,10 +4,14 @@ import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import httpx
 import pytest
+from tritonclient.grpc import service_pb2
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from api.gated_server import gated_server, until
+from unit.services.word_encoders import DIMENSION
 
 EMBED = "/v1/embeddings"
 BODY = {"model": "words", "input": "red"}
@@ -46,6 +50,44 @@ def test_what_was_taken_on_is_answered_before_the_port_closes(draining):
     answer = first.result()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
     until(lambda: is_refused(server.port))
+
+
+def infer_request():
+    text = service_pb2.ModelInferRequest.InferInputTensor(name="text", datatype="BYTES", shape=[1])
+    text.contents.bytes_contents.append(b"red")
+    return service_pb2.ModelInferRequest(model_name="words", inputs=[text])
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
+def test_calls_of_grpc_are_finished_too_and_no_more_are_taken_on(tmp_path, is_stream):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with gated_server(tmp_path, grpc_address=address) as server, grpc.insecure_channel(address) as channel:
+        server.tower.gate.clear()
+        stub = GRPCInferenceServiceStub(channel)
+        if is_stream:
+            sent = iter([infer_request(), infer_request()])
+            stream = stub.ModelStreamInfer(sent, timeout=20)
+        else:
+            call = stub.ModelInfer.future(infer_request(), timeout=20)
+        until(lambda: server.tower.waiting == 1)
+        server.uvicorn.handle_exit(signal.SIGTERM, None)
+
+        assert stub.ServerLive(service_pb2.ServerLiveRequest()).live
+        assert not stub.ServerReady(service_pb2.ServerReadyRequest()).ready
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.ModelInfer(infer_request(), timeout=20)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "shutting down" in refused.value.details()
+
+        server.tower.gate.set()
+        answer = next(stream).infer_response if is_stream else call.result()
+        assert len(answer.raw_output_contents[0]) == 4 * DIMENSION
+        if is_stream:
+            with pytest.raises(grpc.RpcError, match="shutting down"):
+                next(stream)
+        until(lambda: is_refused(server.port))
+        assert server.drain.in_flight == 0
 
 
 def is_refused(port):

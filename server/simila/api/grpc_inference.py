@@ -25,6 +25,7 @@ from simila.api.errors import status_of
 from simila.api.grpc_keys import KeyInterceptor
 from simila.api.open_inference import OUTPUT, SERVER_METADATA, VERSION, OpenInference
 from simila.domain.errors import InvalidInput, Overloaded, SimilaError
+from simila.services.drain import Drain
 
 logger = logging.getLogger("simila.api")
 
@@ -37,7 +38,8 @@ CODES: Mapping[HTTPStatus, grpc.StatusCode] = {
     HTTPStatus.TOO_MANY_REQUESTS: grpc.StatusCode.RESOURCE_EXHAUSTED,
     HTTPStatus.SERVICE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
-STOP_SECONDS = 5.0
+# For answers on their way; what is under way was waited for, or cancelled, by then.
+CLOSING_SECONDS = 1.0
 
 Answer = TypeVar("Answer")
 
@@ -47,6 +49,7 @@ async def serving_grpc(
     protocol: OpenInference,
     address: str,
     door: Doorkeeper,
+    drain: Drain,
     trail: AuditTrail | None = None,
     *,
     max_message_bytes: int,
@@ -56,12 +59,16 @@ async def serving_grpc(
 ) -> AsyncIterator[None]:
     """Serve at `address` (HOST:PORT) until the block ends; a call may take `timeout_seconds`, or its own deadline.
 
+    Once `drain` has begun, calls are refused, and it counts those that go on.
+
     Raises:
         RuntimeError: the address is taken, not allowed or not of this machine.
 
     """
     options = [("grpc.max_receive_message_length", max_message_bytes), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(interceptors=[KeyInterceptor(door, trail)], options=[*options, ("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(
+        interceptors=[KeyInterceptor(door, drain, trail)], options=[*options, ("grpc.so_reuseport", 0)]
+    )
     add_GRPCInferenceServiceServicer_to_server(_Service(protocol, timeout_seconds), server)
     if certificate and certificate_key:
         server.add_secure_port(address, _credentials(certificate, certificate_key))
@@ -71,7 +78,7 @@ async def serving_grpc(
     try:
         yield
     finally:
-        await server.stop(STOP_SECONDS)
+        await server.stop(CLOSING_SECONDS)
 
 
 def _credentials(certificate: Path, key: Path) -> Any:

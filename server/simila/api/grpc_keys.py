@@ -1,6 +1,7 @@
-"""API keys at the door of gRPC, as metadata `authorization: Bearer …` or `api-key`."""
+"""The door of gRPC: API keys, as metadata `authorization: Bearer …` or `api-key`, and none who come too late."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from typing import Any
 
 import grpc
@@ -10,18 +11,29 @@ from simila.api.audit import AuditTrail
 from simila.api.doorkeeper import Doorkeeper, bearer
 from simila.api.scopes import Need
 from simila.domain.access import Scope
-from simila.domain.errors import AllowanceSpent, Forbidden, SimilaError
+from simila.domain.errors import AllowanceSpent, Forbidden, ShuttingDown, SimilaError, Unauthorized
+from simila.services.drain import Drain
 from simila.storage.audit_log import audit_entry
 
 OPEN_CALLS = ("ServerLive", "ServerReady")
 ADMIN_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
+CODES = {
+    Unauthorized: grpc.StatusCode.UNAUTHENTICATED,
+    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
+    AllowanceSpent: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+}
 
 
 class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
-    """Refuses calls whose key does not allow them. A stream's key is looked at again for each of its messages."""
+    """Refuses calls whose key does not allow them, and all once `drain` has begun, which counts those under way.
 
-    def __init__(self, door: Doorkeeper, trail: AuditTrail | None = None) -> None:
+    A stream is judged again, and counts, with each of its messages.
+    """
+
+    def __init__(self, door: Doorkeeper, drain: Drain, trail: AuditTrail | None = None) -> None:
         self._door = door
+        self._drain = drain
         self._trail = trail
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
@@ -30,7 +42,8 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
             return None
         metadata = {name.lower(): value for name, value in details.invocation_metadata}
         sent = bearer(metadata.get("authorization", "")) or metadata.get("api-key")
-        guard = _Guard(self._door, self._trail, handler, sent, details.method.rpartition("/")[2])
+        name = details.method.rpartition("/")[2]
+        guard = _Guard(self._door, self._drain, self._trail, handler, sent, name)
         streams = handler.request_streaming
         make = grpc.stream_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         answer = guard.stream if streams else guard.unary
@@ -40,8 +53,11 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
 class _Guard:
     """One call, which its handler answers where the key allows it."""
 
-    def __init__(self, door: Doorkeeper, trail: AuditTrail | None, handler: Any, sent: str | None, name: str) -> None:
+    def __init__(
+        self, door: Doorkeeper, drain: Drain, trail: AuditTrail | None, handler: Any, sent: str | None, name: str
+    ) -> None:
         self._door = door
+        self._drain = drain
         self._trail = trail
         self._handler = handler
         self._sent = sent
@@ -49,34 +65,40 @@ class _Guard:
         self._need = _need_of(name)
 
     async def unary(self, request: Any, context: Any) -> Any:
-        await self._admit(request, context)
-        try:
-            return await self._handler.unary_unary(request, context)
-        finally:
-            if self._trail and self._name in ADMIN_CALLS:
-                call = current_call.get()
-                status = _status_name(context.code())
-                await self._trail.note(
-                    audit_entry(call.key.id if call else None, self._name, request.model_name, status=status)
-                )
+        with await self._admitted(request, context):
+            try:
+                return await self._handler.unary_unary(request, context)
+            finally:
+                if self._trail and self._name in ADMIN_CALLS:
+                    call = current_call.get()
+                    status = _status_name(context.code())
+                    await self._trail.note(
+                        audit_entry(call.key.id if call else None, self._name, request.model_name, status=status)
+                    )
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        async def admitted() -> AsyncIterator[Any]:
+        async def admitted() -> AsyncGenerator[Any, None]:
             async for request in requests:
-                await self._admit(request, context)
-                yield request
+                with await self._admitted(request, context):
+                    yield request
 
-        async for answer in self._handler.stream_stream(admitted(), context):
-            yield answer
+        async with aclosing(admitted()) as let_in:
+            async for answer in self._handler.stream_stream(let_in, context):
+                yield answer
 
-    async def _admit(self, request: Any, context: Any) -> None:
-        try:
-            key = self._door.admitted(self._sent, self._need)
-        except SimilaError as error:
-            await context.abort(_code_of(error), error.message)
-        # Each call has a context of its own, which ends with it.
-        current_call.set(Call(key, self._door) if key else None)
-        count_bytes(request.ByteSize())
+    async def _admitted(self, request: Any, context: Any) -> AbstractContextManager[Any]:
+        """What counts the call as under way, or the end of it."""
+        with ExitStack() as under_way:
+            try:
+                if self._name not in OPEN_CALLS:
+                    under_way.enter_context(self._drain.admit())
+                key = self._door.admitted(self._sent, self._need)
+            except SimilaError as error:
+                await context.abort(CODES[type(error)], error.message)
+            # Each call has a context of its own, which ends with it.
+            current_call.set(Call(key, self._door) if key else None)
+            count_bytes(request.ByteSize())
+            return under_way.pop_all()
 
 
 def _need_of(call: str) -> Need:
@@ -88,9 +110,3 @@ def _need_of(call: str) -> Need:
 def _status_name(code: Any) -> str:
     """The name of a call's status; a call that has none yet is all right."""
     return code.name if isinstance(code, grpc.StatusCode) else "OK"
-
-
-def _code_of(error: SimilaError) -> grpc.StatusCode:
-    if isinstance(error, Forbidden):
-        return grpc.StatusCode.PERMISSION_DENIED
-    return grpc.StatusCode.RESOURCE_EXHAUSTED if isinstance(error, AllowanceSpent) else grpc.StatusCode.UNAUTHENTICATED

@@ -11,6 +11,7 @@ from simila.api.dependencies import Services
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.open_inference import OpenInference
 from simila.domain.errors import PackageMissing
+from simila.services.drain import Drain
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class GrpcTransport:
             raise PackageMissing("SIMILA_GRPC_PORT needs packages that are not here; run: pip install 'simila[grpc]'")
 
     @asynccontextmanager
-    async def serving(self, services: Services, door: Doorkeeper, trail: AuditTrail | None) -> AsyncIterator[None]:
+    async def serving(
+        self, services: Services, door: Doorkeeper, drain: Drain, trail: AuditTrail | None
+    ) -> AsyncIterator[None]:
         if self.address is None:
             yield
             return
@@ -43,6 +46,7 @@ class GrpcTransport:
             OpenInference(services),
             self.address,
             door,
+            drain,
             trail,
             certificate=self.certificate,
             certificate_key=self.certificate_key,
