@@ -8,7 +8,7 @@ from typing import Any
 import tomlkit
 from pydantic import ValidationError
 
-from simila.domain.errors import FetchFailed, InvalidManifest
+from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest
 from simila_models.additions import Addition
 from simila_models.export.checkpoint import checkpoint_folder
@@ -71,12 +71,12 @@ def _gathered(addition: Addition, cache_dir: Path, progress: Progress) -> Gather
     kind, colon, place = addition.source.partition(":")
     if not colon or kind == "file":
         return gather_folder(Path(place or addition.source))
-    if addition.offline:
-        raise FetchFailed(f"{addition.source} would have to be fetched, and nothing is fetched offline")
+    offline = addition.offline
     if kind == "hf":
-        return gather_hub(place if "@" in place else f"{place}@main", cache_dir, progress)
+        return gather_hub(place if "@" in place else f"{place}@main", cache_dir, progress, offline=offline)
     if kind in ("open_clip", "timm"):
-        return gather_hub(f"{hub_repository(kind, place)}@main", cache_dir, progress, open_clip=kind == "open_clip")
+        repository, is_open_clip = hub_repository(kind, place), kind == "open_clip"
+        return gather_hub(f"{repository}@main", cache_dir, progress, open_clip=is_open_clip, offline=offline)
     message = "known: hf:ORG/NAME@REVISION, open_clip:ARCH/TAG, timm:NAME, file:FOLDER, file:MODEL.onnx"
     raise InvalidManifest(f"no source is called '{kind}'; {message}")
 

@@ -19,11 +19,14 @@ def hub_repository(library: str, name: str) -> str:
         message = f"{library}:{name} needs {error.name}, which is not installed"
         raise ModelError(f"{message}: pip install 'simila[cpu,export,{library}]'") from error
     if library == "timm":
-        configuration = zoo.get_pretrained_cfg(name, allow_unregistered=False)
-        repository = configuration.hf_hub_id if configuration else None
+        try:
+            repository = zoo.get_pretrained_cfg(name, allow_unregistered=False).hf_hub_id
+        except RuntimeError:  # so it says that it has never heard of it
+            repository = None
     else:
         architecture, _, tag = name.partition("/")
         repository = (zoo.get_pretrained_cfg(architecture, tag) or {}).get("hf_hub")
     if not repository:
         raise InvalidManifest(f"{library} knows no weights on the hub called '{name}'")
-    return str(repository).strip("/")
+    # Behind the repository OpenCLIP may name a file, of pickles; what is read is for `wanted` to say.
+    return "/".join(str(repository).split("/")[:2])

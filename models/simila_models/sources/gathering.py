@@ -49,27 +49,30 @@ def gather_folder(folder: Path) -> Gathered:
     return Gathered(tuple(files), card.read_text(encoding="utf-8") if card.is_file() else "")
 
 
-def gather_hub(place: str, cache_dir: Path, progress: Progress, *, open_clip: bool = False) -> Gathered:
+def gather_hub(
+    place: str, cache_dir: Path, progress: Progress, *, open_clip: bool = False, offline: bool = False
+) -> Gathered:
     """Fetch `ORG/NAME@REVISION` into the cache; the files name the commit that the revision is now.
 
-    Of a checkpoint that lies there in two forms, `open_clip` takes OpenCLIP's.
+    Of a checkpoint that lies there in two forms, `open_clip` takes OpenCLIP's. `offline`, the hub's own cache on this
+    disk is asked instead.
 
     Raises:
-        FetchFailed: the hub does not answer, or the repository has no safetensors.
+        FetchFailed: the hub does not answer, its cache lacks a file, or the repository has no safetensors.
         InvalidManifest: the place is written wrongly.
 
     """
-    commit, paths = hub.list_files(place)
+    commit, paths = hub.list_files(place, offline=offline)
     pinned = f"{hub.parse(place)[0]}@{commit}"
     with scratch_folder(cache_dir) as scratch:
         files = []
         for path in wanted(paths, f"hf:{place}", open_clip=open_clip):
-            fetched = hub.download(pinned, path, scratch, progress)
+            fetched = hub.download(pinned, path, scratch, progress, offline=offline)
             file = SourceFile(role=path, source=f"hf:{pinned}", path=path, sha256=sha256_of(fetched))
             publish(fetched, cached_path(cache_dir, file))
             files.append(file)
-        card = hub.download(pinned, _CARD, scratch, progress).read_text("utf-8") if _CARD in paths else ""
-    return Gathered(tuple(files), card)
+        card = hub.download(pinned, _CARD, scratch, progress, offline=offline) if _CARD in paths else None
+        return Gathered(tuple(files), card.read_text("utf-8") if card else "")
 
 
 def wanted(paths: list[str], where: str, *, open_clip: bool = False) -> list[str]:
