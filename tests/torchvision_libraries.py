@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 _TESTS = Path(__file__).parent
@@ -11,7 +12,15 @@ _PACKAGES = ["torchvision==0.28.0", "timm==1.0.31", "open_clip_torch==3.3.0", "f
 """Without their dependencies: torch stays as it is. torchvision is that of torch 2.13."""
 
 
-def figures_of_torchvision_families(data_dir: Path, folder: Path) -> dict[str, dict[str, float]]:
+@dataclass(frozen=True)
+class Findings:
+    """By encoder what was measured, and what was said of sources that are refused."""
+
+    figures: dict[str, dict[str, float]]
+    refusals: list[str]
+
+
+def findings_on_torchvision_families(data_dir: Path, folder: Path) -> Findings:
     """What `torchvision_checkpoints.py` finds in an empty folder; the libraries are installed by the first call."""
     libraries = data_dir / "torchvision" / "-".join(_PACKAGES).replace("==", "-")
     if not libraries.exists():
@@ -21,8 +30,8 @@ def figures_of_torchvision_families(data_dir: Path, folder: Path) -> dict[str, d
         made.rename(libraries)
     command = [sys.executable, str(_TESTS / "torchvision_checkpoints.py"), str(folder)]
     path = os.pathsep.join(map(str, (_TESTS, libraries)))
-    run = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": path, "HF_HUB_CACHE": str(folder / "hub"), "HF_HUB_OFFLINE": "1"}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise RuntimeError(run.stderr[-2000:])
-    figures: dict[str, dict[str, float]] = json.loads(run.stdout)
-    return figures
+    return Findings(**json.loads(run.stdout))

@@ -12,7 +12,7 @@ sys.path.insert(0, str(TESTS))
 from added_encoder import lowest_cosine  # noqa: E402
 from parity.test_families import IMAGES, TEXTS, added, reference_images, reference_texts  # noqa: E402
 from random_checkpoints import CHECKPOINTS  # noqa: E402
-from torchvision_libraries import figures_of_torchvision_families  # noqa: E402
+from torchvision_libraries import findings_on_torchvision_families  # noqa: E402
 
 DOCUMENT = TESTS.parent / "docs" / "encoders.md"
 BEGIN, END = "<!-- table: tests/docs/encoders_table.py --write -->\n", "<!-- end of table -->"
@@ -40,7 +40,7 @@ def rows(data_dir: Path) -> Iterator[str]:
                 figures["text"] = lowest_cosine(encoder.text_vectors(TEXTS), reference_texts(checkpoint, TEXTS))
             yield line(name, figures)
     with TemporaryDirectory() as folder:
-        for name, figures in figures_of_torchvision_families(data_dir, Path(folder)).items():
+        for name, figures in findings_on_torchvision_families(data_dir, Path(folder)).figures.items():
             yield line(name, figures)
 
 
