@@ -1,5 +1,6 @@
 """What is left of the throughput when ten times the clients come, none of which keeps to `Retry-After`."""
 
+import resource
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -35,6 +36,9 @@ class Overload:
     failed: int  # answers other than 200 and 429, all rounds together
     admitted_p99_ms: float
     recovered_after_ms: float  # the longest, from the end of the overload to an answer to a new client
+    peak_cpu_ms: float  # processor time of the server for each answer, which neighbours on the machine change little
+    cpu_ms: float  # the same with ten times the connections, refusals and all
+    load_cores: float  # what wrk itself took meanwhile
 
     @property
     def ratio(self) -> float:
@@ -42,9 +46,22 @@ class Overload:
 
 
 @dataclass(frozen=True)
+class _Run:
+    """What wrk was answered, and what that took of the machine."""
+
+    answers: Statuses
+    server_seconds: float
+    wrk_seconds: float
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1000 * self.server_seconds / self.answers.admitted
+
+
+@dataclass(frozen=True)
 class _Round:
-    peak: Statuses
-    overloaded: Statuses
+    peak: _Run
+    overloaded: _Run
     admitted_ms: Sequence[float]
     recovered_after_ms: float
 
@@ -71,7 +88,7 @@ def _overload(bench: Bench, encoder: str, bodies: Sequence[bytes]) -> Overload:
         rounds = []
         for number in range(1, bench.rounds + 1):
             rounds.append(_turn(bench, server, file, bodies, CONNECTIONS[encoder]))
-            peak, overloaded = rounds[-1].peak, rounds[-1].overloaded
+            peak, overloaded = rounds[-1].peak.answers, rounds[-1].overloaded.answers
             bench.tell(
                 f"round {number} of {bench.rounds}: {overloaded.admitted_rate:.1f} of {peak.admitted_rate:.1f}/s"
             )
@@ -80,22 +97,25 @@ def _overload(bench: Bench, encoder: str, bodies: Sequence[bytes]) -> Overload:
         encoder=encoder,
         connections=FACTOR * CONNECTIONS[encoder],
         queue_seconds=QUEUE_SECONDS,
-        peak=median(one.peak.admitted_rate for one in rounds),
-        goodput=median(one.overloaded.admitted_rate for one in rounds),
-        refusals=median(one.overloaded.refused / one.overloaded.seconds for one in rounds),
-        failed=sum(one.peak.failed + one.overloaded.failed for one in rounds),
+        peak=median(one.peak.answers.admitted_rate for one in rounds),
+        goodput=median(one.overloaded.answers.admitted_rate for one in rounds),
+        refusals=median(one.overloaded.answers.refused / one.overloaded.answers.seconds for one in rounds),
+        failed=sum(one.peak.answers.failed + one.overloaded.answers.failed for one in rounds),
         admitted_p99_ms=quantiles(admitted_ms, n=100)[-1],
         recovered_after_ms=max(one.recovered_after_ms for one in rounds),
+        peak_cpu_ms=median(one.peak.cpu_ms for one in rounds),
+        cpu_ms=median(one.overloaded.cpu_ms for one in rounds),
+        load_cores=median(one.overloaded.wrk_seconds / one.overloaded.answers.seconds for one in rounds),
     )
 
 
 def _turn(bench: Bench, server: Server, file: Bodies, bodies: Sequence[bytes], connections: int) -> _Round:
-    peak = run_wrk_for(server.url, file, connections=connections, seconds=bench.seconds)
+    peak = _run(server, file, connections=connections, seconds=bench.seconds)
     probes = [Probe(server.url, file.path, file.content_type, [(0, body)]) for body in bodies[:PROBES]]
     with ExitStack() as stack:
         for probe in probes:
             stack.enter_context(probe)
-        overloaded = run_wrk_for(server.url, file, connections=FACTOR * connections - PROBES, seconds=bench.seconds)
+        overloaded = _run(server, file, connections=FACTOR * connections - PROBES, seconds=bench.seconds)
         ended_at = time.perf_counter()
         while server.post(file.path, file.content_type, bodies[0])[0] != OK:
             pass
@@ -103,3 +123,14 @@ def _turn(bench: Bench, server: Server, file: Bodies, bodies: Sequence[bytes], c
     answers: list[Answer] = [answer for probe in probes for answer in probe.answers]
     admitted_ms = [1000 * answer.seconds for answer in answers if answer.status == OK]
     return _Round(peak, overloaded, admitted_ms, recovered_after_ms)
+
+
+def _run(server: Server, file: Bodies, *, connections: int, seconds: float) -> _Run:
+    server_before, wrk_before = server.cpu_seconds(), _ended_children_seconds()
+    answers = run_wrk_for(server.url, file, connections=connections, seconds=seconds)
+    return _Run(answers, server.cpu_seconds() - server_before, _ended_children_seconds() - wrk_before)
+
+
+def _ended_children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

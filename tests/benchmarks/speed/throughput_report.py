@@ -37,7 +37,9 @@ def show_report(results: Sequence[Result]) -> None:
                 f"\nOverload of {result.encoder}: {result.connections} connections that come back at once, a queue of"
                 f" {result.queue_seconds:g} s: {result.goodput:.1f}/s of a peak of {result.peak:.1f}/s ="
                 f" {result.ratio:.3f}, {result.refusals:.0f} refusals/s, {result.failed} failed, p99 of the admitted"
-                f" {result.admitted_p99_ms:.0f} ms, a new client served {result.recovered_after_ms:.0f} ms after"
+                f" {result.admitted_p99_ms:.0f} ms, a new client served {result.recovered_after_ms:.0f} ms after;"
+                f" {result.cpu_ms:.2f} ms of the server's processor time an answer, {result.peak_cpu_ms:.2f} at the"
+                f" peak; wrk took {result.load_cores:.2f} cores"
             )
         elif isinstance(result, Memory):
             show(

@@ -30,7 +30,7 @@ class Refusing:
 
 @pytest.fixture(autouse=True)
 def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "MOST_HELD_SECONDS", HELD_SECONDS)
+    monkeypatch.setattr(retries, "HELD_SECONDS", HELD_SECONDS)
 
 
 def asking(app: HeldRetries) -> Ask:
@@ -92,3 +92,27 @@ def test_nothing_is_kept_once_the_time_is_over() -> None:
         assert not app._welcome_at  # that it forgets is what is tested
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("most_seconds", "held_seconds"), [(10, [1, 2, 3, 4]), (2.5, [1, 2, 2.5, 2.5])])
+def test_those_who_come_too_soon_take_turns_that_do_not_take_too_long(
+    monkeypatch: pytest.MonkeyPatch, most_seconds: float, held_seconds: list[float]
+) -> None:
+    async def scenario() -> None:
+        ask = asking(HeldRetries(Refusing(8)))
+        for port in range(4):
+            await ask("/a", port)
+        for port in range(4):
+            await ask("/a", port)
+
+    held: list[float] = []
+
+    async def pass_at_once(seconds: float) -> None:
+        held.append(seconds)
+
+    monkeypatch.setattr(retries, "HELD_SECONDS", 1.0)
+    monkeypatch.setattr(retries, "MOST_HELD_SECONDS", most_seconds)
+    monkeypatch.setattr(retries, "TURNS_A_SECOND", 1.0)
+    monkeypatch.setattr(asyncio, "sleep", pass_at_once)
+    asyncio.run(scenario())
+    assert held == pytest.approx(held_seconds, abs=0.4)
