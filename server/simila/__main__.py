@@ -118,7 +118,7 @@ def simila(
 
 app.command()(serve_command(_create_app))
 app.command()(doctor_command(_devices))
-models.app.command()(add_command(_check_parity))
+models.app.command()(add_command(_check_parity, _prepare))
 models.app.command()(bundle)
 models.app.command()(unbundle)
 models.app.command()(models.export_command(_tune, _prepare))

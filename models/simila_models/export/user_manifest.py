@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import tomlkit
 from pydantic import ValidationError
 
 from simila.domain.errors import InvalidManifest
@@ -51,20 +50,6 @@ def manifest_of(addition: Addition, cache_dir: Path, progress: Progress) -> Mani
         "files": [file.model_dump() for file in gathered.files],
     }
     return _validated(addition, table)
-
-
-def write_manifest(manifest: Manifest, folder: Path) -> Path:
-    """Write `NAME.toml`, leaving out what is as by default.
-
-    Raises:
-        OSError: the folder cannot be written.
-
-    """
-    table: dict[str, Any] = manifest.model_dump(mode="json", exclude_defaults=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{manifest.name}.toml"
-    path.write_text(tomlkit.dumps(table), encoding="utf-8")
-    return path
 
 
 def _gathered(addition: Addition, cache_dir: Path, progress: Progress) -> Gathered:

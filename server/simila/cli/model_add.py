@@ -7,17 +7,26 @@ import typer
 
 from simila.cli import tables
 from simila.cli.configuration import DataDirOption, read_settings
-from simila.cli.errors import FAILED, print_error
+from simila.cli.errors import FAILED, print_error, stop
+from simila.cli.model_precision import (
+    CalibrationOption,
+    ForcePrecisionOption,
+    PrecisionOption,
+    TowerOption,
+    in_precision,
+)
 from simila.cli.models import CheckParity, OfflineOption
 from simila.cli.progress_bars import ProgressBars
+from simila.domain.errors import InvalidInput, ModelError
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.settings import Settings
-from simila_models.additions import Addition, add_encoder
+from simila_models.additions import Addition, add_encoder, add_precisions
+from simila_models.export.precision import Prepare
 
 
-def add_command(check_parity: CheckParity) -> Callable[..., None]:
-    """The command, given how to load encoders as a server would."""
+def add_command(check_parity: CheckParity, prepare: Prepare) -> Callable[..., None]:
+    """The command, given how to load encoders and to prepare inputs as a server would."""
 
     def add(
         source: Annotated[
@@ -29,6 +38,10 @@ def add_command(check_parity: CheckParity) -> Callable[..., None]:
         pooling: Annotated[str, typer.Option(help="mean, cls, last, average or model.")] = "",
         layer: Annotated[str, typer.Option(help="A ConvNet's inner layer, such as features.10.")] = "",
         manifest: Annotated[str, typer.Option(metavar="FILE", help="How an ONNX file is to be fed: a manifest.")] = "",
+        precision: PrecisionOption = None,
+        tower: TowerOption = None,
+        calibration: CalibrationOption = None,
+        force_precision: ForcePrecisionOption = False,
         offline: OfflineOption = False,
         data_dir: DataDirOption = None,
     ) -> None:
@@ -39,13 +52,25 @@ def add_command(check_parity: CheckParity) -> Callable[..., None]:
         simila models add ./my-clip --name my-clip
 
         simila models add open_clip:ViT-B-32/openai
+
+        simila models add hf:ORG/NAME@REVISION --precision int8-dynamic
         """
         settings = read_settings(data_dir=data_dir)
+        folder, repository = settings.manifests_dir, ModelRepository(settings.models_dir)
         with ProgressBars() as progress:
             addition = Addition(source, name, licence, pooling, layer, manifest, offline)
-            repository, cache_dir = ModelRepository(settings.models_dir), settings.data_dir / "sources"
-            added = add_encoder(addition, settings.manifests_dir, repository, cache_dir, progress)
-        _report(added, settings, check_parity)
+            added = add_encoder(addition, folder, repository, settings.data_dir / "sources", progress)
+        [wanted] = in_precision([added], precision, tower)
+        try:
+            with ProgressBars() as progress:
+                reports = add_precisions(
+                    wanted, folder, repository, prepare, progress, calibration=calibration, force=force_precision
+                )
+        except (InvalidInput, ModelError) as error:
+            stop(f"{added.name} is added, but in fp32: {error.message}", FAILED)
+        for report in reports:
+            tables.show(report)
+        _report(wanted, settings, check_parity)
 
     return add
 

@@ -1,4 +1,4 @@
-"""`simila models export --precision`: which towers are made in fewer bits, and on what."""
+"""`--precision` of `simila models add` and `export`: which towers are made in fewer bits, and on what."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -13,11 +13,11 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from random_checkpoints import CHECKPOINTS
 from simila.domain.errors import InvalidManifest
 from simila.domain.manifest import Manifest, read_manifest
-from simila_models.additions import Addition
+from simila_models.additions import Addition, write_manifest
 from simila_models.export.descriptions import describe
 from simila_models.export.descriptions.images import image_table
 from simila_models.export.encoder import tower_makers
-from simila_models.export.user_manifest import manifest_of, write_manifest
+from simila_models.export.user_manifest import manifest_of
 from simila_models.progress import Silent
 
 

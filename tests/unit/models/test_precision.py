@@ -1,7 +1,6 @@
 """Towers in fewer bits: a graph of two products is small enough to know what each step must do."""
 
 import asyncio
-import hashlib
 import json
 import re
 from collections import Counter
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
 from sklearn.neighbors import NearestCentroid, NearestNeighbors
 
 from simila.domain.errors import InvalidInput, ModelError, ParityFailed
@@ -29,32 +27,9 @@ from simila_models.export.precision.runs import vectors_in_batches, vectors_of
 from simila_models.export.precision.smoothing import smoothed
 from simila_models.export.precision.task_check import check_task
 from simila_models.progress import Silent
-from tiny_encoders import DIMENSION, WORDS, TinyEncoder
+from tiny_encoders import WORDS, TinyEncoder
+from tiny_products import EVEN, UNEVEN, with_products
 from tolerances import FLOAT32_VALUES
-
-EVEN = np.ones(DIMENSION)
-UNEVEN = np.array([1000.0, *[1.0] * (DIMENSION - 1)])
-"""Channels of which one takes nearly all of the eight bits; the second product takes it back."""
-
-
-def with_products(scales: np.ndarray, repository: ModelRepository, manifest: Manifest) -> Path:
-    """Put two products into the graph that undo each other, so that its vectors stay what they were."""
-    files = repository.tower(manifest.name, Modality.TEXT)
-    model = onnx.load(files.onnx)
-    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(DIMENSION, DIMENSION)))[0]
-    matrices = {"there": turn * scales, "back": (turn * (1 / scales)).T}
-    for name, matrix in matrices.items():
-        model.graph.initializer.append(numpy_helper.from_array(matrix.astype(np.float32), name))
-    last = model.graph.node[-1]
-    last.input[0] = "turned_back"
-    for name, source, product in (("there", "sums", "turned"), ("back", "turned", "turned_back")):
-        node = onnx.helper.make_node("MatMul", [source, name], [product], name=f"product_{name}")
-        model.graph.node.insert(len(model.graph.node) - 1, node)
-    onnx.save(model, files.onnx)
-    record = json.loads(files.record.read_text())
-    record["onnx_sha256"] = hashlib.sha256(files.onnx.read_bytes()).hexdigest()
-    files.record.write_text(json.dumps(record))
-    return files.onnx
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from simila.domain.errors import ModelError, ParityFailed
 from simila.domain.golden import GoldenSet, read_golden_set
 from simila.domain.manifest import Manifest, Modality
-from simila.domain.model_repository import ExportRecord, ModelRepository, TowerFiles
+from simila.domain.model_repository import ExportRecord, ModelRepository, TowerFiles, export_command
 from simila.domain.precision import Precision
 from simila.domain.vectors import Float32
 from simila_models.export.precision import Prepare, Row
@@ -113,7 +113,8 @@ def write_precision(
         size_bytes=target.onnx.stat().st_size,
     )
     if not report.holds and not force:
-        raise ParityFailed(f"{report}; to serve it all the same: simila models export --force-precision")
+        command = f"{export_command(manifest, modality)} --force-precision"
+        raise ParityFailed(f"{report}; to serve it all the same: {command}")
     _write_rest(manifest, modality, source, target, report)
     return report
 
