@@ -210,6 +210,7 @@ def compose_services(
     items = ItemLimits(limits.max_items, limits.max_label_characters, limits.max_payload_bytes)
     vector_items = replace(items, items=limits.max_vector_items, items_setting="SIMILA_LIMITS__MAX_VECTOR_ITEMS")
     scorers, models, jobs = label_scorers(settings, embedding), ExampleModels(), TrainingJobs(classifiers)
+    maps = MapService(catalogue)
     by_example = ExampleClassificationService(pool, catalogue, models, scorers, most_predictions=limits.max_predictions)
     return Services(
         reader=InputReader(
@@ -249,12 +250,12 @@ def compose_services(
         ),
         by_example=by_example,
         evaluation=EvaluationService(catalogue, models, by_example),
-        forgetting=ForgettingService(pool, catalogue, models, jobs, most_ids=limits.max_items),
+        forgetting=ForgettingService(pool, catalogue, models, jobs, maps, most_ids=limits.max_items),
         readiness=ReadinessService(pool, drain),
         reranking=RerankService(embedding),
         models=ModelLifecycle(pool, lambda name: _manifest(name, settings), alias_file),
         thumbnails=ThumbnailService(catalogue, max_image_pixels=limits.max_image_pixels),
-        maps=MapService(catalogue),
+        maps=maps,
     )
 
 

@@ -1,21 +1,31 @@
-"""Vectors as points of a plane, by their first two principal components (Pearson 1901); how alike neighbours are."""
+"""Vectors as points of a plane, by their first two principal components (Pearson 1901)."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from simila.domain.vectors import Float32
 
-_ROWS_AT_ONCE = 1024
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Where vectors lie: `mean float32 [d]` is the origin, `axes float32 [d, 2]` the two directions."""
+
+    mean: Float32
+    axes: Float32
+
+    def places(self, vectors: Float32) -> Float32:
+        """Place `float32 [n, d]`: `float32 [n, 2]`."""
+        return ((vectors - self.mean) @ self.axes).astype(np.float32)
 
 
 class PlaneFit:
-    """Collects vectors in chunks, then places them and any others; the mean of all is the origin."""
+    """Collects vectors in chunks, and finds the plane in which they vary most."""
 
     def __init__(self, dimension: int) -> None:
         self._count = 0
         self._total = np.zeros(dimension)
         self._products = np.zeros((dimension, dimension))
-        self._mean: Float32 = np.zeros(dimension, np.float32)
-        self._axes: Float32 = np.zeros((dimension, 2), np.float32)
 
     def add(self, vectors: Float32) -> None:
         """Take `float32 [n, d]` into account."""
@@ -23,24 +33,11 @@ class PlaneFit:
         self._total += vectors.sum(axis=0, dtype=np.float64)
         self._products += vectors.T @ vectors
 
-    def finish(self) -> None:
-        """Find the two axes along which the vectors vary most."""
+    def plane(self) -> Plane:
+        """The plane of all vectors so far; each axis points to where its largest value is above zero."""
         count = max(self._count, 1)
         mean = self._total / count
-        _, axes = np.linalg.eigh(self._products / count - np.outer(mean, mean))  # ascending order
-        self._mean, self._axes = mean.astype(np.float32), axes[:, :-3:-1].astype(np.float32)
-
-    def places(self, vectors: Float32) -> Float32:
-        """Place `float32 [n, d]`: `float32 [n, 2]`."""
-        return ((vectors - self._mean) @ self._axes).astype(np.float32)
-
-
-def nearest_cosines(vectors: Float32) -> Float32:
-    """The cosine of each of `float32 [n, d], unit length` and its nearest other, `float32 [n]`; -1 of a lone one."""
-    nearest = np.full(len(vectors), -1, np.float32)
-    for start in range(0, len(vectors), _ROWS_AT_ONCE):
-        cosines = vectors[start : start + _ROWS_AT_ONCE] @ vectors.T
-        rows = np.arange(len(cosines))
-        cosines[rows, start + rows] = -1
-        nearest[start : start + _ROWS_AT_ONCE] = cosines.max(axis=1)
-    return nearest
+        _, all_axes = np.linalg.eigh(self._products / count - np.outer(mean, mean))  # ascending order
+        axes = all_axes[:, :-3:-1]
+        largest = np.abs(axes).argmax(axis=0)
+        return Plane(mean.astype(np.float32), (axes * np.sign(axes[largest, [0, 1]])).astype(np.float32))

@@ -196,6 +196,13 @@ class Collection:
             excluded = np.union1d(excluded, [sequence for sequence in wanted.tolist() if sequence not in rows])
             self._catch_up()  # what replaced them is durable, and may not be in the view yet
 
+    def nearest(self, vectors: Float32, limit: int) -> Neighbours:
+        """The items nearest to each of `float32 [n, d], unit length`, by sequence, of which nothing is read.
+
+        Unlike what people look for, these vectors do not count among the queries that the index is tuned on.
+        """
+        return self._neighbours(SearchQuery(vectors, limit), np.empty(0, np.int64))[0]
+
     def backup_to(self, path: Path) -> BackupContents:
         """Write everything, as it is at this moment, to one file, while writes go on.
 

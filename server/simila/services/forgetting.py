@@ -11,6 +11,7 @@ from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.services.collections import check_ids, selective, write
 from simila.services.example_models import ExampleModels
+from simila.services.maps import MapService
 from simila.services.training_jobs import TrainingJobs
 from simila.storage.item_writes import Delete, Deleted, DeleteWhere
 from simila.storage.where import Where
@@ -47,12 +48,20 @@ class ForgettingService:
     """Deletes items so that their bytes are in no file of the collection, no classifier and no backup made after."""
 
     def __init__(
-        self, pool: ModelPool, catalogue: Catalogue, models: ExampleModels, jobs: TrainingJobs, *, most_ids: int
+        self,
+        pool: ModelPool,
+        catalogue: Catalogue,
+        models: ExampleModels,
+        jobs: TrainingJobs,
+        maps: MapService,
+        *,
+        most_ids: int,
     ) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self._models = models
         self._jobs = jobs
+        self._maps = maps
         self._most_ids = most_ids
 
     async def forget(self, name: str, what: ToForget) -> Receipt:
@@ -70,7 +79,11 @@ class ForgettingService:
         self._models.drop(collection)
         self._pool.forget_vectors()
         stale = await self._jobs.forget(collection)
-        return await asyncio.to_thread(_erased, collection, deleted, stale)
+        had_map = await self._maps.drop(collection)
+        receipt = await asyncio.to_thread(_erased, collection, deleted, stale)
+        if had_map:
+            await self._maps.start(name)
+        return receipt
 
     def _deletion(self, what: ToForget) -> Delete | DeleteWhere:
         if what.ids is not None:

@@ -2,31 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from simila.classifiers.plane import PlaneFit, nearest_cosines
 from simila.domain.errors import NotFound, SimilaError
 from simila.domain.vectors import Float32, Int64
 from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
-from simila.storage.item_reader import ItemReader
+from simila.services.map_layout import MOST_COMPARED, caught_up, laid_out
+from simila.storage.map_file import StoredMap, load_map, remove_map, save_map
 
 logger = logging.getLogger("simila.services")
 
-CHUNK_ROWS = 8192
-# All pairs are compared: 20,000 items of 384 dimensions take some ten seconds of one core.
-MOST_COMPARED = 20_000
+_CHUNK_ROWS = 8192
 
 State = Literal["running", "done", "failed"]
 
 
 @dataclass
 class MapState:
-    """How far the map of a collection is; `rows_done` of `rows_total` have been read or compared."""
+    """How far the map of a collection is; `rows_done` of `rows_total` have been read, placed or compared."""
 
     state: State = "running"
     rows_done: int = 0
@@ -38,29 +37,60 @@ class MapState:
 class MapPoints:
     """The items of a map: `places float32 [n, 2]`; `values` are of the payload key that was asked for.
 
-    `nearest`, `float32 [n]`, is the cosine of each item and its nearest other; None where there are too many to
-    compare, and -1 of items that came after the map was made.
+    `clusters`, `int64 [n]`, are numbered from the largest when the map was made, -1 where there were none. `nearest`,
+    `float32 [n]`, is the cosine of each item and its nearest other, -1 of a lone one; None where there are too many to
+    compare.
     """
 
     ids: Sequence[str]
     labels: Sequence[str | None]
     places: Float32
+    clusters: Int64
     nearest: Float32 | None
     values: Sequence[Any] | None
+
+
+class _Dropped(Exception):
+    """What the map is made of was forgotten, or the server stops."""
 
 
 @dataclass
 class _Map:
     collection: Collection
     state: MapState = field(default_factory=MapState)
-    fit: PlaneFit | None = None
-    sequences: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
-    places: Float32 = field(default_factory=lambda: np.zeros((0, 2), np.float32))
-    nearest: Float32 | None = None
+    stored: StoredMap | None = None
+    is_dropped: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def advance(self, rows: int) -> None:
+        if self.is_dropped:
+            raise _Dropped
+        self.state.rows_done += rows
+
+    def make(self) -> None:
+        rows = self.collection.reader.count()
+        self.state.rows_total = rows * (3 if rows <= MOST_COMPARED else 2)
+        stored = laid_out(self.collection, self.advance)
+        with self.lock:
+            if self.is_dropped:
+                raise _Dropped
+            save_map(self.collection.folder, stored, self.collection.spec.store_id)
+            self.stored, self.state.state = stored, "done"
+
+    def drop(self) -> None:
+        with self.lock:
+            self.is_dropped = True
+            remove_map(self.collection.folder)
+
+    def points(self, key: str | None) -> MapPoints:
+        with self.lock:
+            assert self.stored
+            self.stored = stored = caught_up(self.stored, self.collection, lambda _: None)
+        return _points(stored, self.collection, key)
 
 
 class MapService:
-    """Maps by principal components, made in the background and kept in memory until their collection is replaced.
+    """Maps by principal components, made in the background and kept beside the items of their collection.
 
     What is written later is placed by the components that are there; what is deleted is no longer shown.
     """
@@ -69,7 +99,6 @@ class MapService:
         self._catalogue = catalogue
         self._maps: dict[str, _Map] = {}
         self._jobs: set[asyncio.Task[None]] = set()
-        self._is_closed = False
 
     async def start(self, name: str) -> MapState:
         """Begin to make a map, unless one is being made.
@@ -82,12 +111,12 @@ class MapService:
         made = self._maps.get(name)
         if made is None or made.collection is not collection or made.state.state != "running":
             self._maps[name] = made = _Map(collection)
-            job = asyncio.create_task(asyncio.to_thread(self._make, made))
+            job = asyncio.create_task(asyncio.to_thread(_make, made))
             self._jobs.add(job)
             job.add_done_callback(self._jobs.discard)
         return made.state
 
-    def state(self, name: str) -> MapState:
+    async def state(self, name: str) -> MapState:
         """How far the map is.
 
         Raises:
@@ -95,7 +124,7 @@ class MapService:
             NotFound: none was begun.
 
         """
-        return self._of(name).state
+        return (await self._of(name)).state
 
     async def points(self, name: str, *, key: str | None = None) -> MapPoints:
         """The map as it is now, with the values of a payload key.
@@ -105,78 +134,77 @@ class MapService:
             NotFound: there is no map that is done.
 
         """
-        made = self._of(name)
+        made = await self._of(name)
         if made.state.state != "done":
             raise NotFound(f"the map of collection {name} is {made.state.state}, not done", param="name")
-        return await asyncio.to_thread(_points, made, key)
+        return await asyncio.to_thread(made.points, key)
+
+    async def drop(self, collection: Collection) -> bool:
+        """Leave nothing of a map, which is made of vectors; say whether there was one.
+
+        Raises:
+            StorageFailed: the disk refuses.
+
+        """
+        made = await self._known(collection)
+        await asyncio.to_thread((made or _Map(collection)).drop)
+        if self._maps.get(collection.spec.name) is made:
+            self._maps.pop(collection.spec.name, None)
+        return made is not None
+
+    async def settled(self) -> None:
+        """Wait until no map is being made."""
+        await asyncio.gather(*self._jobs)
 
     async def close(self) -> None:
         """End what is under way."""
-        self._is_closed = True
-        await asyncio.gather(*self._jobs)
+        for made in self._maps.values():
+            made.is_dropped = True
+        await self.settled()
 
-    def _of(self, name: str) -> _Map:
-        collection = self._catalogue.get(name)
-        made = self._maps.get(name)
-        if made is None or made.collection is not collection:
+    async def _of(self, name: str) -> _Map:
+        made = await self._known(self._catalogue.get(name))
+        if made is None:
             raise NotFound(f"collection {name} has no map; POST /v1/collections/{name}/map makes one", param="name")
         return made
 
-    def _make(self, made: _Map) -> None:
-        try:
-            with made.collection.reader.snapshot() as reader:
-                _fit(made, reader, lambda: self._is_closed)
-            made.state.state = "done"
-        except SimilaError as error:
-            made.state.state, made.state.error = "failed", error.message
-        except Exception:
-            made.state.state, made.state.error = "failed", "the server failed; its log says why"
-            logger.exception("the map of collection %s", made.collection.spec.name)
+    async def _known(self, collection: Collection) -> _Map | None:
+        """The map in memory, or else on the disk."""
+        name = collection.spec.name
+        made = self._maps.get(name)
+        if made is not None and made.collection is collection:
+            return made
+        stored = await asyncio.to_thread(load_map, collection.folder, collection.spec.store_id)
+        if stored is None:
+            return None
+        rows = len(stored.sequences)
+        kept = _Map(collection, MapState("done", rows, rows), stored)
+        return self._maps.setdefault(name, kept) if made is None else kept
 
 
-def _fit(made: _Map, reader: ItemReader, is_closed: Callable[[], bool]) -> None:
-    total = reader.count()
-    compares = total <= MOST_COMPARED
-    made.state.rows_total = total * (3 if compares else 2)
-    fit = PlaneFit(made.collection.spec.dimension)
-    for chunk in reader.scan(0, CHUNK_ROWS):
-        if is_closed():
-            return
-        fit.add(chunk.vectors)
-        made.state.rows_done += len(chunk.vectors)
-    fit.finish()
-    kept, sequences, places = [], [made.sequences], [made.places]
-    for chunk in reader.scan(0, CHUNK_ROWS):
-        sequences.append(chunk.sequences)
-        places.append(fit.places(chunk.vectors))
-        kept += [chunk.vectors] if compares else []
-        made.state.rows_done += len(chunk.vectors)
-    made.fit, made.sequences, made.places = fit, np.concatenate(sequences), np.concatenate(places)
-    if compares and kept and not is_closed():
-        made.nearest = nearest_cosines(np.concatenate(kept))
-        made.state.rows_done = made.state.rows_total
+def _make(made: _Map) -> None:
+    try:
+        made.make()
+    except _Dropped:
+        made.state.state, made.state.error = "failed", "items were forgotten meanwhile, or the server stops"
+    except SimilaError as error:
+        made.state.state, made.state.error = "failed", error.message
+    except Exception:
+        made.state.state, made.state.error = "failed", "the server failed; its log says why"
+        logger.exception("the map of collection %s", made.collection.spec.name)
 
 
-def _points(made: _Map, key: str | None) -> MapPoints:
-    reader = made.collection.reader
-    sequences, places, nearest = made.sequences, made.places, made.nearest
-    assert made.fit
-    for chunk in reader.scan(int(sequences[-1]) if len(sequences) else 0, CHUNK_ROWS):
-        sequences = np.concatenate([sequences, chunk.sequences])
-        places = np.concatenate([places, made.fit.places(chunk.vectors)])
-        if nearest is not None:
-            nearest = np.concatenate([nearest, np.full(len(chunk.sequences), -1, np.float32)])
-    there = np.isin(sequences, reader.sequences())
+def _points(stored: StoredMap, collection: Collection, key: str | None) -> MapPoints:
     rows = {}
-    for start in range(0, len(sequences), CHUNK_ROWS):
-        rows.update(reader.by_sequence(sequences[start : start + CHUNK_ROWS]))
-    there &= np.isin(sequences, np.fromiter(rows, np.int64, len(rows)))
-    shown = [rows[sequence] for sequence in sequences[there].tolist()]
-    values = None if key is None else [(row.payload or {}).get(key) for row in shown]
+    for start in range(0, len(stored.sequences), _CHUNK_ROWS):
+        rows.update(collection.reader.by_sequence(stored.sequences[start : start + _CHUNK_ROWS]))
+    there = np.isin(stored.sequences, np.fromiter(rows, np.int64, len(rows)))
+    shown = [rows[sequence] for sequence in stored.sequences[there].tolist()]
     return MapPoints(
         [row.id for row in shown],
         [row.label for row in shown],
-        places[there],
-        None if nearest is None else nearest[there],
-        values,
+        stored.places[there],
+        stored.clusters[there],
+        stored.cosines[there] if len(stored.sequences) <= MOST_COMPARED else None,
+        None if key is None else [(row.payload or {}).get(key) for row in shown],
     )

@@ -16,10 +16,12 @@ from simila.services.collections import CollectionOptions
 from simila.services.example_models import ExampleModels
 from simila.services.forgetting import ForgettingService, ToForget
 from simila.services.item_checks import NewItem
+from simila.services.maps import MapService
 from simila.services.training_jobs import TrainingJobs
 from simila.storage.classifier_files import ClassifierFiles
 from simila.storage.item_rows import Source
 from simila.storage.item_writes import Delete, UpsertArrays
+from simila.storage.map_file import load_map
 from small_collections import lower_flat_values, nearest
 from unit.services.word_encoders import DIMENSION, direction
 
@@ -28,10 +30,15 @@ CLASSES = ("bird", "cat", "dog")
 
 
 @pytest.fixture
-def service(pool, catalogue, collections, tmp_path):
+def maps(catalogue):
+    return MapService(catalogue)
+
+
+@pytest.fixture
+def service(pool, catalogue, collections, maps, tmp_path):
     asyncio.run(collections.create("pets", "words", CollectionOptions(store_inputs=True)))
     classifiers = ClassifierService(pool, ClassifierFiles(tmp_path / "classifiers"), most_predictions=100)
-    return ForgettingService(pool, catalogue, ExampleModels(), TrainingJobs(classifiers), most_ids=500)
+    return ForgettingService(pool, catalogue, ExampleModels(), TrainingJobs(classifiers), maps, most_ids=500)
 
 
 @pytest.fixture
@@ -178,6 +185,26 @@ def test_kept_sources_of_embedded_texts_are_gone_too(service, collections, catal
     forget(service, ids=["a"])
     assert files_with(folder, word.encode()) == []
     assert files_with(folder, direction(word).tobytes()) == []
+
+
+def test_a_map_is_made_again_without_what_is_forgotten(service, maps, pets):
+    vectors = clustered_vectors(0, ITEMS, DIMENSION)
+    alone = -vectors[[1]]  # the only one of its cluster, whose centre is its vector
+    pets.write(UpsertArrays(["alone"], alone)).result()
+
+    async def made_then_forgotten():
+        await maps.start("pets")
+        await maps.settled()
+        before = [path.name for path in pets.folder.glob("map*")]
+        await service.forget("pets", ToForget(ids=["alone"]))
+        await maps.settled()
+        return before, await maps.points("pets")
+
+    before, points = asyncio.run(made_then_forgotten())
+    assert before == ["map"]
+    assert len(points.ids) == ITEMS * 4 // 5
+    assert files_with(pets.folder, alone.astype("<f4").tobytes()) == []
+    assert load_map(pets.folder, pets.spec.store_id).sequences[-1] == ITEMS
 
 
 def test_what_would_forget_everything_or_too_much_at_once_is_refused(service):

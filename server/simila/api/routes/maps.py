@@ -35,28 +35,30 @@ class MapEntry(BaseModel):
 
 
 class MapPointsBody(BaseModel):
-    """Columns of one entry an item. `nearest` is the cosine to the nearest other item, -1 of items that came later.
+    """Columns of one entry an item. `clusters` are numbered from 0, the largest when the map was made.
 
-    `nearest` is null for large collections; `values` are of the payload key `values_of`.
+    `nearest` is the cosine to the nearest other item, -1 of a lone one, and null for large collections; `values` are of
+    the payload key `values_of`.
     """
 
     ids: list[str]
     labels: list[str | None]
     x: list[float]
     y: list[float]
+    clusters: list[int]
     nearest: list[float] | None
     values: list[str | float | bool | None] | None
 
 
 @router.post("", summary="Make the map of a collection", status_code=HTTPStatus.ACCEPTED)
 async def start_map(name: str, _: MapRequest, services: FromServices) -> MapEntry:
-    """Lay the items out in the background. The map is kept until the server stops; new items are placed in it."""
+    """Lay the items out in the background. The map is kept with the collection; new items are placed in it."""
     return MapEntry.of(await services.maps.start(name))
 
 
 @router.get("", summary="See how far the map is")
 async def get_map(name: str, services: FromServices) -> MapEntry:
-    return MapEntry.of(services.maps.state(name))
+    return MapEntry.of(await services.maps.state(name))
 
 
 @router.get("/points", summary="Get the points of the map", response_model=MapPointsBody)
@@ -72,6 +74,7 @@ async def get_points(
         "labels": points.labels,
         "x": points.places[:, 0].copy(),
         "y": points.places[:, 1].copy(),
+        "clusters": points.clusters,
         "nearest": points.nearest,
         "values": points.values and [one if isinstance(one, str | float | int) else None for one in points.values],
     }
