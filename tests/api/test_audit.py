@@ -48,6 +48,8 @@ def test_changes_are_noted_and_reading_is_not(client: httpx.Client, settings: Se
     client.post("/v1/collections/noted/items", json={"items": items})
     client.post("/v1/collections/noted/search", json={"text": "secret query"})
     client.post("/v1/embeddings", json={"model": MINILM, "input": "secret input"})
+    client.patch("/v1/collections/noted/items/secret id", json={"label": "secret label"})
+    client.post("/v1/collections/noted/items/delete", json={"ids": ["another secret id"]})
     client.delete("/v1/collections/noted/items/secret id")
     client.post("/v1/collections/noted/forget", json={"ids": ["secret id"]})
     refused = client.get("/v1/collections/noted/export")
@@ -57,6 +59,8 @@ def test_changes_are_noted_and_reading_is_not(client: httpx.Client, settings: Se
     assert noted == [
         (key[0], "PUT", "/v1/collections/noted", 201),
         (key[0], "POST", "/v1/collections/noted/items", 200),
+        (key[0], "PATCH", "/v1/collections/noted/items/…", 200),
+        (key[0], "POST", "/v1/collections/noted/items/delete", 200),
         (key[0], "DELETE", "/v1/collections/noted/items/…", 204),
         (key[0], "POST", "/v1/collections/noted/forget", 200),
     ]

@@ -1,15 +1,12 @@
 """The OpenAPI document: it has an example for every route, and each does what it is there for."""
 
-import json
-import time
 from typing import Any
 
 import httpx
 import pytest
 
-from simila.api.openapi_examples import CLASSIFIER, EXAMPLES, Example
-
-PATIENCE_SECONDS = 30
+from api.story import told
+from simila.api.openapi_examples import EXAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -33,33 +30,8 @@ def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:
 
 
 def test_every_example_is_answered_as_documented(api: httpx.Client, document: dict[str, Any]) -> None:
-    answers: dict[str, httpx.Response] = {}
-    for example in EXAMPLES:
-        classifier = answers["POST /v1/train"].json()["classifier_id"] if "POST /v1/train" in answers else ""
-        answers[example.operation] = response = ask(api, example, classifier, answers)
+    for example, response in told(api):
         method, path = example.operation.split()
         documented = document["paths"][path][method.lower()]["responses"]
         assert response.is_success, (example.operation, response.text)
         assert str(response.status_code) in documented, example.operation
-        if example.operation.endswith(("/migrate", "/map")):
-            wait_for(api, f"/v1/collections/shoes/{path.rpartition('/')[2]}")
-
-
-def ask(api: httpx.Client, example: Example, classifier: str, answers: dict[str, httpx.Response]) -> httpx.Response:
-    method, path = example.operation.split()
-    for name, value in example.path.items():
-        path = path.replace(f"{{{name}}}", value.replace(CLASSIFIER, classifier))
-    query = {name: json.dumps(value) if isinstance(value, bool) else value for name, value in example.query.items()}
-    if example.body_from:
-        source = answers[example.body_from]
-        headers = {"content-type": source.headers["content-type"]}
-        return api.request(method, path, params=query, content=source.content, headers=headers)
-    return api.request(method, path, params=query, json=example.body)
-
-
-def wait_for(api: httpx.Client, job: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (state := api.get(job).json()["state"]) == "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert state == "done"

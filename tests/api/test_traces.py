@@ -1,16 +1,14 @@
-"""Spans over the wire: a stand-in for a collector takes what the server sends as OTLP."""
+"""Spans over the wire, as a collector takes them."""
 
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from api.conftest import serving
+from api.trace_collector import trace_collector
 from api.wire import embed
 from simila.settings import Settings
 
@@ -20,23 +18,8 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[Any]]]:
     """The URL of a collector, and the spans that it was sent."""
-    spans: list[Any] = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                for scope in resource.scope_spans:
-                    spans.extend(scope.spans)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1/traces", spans
-        server.shutdown()
+    with trace_collector() as running:
+        yield running
 
 
 def test_a_request_is_a_span_with_one_a_phase_in_the_callers_trace(

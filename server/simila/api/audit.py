@@ -18,7 +18,7 @@ from simila.domain.errors import StorageFailed
 from simila.storage.audit_log import AuditLog, audit_entry
 
 logger = logging.getLogger("simila.audit")
-# Of an item that is forgotten the log would be a trace.
+# Of an item that is forgotten the log would be a trace. What is posted there is a verb.
 _ITEM = re.compile(r"(/v1/collections/[^/]+/items/).+")
 
 
@@ -91,6 +91,6 @@ def _is_audited(method: str, path: str) -> bool:
 
 def _entry(scope: Scope, status: int) -> dict[str, Any]:
     call = current_call.get()
-    subject = _ITEM.sub(r"\1…", scope["path"]) if scope["method"] == "DELETE" else scope["path"]
+    subject = scope["path"] if scope["method"] == "POST" else _ITEM.sub(r"\1…", scope["path"])
     more = {"status": status, "request_id": request_id_of(scope)}
     return audit_entry(call.key.id if call else None, scope["method"], subject, **more)

@@ -26,6 +26,7 @@ from simila.domain.errors import ModelError
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.settings import Settings
+from simila.storage.data_folder import private_files
 from simila_models.catalogue import find_manifest, known_manifests
 from simila_models.export import export_encoder, export_precisions
 from simila_models.export.precision import Prepare
@@ -33,7 +34,7 @@ from simila_models.integrity import verify as verify_hashes
 from simila_models.progress import Progress
 from simila_models.sources import fetch_sources
 
-app = typer.Typer(help="Fetch, export and check encoders.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Fetch nothing: what is not on this disk is an error.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(help="Encoders; by default those of SIMILA_ENCODERS.")]
@@ -70,6 +71,12 @@ class Finding:
 
 
 CheckParity = Callable[[Settings, Sequence[Manifest]], Sequence[Finding]]
+
+
+@app.callback()
+def models(context: typer.Context) -> None:
+    """Fetch, export and check encoders."""
+    context.with_resource(private_files())
 
 
 @app.command("list")

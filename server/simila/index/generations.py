@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from simila.domain.errors import CollectionUnavailable
-from simila.storage.durable_folders import sync_folder
+from simila.storage.durable_folders import replace_file, sync_folder
 
 logger = logging.getLogger("simila.index")
 _POINTER = "current"
@@ -48,13 +48,7 @@ def make_current(generation: Path) -> None:
     """Let a complete generation be the one that serves, also after a crash."""
     folder = generation.parent
     sync_folder(generation)
-    replacement = folder / f"{_POINTER}.new"
-    with replacement.open("w", encoding="ascii") as file:
-        file.write(f"{generation.name}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    replacement.replace(folder / _POINTER)
-    sync_folder(folder)
+    replace_file(folder / _POINTER, f"{generation.name}\n".encode())
 
 
 def remove_other_generations(folder: Path) -> None:

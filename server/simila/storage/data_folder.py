@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,13 +12,24 @@ from simila.domain.errors import DataFolderError
 from simila.storage.durable_folders import make_folder
 
 _ADVICE = "--data-dir or SIMILA_DATA_DIR chooses another folder"
+_OTHERS = 0o077
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Let what this process creates be its user's alone, while the block runs."""
+    before = os.umask(_OTHERS)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 class DataFolder:
     """Hold the folder `root` for this process while the `with` block runs; it is made if it is missing.
 
     The lock is the kernel's (`flock` on `root/.lock`), so it ends with the process, however that ends. The file names
-    the process that holds it.
+    the process that holds it. What is created meanwhile is this user's alone.
 
     Raises:
         DataFolderError: another process holds the folder, or it cannot be made or written.
@@ -25,20 +38,20 @@ class DataFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._descriptor: int | None = None
+        self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
-            make_folder(self.root)
-            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise DataFolderError(f"the data folder {self.root} cannot be used ({error}); {_ADVICE}") from error
-        try:
+        with ExitStack() as held:
+            held.enter_context(private_files())
+            try:
+                make_folder(self.root)
+                descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as error:
+                raise DataFolderError(f"the data folder {self.root} cannot be used ({error}); {_ADVICE}") from error
+            # The file stays: were it removed, one process could lock the file that is gone and another a new one.
+            held.callback(os.close, descriptor)
             self._lock(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+            self._held = held.pop_all()
         return self
 
     def __exit__(
@@ -47,10 +60,7 @@ class DataFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The file stays: were it removed, one process could lock the file that is gone and another a new one.
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._held.close()
 
     def _lock(self, descriptor: int) -> None:
         try:

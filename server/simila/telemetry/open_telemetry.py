@@ -8,7 +8,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from simila.telemetry.traces import add_recorder, remove_recorder
@@ -33,10 +33,18 @@ class OpenTelemetry:
 
     @contextmanager
     def request(self, method: str, headers: Mapping[str, str]) -> Iterator[Span]:
-        """The span of a request, current while the block runs."""
+        """The span of a request, current while the block runs.
+
+        Of an exception it says the type alone, because messages quote inputs.
+        """
         context = self._propagator.extract(headers)
-        with self._tracer.start_as_current_span(method, context, SpanKind.SERVER) as span:
-            yield span
+        span = self._tracer.start_span(method, context, SpanKind.SERVER)
+        with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+            try:
+                yield span
+            except BaseException as error:
+                span.set_status(StatusCode.ERROR, type(error).__name__)
+                raise
 
     def close(self) -> None:
         """Send what has not been sent."""

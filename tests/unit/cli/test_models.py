@@ -81,6 +81,15 @@ def leave_export(manifest, repository, *, fingerprint=None):
         files.record.write_text(json.dumps(record))
 
 
+@pytest.mark.usefixtures("exported")
+def test_what_is_exported_is_its_users_alone(data, run):
+    assert run("models", "export").exit_code == 0
+
+    made = [data / "models", *(data / "models").rglob("*")]
+    assert len(made) > 3
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
+
+
 def tiny_row(run):
     (row,) = [row for row in json.loads(run("models", "list", "--json").stdout) if row["name"] == "tiny"]
     return row

@@ -45,6 +45,18 @@ def test_the_folder_and_its_lock_are_private(tmp_path):
         assert (folder.root / ".lock").read_text() == f"{os.getpid()}\n"
 
 
+def test_what_is_created_while_it_is_held_is_private_and_after_that_as_before(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with DataFolder(tmp_path):
+            (tmp_path / "held").touch()
+        (tmp_path / "let go").touch()
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("held", "let go")]
+    assert modes == [0o600, 0o644]
+
+
 def test_the_lock_names_its_newest_holder(tmp_path):
     (tmp_path / ".lock").write_text("99999999999\n")
     with DataFolder(tmp_path):
