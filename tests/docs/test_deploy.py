@@ -1,9 +1,11 @@
-"""What server/deploy and the compose file name is there, and they agree with the server."""
+"""What server/deploy and the compose file name is there, and they agree with the server and with docs/operations.md."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from prometheus_client import REGISTRY
 
 from simila.settings import Settings
 from simila.telemetry import metrics
@@ -14,6 +16,30 @@ KUBERNETES = {
     document["kind"]: document
     for document in yaml.safe_load_all((ROOT / "server/deploy/kubernetes/simila.yaml").read_text(encoding="utf-8"))
 }
+
+PROMETHEUS = ROOT / "server/deploy/prometheus"
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+ALERTS = [rule["alert"] for rule in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"][0]["rules"]]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_is_tested_to_fire_and_not_to_and_has_a_remedy(alert: str) -> None:
+    tests = yaml.safe_load((PROMETHEUS / "alerts.test.yml").read_text(encoding="utf-8"))["tests"]
+    expected = [one["exp_alerts"] for test in tests for one in test["alert_rule_test"] if one["alertname"] == alert]
+    assert [] in expected
+    assert any(expected)
+    assert alert in OPERATIONS.partition("When an alert fires")[2]
+
+
+def test_every_metric_is_documented() -> None:
+    ours = {family.name for family in REGISTRY.collect() if family.name.startswith("simila_")}
+    assert len(ours) > 12
+    assert {name for name in ours if f"`{name}" not in OPERATIONS} == set()
+
+
+def test_a_first_failure_is_a_rise() -> None:
+    outcomes = {sample.labels["outcome"] for family in metrics.INDEX_BUILDS.collect() for sample in family.samples}
+    assert outcomes >= {"done", "failed", "cancelled"}
 
 
 def pod() -> dict[str, Any]:

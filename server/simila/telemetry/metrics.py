@@ -25,7 +25,9 @@ INDEX_BUILDS = Counter("simila_index_builds", "Indexes built or tuned, by what c
 INDEX_BUILD_SECONDS = Histogram(
     "simila_index_build_seconds", "Time to build and tune an index.", buckets=(0.1, 1, 10, 60, 300, 1800, 7200)
 )
-
+# A rise is seen only from a value that was there before.
+for _outcome in ("done", "failed", "cancelled"):
+    INDEX_BUILDS.labels(_outcome)
 
 Measure = Callable[[], float]
 Watched = dict[tuple[str, str], tuple[Measure, ...]]
