@@ -114,24 +114,31 @@ def run(faults, exported_repository):
             await asyncio.sleep(0.01)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-        of_other_tests = unfinished_futures()
         threads = set(threading.enumerate())
         asyncio.run(load_and_run())
         assert set(threading.enumerate()) <= threads
-        assert [future for future in unfinished_futures() if future not in of_other_tests] == []
+        assert [future for future in left_behind(asyncio.Future) if is_unfinished(future)] == []
+        assert left_behind(PendingRequest) == []
 
-    return run_scenario
+    gc.collect()
+    gc.freeze()  # what is there already is of other tests, and to look through it again takes a second each time
+    yield run_scenario
+    gc.unfreeze()
 
 
 async def readiness(pool, timeout_seconds=TIMEOUT_SECONDS):
     return (await ReadinessService(pool, timeout_seconds=timeout_seconds).check()).encoders[MINILM]
 
 
-def unfinished_futures():
-    """Those of loops that are over; the server of other tests runs on in a loop of its own."""
+def left_behind(kind):
+    """The objects of a kind that are there now, of those that were made since the others were frozen."""
     gc.collect()
-    futures = [kept for kept in gc.get_objects() if issubclass(type(kept), asyncio.Future)]
-    return [future for future in futures if not future.done() and future.get_loop().is_closed()]
+    return [kept for kept in gc.get_objects() if issubclass(type(kept), kind)]
+
+
+def is_unfinished(future):
+    """Whether it never will be done; the server of other tests runs on in a loop of its own."""
+    return not future.done() and future.get_loop().is_closed()
 
 
 async def eventually(condition):
@@ -317,14 +324,7 @@ def test_a_soak_of_cancelled_requests_leaves_nothing_behind(run, faults, cache_b
             assert pool.cache_statistics.size_bytes <= cache_bytes
             assert encoder._served[Modality.TEXT]._computations == {}
 
-    of_other_tests = pending_requests()
     run(scenario, cache_bytes=cache_bytes)
-    assert [request for request in pending_requests() if request not in of_other_tests] == []
-
-
-def pending_requests():
-    gc.collect()
-    return [kept for kept in gc.get_objects() if issubclass(type(kept), PendingRequest)]
 
 
 async def nothing_waits(encoder):
