@@ -1,13 +1,15 @@
 """An ONNX Runtime session whose inputs and outputs stay on the device, at one place for each shape."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from simila.backends.capture_gate import GATE, CaptureGate
 from simila.backends.shape_buckets import Bucket, ShapeBuckets, Tensors, padded
 from simila.domain.vectors import Float32
 
@@ -29,33 +31,60 @@ class BoundSession:
     """Runs batches in the shapes of `buckets`, each in buffers of its own; larger ones as they come.
 
     A CUDA graph replays kernels on fixed addresses and knows nothing of shapes, so each bucket has its own graph: the
-    first batch of a bucket captures it. Sessions that capture run one batch at a time. `device` is "cuda" or "cpu".
+    first batch of a bucket captures it, if `graphs`. ONNX Runtime keeps graphs by thread, so all batches run in one.
+    `device` is "cuda" or "cpu".
     """
 
     def __init__(
-        self, session: Any, output_name: str, dimension: int, buckets: ShapeBuckets, device: str, device_number: int
+        self,
+        session: Any,
+        output_name: str,
+        dimension: int,
+        buckets: ShapeBuckets,
+        device: str,
+        device_number: int,
+        *,
+        graphs: bool,
+        gate: CaptureGate = GATE,
     ) -> None:
         self._session = session
         self._output_name = output_name
         self._dimension = dimension
         self._buckets = buckets
         self._device = device, device_number
+        self._graphs = graphs
+        self._gate = gate
         self._bindings: dict[Bucket, _Binding] = {}
-        self._lock = threading.Lock()
+        self._graph_ids = count(1)  # 0 is ONNX Runtime's own
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"{device}-{device_number}")
         self._without_graph = _run_options(NO_GRAPH)
 
     def run(self, tensors: Tensors) -> Float32:
-        rows = len(next(iter(tensors.values())))
+        return self._thread.submit(self._run, tensors).result()
+
+    def close(self) -> None:
+        """Destroy the session and its buffers, which uses CUDA as well."""
+        self._thread.submit(self._drop).result()
+
+    def _drop(self) -> None:
+        with self._gate.run():
+            self._bindings.clear()
+            self._session = None
+
+    def _run(self, tensors: Tensors) -> Float32:
         bucket = self._buckets.smallest(tensors)
-        with self._lock:
-            if bucket is None:
+        if bucket is None:
+            with self._gate.run():
                 vectors: Float32 = self._session.run([self._output_name], dict(tensors), self._without_graph)[0]
                 return vectors
-            batch = padded(tensors, bucket)
+        batch, rows = padded(tensors, bucket), len(next(iter(tensors.values())))
+        captures = self._graphs and bucket not in self._bindings
+        with self._gate.capture() if captures else self._gate.run():
             binding = self._bindings.get(bucket) or self._bind(bucket, batch)
             for name, tensor in batch.items():
                 binding.inputs[name].update_inplace(tensor)
             self._session.run_with_iobinding(binding.io, binding.options)
+            self._bindings[bucket] = binding  # not before it has run: what failed is tried anew
             found: NDArray[np.float32] = np.array(binding.output.numpy()[:rows])  # the buffer is the next batch's
             return found
 
@@ -68,10 +97,7 @@ class BoundSession:
         for name, value in inputs.items():
             io.bind_ortvalue_input(name, value)
         io.bind_ortvalue_output(self._output_name, output)
-        # 0 is ONNX Runtime's own.
-        binding = _Binding(inputs, output, io, _run_options(str(len(self._bindings) + 1)))
-        self._bindings[bucket] = binding
-        return binding
+        return _Binding(inputs, output, io, _run_options(str(next(self._graph_ids))))
 
 
 def _run_options(graph_id: str) -> Any:

@@ -1,15 +1,17 @@
 """ONNX Runtime on NVIDIA GPUs by CUDA."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
 from simila.backends import TowerGraph
 from simila.backends.bound_session import BoundSession
+from simila.backends.capture_gate import GATE
 from simila.backends.cuda_driver import find_gpus
 from simila.backends.onnx_runtime import IDENTITY_ONNX
 from simila.backends.shape_buckets import ShapeBuckets
@@ -21,6 +23,12 @@ PROVIDER = "CUDAExecutionProvider"
 # Of larger batches the GPU has enough to do while it is told of the next kernel: a graph would gain nothing.
 MOST_GRAPH_ROWS = 32
 FATAL_ONLY = 4
+_DTYPES = {
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(uint16)": np.uint16,
+    "tensor(float)": np.float32,
+}
 
 
 @dataclass(frozen=True)
@@ -42,14 +50,20 @@ class CudaRuntime:
         return None
 
     def start(self, graph: TowerGraph, device_number: int, threads: int) -> BoundSession:  # noqa: ARG002
-        return BoundSession(
-            _session(graph, device_number),
-            graph.output_name,
-            graph.manifest.dimension,
-            ShapeBuckets.of_tower(graph.manifest, graph.modality, MOST_GRAPH_ROWS),
-            "cuda",
-            device_number,
-        )
+        """With CUDA graphs where every node runs on the GPU and can be captured, else without.
+
+        Raises:
+            ModelError: ONNX Runtime cannot load the file, or not run it.
+
+        """
+        for graphs in (True, False):
+            try:
+                return _started(graph, device_number, graphs=graphs)
+            except Exception as error:  # whatever a capture runs into
+                if not graphs:
+                    raise
+                logger.warning("%s runs without CUDA graphs: %s", graph.files.folder.name, error)
+        raise AssertionError
 
 
 def require_provider(provider: str) -> None:
@@ -84,13 +98,15 @@ def start_session(onnx: Path | bytes, providers: Sequence[Any]) -> Any:
 
     """
     options = onnxruntime.SessionOptions()
+    options.enable_mem_pattern = False  # a plan for every shape ever seen, whose memory a capture may not allocate
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = FATAL_ONLY
     provider, provider_options = providers[0]
     where = f"{provider}, device {provider_options['device_id']}"
     onnxruntime.preload_dlls()  # CUDA's and cuDNN's, where they come from wheels
     try:
-        session = onnxruntime.InferenceSession(onnx, options, providers=providers)
+        with GATE.run():
+            session = onnxruntime.InferenceSession(onnx, options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no base but this
         what = onnx if isinstance(onnx, Path) else "a graph"
         raise ModelError(f"ONNX Runtime cannot load {what} by {where}: {error}") from error
@@ -99,19 +115,18 @@ def start_session(onnx: Path | bytes, providers: Sequence[Any]) -> Any:
     return session
 
 
-def _session(graph: TowerGraph, device_number: int) -> Any:
-    """With CUDA graphs where every node runs on the GPU, else without.
+def ones(session: Any, shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """A batch of ones, as the graph's inputs want it."""
+    return {one.name: np.ones(shapes[one.name], _DTYPES[one.type]) for one in session.get_inputs()}
 
-    Raises:
-        ModelError: ONNX Runtime cannot load the file.
 
-    """
-    for graphs in (True, False):
-        providers = [(PROVIDER, cuda_options(device_number, graphs=graphs)), "CPUExecutionProvider"]
-        try:
-            return start_session(graph.onnx, providers)
-        except ModelError as error:
-            if not graphs:
-                raise
-            logger.warning("%s runs without CUDA graphs: %s", graph.files.folder.name, error)
-    raise AssertionError
+def _started(graph: TowerGraph, device_number: int, *, graphs: bool) -> BoundSession:
+    """A session that has run its smallest batch: what cannot be captured is known now, not in a request."""
+    options = cuda_options(device_number, graphs=graphs)
+    session = start_session(graph.onnx, [(PROVIDER, options), "CPUExecutionProvider"])
+    buckets = ShapeBuckets.of_tower(graph.manifest, graph.modality, MOST_GRAPH_ROWS)
+    dimension = graph.manifest.dimension
+    bound = BoundSession(session, graph.output_name, dimension, buckets, "cuda", device_number, graphs=graphs)
+    smallest = {one.name: [size if isinstance(size, int) else 1 for size in one.shape] for one in session.get_inputs()}
+    bound.run(ones(session, smallest))
+    return bound

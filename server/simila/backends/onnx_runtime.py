@@ -34,7 +34,7 @@ IDENTITY_ONNX = bytes.fromhex(
 
 def shrink_arena() -> None:
     """Let the arena of all sessions free what no session uses."""
-    session = onnxruntime.InferenceSession(IDENTITY_ONNX, _session_options(1), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(IDENTITY_ONNX, session_options(1), providers=["CPUExecutionProvider"])
     shrinking = onnxruntime.RunOptions()
     shrinking.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     session.run(None, {"x": np.zeros(1, dtype=np.float32)}, shrinking)
@@ -51,7 +51,7 @@ class OnnxRuntimeBackend:
     def __init__(self, onnx: Path, output_name: str, threads: int) -> None:
         try:
             self._session = onnxruntime.InferenceSession(
-                onnx, _session_options(threads), providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
+                onnx, session_options(threads), providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base but this
             raise ModelError(f"ONNX Runtime cannot load {onnx}: {error}") from error
@@ -62,7 +62,8 @@ class OnnxRuntimeBackend:
         return vectors
 
 
-def _session_options(threads: int) -> Any:
+def session_options(threads: int) -> Any:
+    """What all sessions have in common."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -12,8 +12,9 @@ import numpy as np
 import onnxruntime
 
 from simila.backends import TowerGraph
+from simila.backends.capture_gate import GATE
 from simila.backends.cuda import PROVIDER as CUDA_PROVIDER
-from simila.backends.cuda import CudaRuntime, cuda_options, require_provider, start_session
+from simila.backends.cuda import CudaRuntime, cuda_options, ones, require_provider, start_session
 from simila.backends.cuda_driver import Gpu, find_gpus
 from simila.backends.shape_buckets import Tensors
 from simila.backends.tensorrt_engines import (
@@ -25,11 +26,13 @@ from simila.backends.tensorrt_engines import (
     written_profiles,
 )
 from simila.domain.errors import DeviceUnavailable, ModelError
+from simila.domain.manifest import Modality
 from simila.domain.precision import Precision
 from simila.domain.vectors import Float32
 
 PROVIDER = "TensorrtExecutionProvider"
 LIBRARY = "libnvinfer.so.10"
+INSTALL = "pip install 'tensorrt-cu13<11'"  # what ONNX Runtime is linked with; pip alone would take 11
 
 
 class TensorRtBackend:
@@ -55,7 +58,9 @@ class TensorRtBackend:
         raise ModelError(f"no TensorRT engine takes a batch of {shapes}")
 
     def _run_part(self, session: Any, tensors: Tensors, rows: slice) -> Float32:
-        vectors: Float32 = session.run(self._output_names, {name: tensor[rows] for name, tensor in tensors.items()})[0]
+        with GATE.run():  # towers without engines are CUDA's, which may capture
+            found = session.run(self._output_names, {name: tensor[rows] for name, tensor in tensors.items()})
+        vectors: Float32 = found[0]
         return vectors
 
 
@@ -72,6 +77,8 @@ class TensorRtRuntime:
         return names
 
     def objection(self, graph: TowerGraph) -> str | None:
+        if reason := _unfit(graph):
+            return reason
         for number, gpu in enumerate(find_gpus()):
             if not engine_folder(graph, gpu).is_built:
                 return f"no engine is built for device {number} ({gpu.name}); run: simila models build"
@@ -101,11 +108,15 @@ def build_engines(graph: TowerGraph, device_number: int, on_step: Callable[[int,
         ModelError: TensorRT cannot build an engine.
 
     """
+    if reason := _unfit(graph):
+        raise ModelError(f"{graph.files.folder.name}: {reason}; CUDA serves it")
     folder = engine_folder(graph, find_gpus()[device_number])
     if not folder.is_built:
         for path in (folder.path, folder.timings):
             path.mkdir(parents=True, exist_ok=True)
         _sessions(graph, device_number, folder, on_step)
+        if not folder.engines():
+            raise ModelError(f"TensorRT can compute nothing of {graph.files.folder.name}; CUDA serves it")
         folder.keep_record()
     return folder.path
 
@@ -135,8 +146,15 @@ def tensorrt_version(load: Callable[[], Any] = lambda: ctypes.CDLL(LIBRARY)) -> 
     try:
         number: int = load().getInferLibVersion()
     except OSError as error:
-        raise DeviceUnavailable(f"TensorRT is not installed ({LIBRARY}); run: pip install tensorrt") from error
+        raise DeviceUnavailable(f"TensorRT is not installed ({LIBRARY}); run: {INSTALL}") from error
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+
+
+def _unfit(graph: TowerGraph) -> str | None:
+    image = graph.manifest.image
+    if graph.modality is Modality.IMAGE and image and image.bits > 8:
+        return f"TensorRT has no unsigned integers of {image.bits} bits"
+    return None
 
 
 def _sessions(
@@ -155,13 +173,8 @@ def _sessions(
         # What TensorRT cannot compute is left to CUDA.
         providers = [(PROVIDER, options), (CUDA_PROVIDER, cuda_options(device_number, graphs=False))]
         session = start_session(graph.onnx, [*providers, "CPUExecutionProvider"])
-        session.run([graph.output_name], _ones(session, profile))
+        with GATE.run():  # TensorRT builds at the first run what it could not build before
+            session.run([graph.output_name], ones(session, profile.usual))
         sessions.append((profile, session))
     on_step(len(profiles), len(profiles))
     return sessions
-
-
-def _ones(session: Any, profile: Profile) -> dict[str, Any]:
-    """A batch of the usual shape; TensorRT builds at the first run what it could not build before."""
-    dtypes = {"tensor(int64)": np.int64, "tensor(uint8)": np.uint8, "tensor(uint16)": np.uint16}
-    return {one.name: np.ones(profile.usual[one.name], dtypes[one.type]) for one in session.get_inputs()}

@@ -84,10 +84,13 @@ class EngineFolder:
         except (OSError, ValueError, LookupError):
             return False
 
+    def engines(self) -> list[Path]:
+        """The files that TensorRT has left here."""
+        return sorted(self.path.rglob("*.engine"))
+
     def keep_record(self) -> None:
         """Say that what lies here now is whole."""
-        engines = sorted(path for path in self.path.rglob("*.engine"))
-        sizes = {str(path.relative_to(self.path)): path.stat().st_size for path in engines}
+        sizes = {str(path.relative_to(self.path)): path.stat().st_size for path in self.engines()}
         content = json.dumps({"key": asdict(self._key), "sizes_bytes": sizes}, indent=2)
         (self.path / RECORD).write_text(content, encoding="utf-8")
 

@@ -28,7 +28,8 @@ def build(
     """
     settings = read_settings(data_dir=data_dir)
     repository = ModelRepository(settings.models_dir)
-    manifests = [find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders]
+    found = (find_manifest(name, [settings.manifests_dir]) for name in names or settings.encoders)
+    manifests = [manifest.served_in(settings.precisions) for manifest in found]
     gpus = _gpus() if device == "tensorrt" else ()
     with ProgressBars() as progress:
         for manifest in manifests:

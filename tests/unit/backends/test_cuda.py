@@ -2,12 +2,19 @@
 
 import ctypes
 
+import numpy as np
+import onnxruntime
 import pytest
 
-from simila.backends import cuda
+from simila.backends import TowerGraph, cuda
+from simila.backends.bound_session import BoundSession
 from simila.backends.cuda_driver import Gpu, find_gpus
 from simila.backends.tensorrt import tensorrt_version
 from simila.domain.errors import DeviceUnavailable
+from simila.domain.manifest import Modality
+from simila.domain.model_repository import ModelRepository
+from tiny_encoders import TinyEncoder
+from tolerances import FLOAT32_VALUES
 
 
 class Driver:
@@ -89,11 +96,43 @@ def test_the_options_name_the_gpu_and_leave_no_search_to_requests(graphs, flag):
     }
 
 
+class Uncapturable(onnxruntime.InferenceSession):
+    """Loads with CUDA graphs, and fails where it should capture one."""
+
+    def run_with_iobinding(self, io, options):  # noqa: ARG002
+        raise RuntimeError("CUDA failure 900: operation not permitted when stream is capturing")
+
+
+def test_what_cannot_be_captured_is_known_at_the_start_and_runs_without_graphs(tmp_path, monkeypatch, caplog):
+    manifest = TinyEncoder("tiny", 1).export(tmp_path)
+    files = ModelRepository(tmp_path / "models").tower("tiny", Modality.TEXT)
+    started = []
+
+    def start(onnx, providers):
+        graphs = providers[0][1]["enable_cuda_graph"]
+        started.append(graphs)
+        kind = Uncapturable if graphs == "1" else onnxruntime.InferenceSession
+        return kind(onnx, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(cuda, "start_session", start)
+    on_the_host = lambda *given, graphs: BoundSession(*given[:4], "cpu", 0, graphs=graphs)  # noqa: E731
+    monkeypatch.setattr(cuda, "BoundSession", on_the_host)
+    backend = cuda.CudaRuntime().start(TowerGraph(manifest, Modality.TEXT, files, files.onnx), 0, 1)
+    assert started == ["1", "0"]
+    assert caplog.messages == [
+        "tiny.text runs without CUDA graphs: CUDA failure 900: operation not permitted when stream is capturing"
+    ]
+    one = {"input_ids": np.array([[0, 3]]), "attention_mask": np.array([[1, 1]])}
+    np.testing.assert_allclose(backend.run(one)[0], TinyEncoder("tiny", 1).vector("red house"), atol=FLOAT32_VALUES)
+
+
 def test_tensorrts_version_is_read_from_its_library():
     class Library:
         def getInferLibVersion(self):  # noqa: N802
             return 101_303
 
     assert tensorrt_version(Library) == "10.13.3"
-    with pytest.raises(DeviceUnavailable, match=r"TensorRT is not installed \(libnvinfer.so.10\)"):
+    with pytest.raises(
+        DeviceUnavailable, match=r"not installed \(libnvinfer.so.10\); run: pip install 'tensorrt-cu13<11'"
+    ):
         tensorrt_version(missing)

@@ -28,7 +28,7 @@ def bound(graph, most_rows):
     """A bound session as on a GPU, with its buffers on the host."""
     session = onnxruntime.InferenceSession(graph.onnx, providers=["CPUExecutionProvider"])
     buckets = ShapeBuckets.of_tower(graph.manifest, graph.modality, most_rows)
-    return BoundSession(session, graph.output_name, graph.manifest.dimension, buckets, "cpu", 0)
+    return BoundSession(session, graph.output_name, graph.manifest.dimension, buckets, "cpu", 0, graphs=True)
 
 
 def texts(*lengths):

@@ -167,3 +167,27 @@ def test_a_tower_is_taken_when_every_gpu_has_its_engines_and_each_is_built_once(
     assert builds == ["0", "0", "1", "1"]
     build_engines(graph, 0, lambda done, of: None)  # noqa: ARG005
     assert builds == ["0", "0", "1", "1"], "what is built is not built again"
+
+
+@pytest.mark.usefixtures("builds")
+def test_a_graph_of_which_tensorrt_takes_nothing_is_not_called_built(graph, monkeypatch):
+    start = tensorrt.start_session
+
+    def leave_nothing(onnx, providers):
+        session = start(onnx, providers)
+        (Path(providers[0][1]["trt_engine_cache_path"]) / "tiny.engine").unlink()
+        return session
+
+    monkeypatch.setattr(tensorrt, "start_session", leave_nothing)
+    with pytest.raises(ModelError, match=r"TensorRT can compute nothing of tiny\.text; CUDA serves it"):
+        build_engines(graph, 0, lambda done, of: None)  # noqa: ARG005
+    assert TensorRtRuntime().objection(graph).startswith("no engine is built")
+
+
+def test_images_of_sixteen_bits_are_left_to_cuda(graph, builds):
+    image = LITE0.image.model_copy(update={"bits": 16})
+    bands = replace(graph, manifest=LITE0.model_copy(update={"image": image}), modality=Modality.IMAGE)
+    assert TensorRtRuntime().objection(bands) == "TensorRT has no unsigned integers of 16 bits"
+    with pytest.raises(ModelError, match="has no unsigned integers of 16 bits; CUDA serves it"):
+        build_engines(bands, 0, lambda done, of: None)  # noqa: ARG005
+    assert builds == []

@@ -1,9 +1,13 @@
 """`simila models build` goes through GPUs, encoders and towers, and says where there is nothing to build for."""
 
+import shutil
+
 import pytest
 
 from simila.backends import tensorrt
 from simila.domain.errors import DeviceUnavailable
+from simila.domain.model_repository import ModelRepository
+from simila.domain.precision import Precision
 from tiny_encoders import TinyEncoder
 
 
@@ -31,6 +35,18 @@ def test_every_tower_is_built_for_every_gpu(run, gpus, tmp_path):
     assert result.stdout == (
         "built for tensorrt: one, two; a server that runs takes it by: simila models load ENCODER\n"
     )
+
+
+def test_engines_are_built_of_the_precision_that_is_served(run, gpus, tmp_path, monkeypatch):
+    manifest = TinyEncoder("one", 1).export(tmp_path / "data")
+    repository = ModelRepository(tmp_path / "data" / "models")
+    shutil.copytree(
+        *(repository.tower("one", *manifest.modalities, one).folder for one in (Precision.FP32, Precision.FP16))
+    )
+    monkeypatch.setenv("SIMILA_PRECISIONS", '{"one": "fp16"}')
+    result = run("models", "build", "one")
+    assert result.exit_code == 0, result.output
+    assert gpus == [(0, "one.text.fp16"), (1, "one.text.fp16")]
 
 
 def test_without_a_gpu_it_says_so(run, monkeypatch, tmp_path):
