@@ -103,6 +103,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
     keys = ApiKeys(settings.keys_path)
     door = Doorkeeper(keys)
     trail = AuditTrail(AuditLog(settings.audit_path)) if settings.audit else None
+    log = RequestLog(settings.log_requests)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -110,7 +111,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         app.state.services = services = compose_services(settings, pool, catalogue, classifier_files, alias_file, drain)
         text_queries.attach(pool)
         loading = asyncio.create_task(_load_and_announce(pool, settings))
-        async with grpc.serving(services, door, drain, trail):
+        async with grpc.serving(services, door=door, drain=drain, log=log, trail=trail, tracing=tracing):
             yield
         loading.cancel()
         with suppress(asyncio.CancelledError):
@@ -142,7 +143,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         door=door,
         drain=drain,
         tracing=tracing,
-        log=RequestLog(settings.log_requests),
+        log=log,
         trail=trail,
         cors_origins=settings.cors_origins,
         is_tls=settings.tls_certificate is not None,

@@ -101,6 +101,7 @@ def gated_server(
     settings = Settings(data_dir=folder, limits=LimitSettings(max_body_bytes=1_000_000))
 
     door = Doorkeeper(ApiKeys(settings.keys_path))
+    log = RequestLog(share=1)
     grpc = GrpcTransport(grpc_address, max_message_bytes=1_000_000, timeout_seconds=request_timeout_seconds)
 
     @asynccontextmanager
@@ -113,7 +114,7 @@ def gated_server(
             AliasFile(settings.aliases_path),
             drain,
         )
-        async with grpc.serving(services, door, drain, trail=None):
+        async with grpc.serving(services, door=door, drain=drain, log=log):
             yield
 
     app = create_api(
@@ -124,7 +125,7 @@ def gated_server(
         request_timeout_seconds=request_timeout_seconds,
         door=door,
         drain=drain,
-        log=RequestLog(share=1),
+        log=log,
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -1,17 +1,22 @@
 """Spans over the wire, as a collector takes them."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from tritonclient.grpc import service_pb2
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from api.conftest import serving
 from api.trace_collector import trace_collector
 from api.wire import embed
 from simila.settings import Settings
 
+MINILM = "all-minilm-l6-v2"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -26,14 +31,21 @@ def test_a_request_is_a_span_with_one_a_phase_in_the_callers_trace(
     collector: tuple[str, list[Any]], data_folder: Callable[[], Path]
 ) -> None:
     endpoint, spans = collector
-    settings = Settings(data_dir=data_folder(), encoders=("all-minilm-l6-v2",), otlp_endpoint=endpoint)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = Settings(data_dir=data_folder(), encoders=(MINILM,), otlp_endpoint=endpoint, grpc_port=port)
     with serving(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
         client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
-        answer = client.post("/v1/embeddings", json={"model": "all-minilm-l6-v2", "input": "secret words"})
+        answer = client.post("/v1/embeddings", json={"model": MINILM, "input": "secret words"})
         client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-00"
-        embed(client, "all-minilm-l6-v2", ["left out by its sender"])
+        embed(client, MINILM, ["left out by its sender"])
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            ready = service_pb2.ModelReadyRequest(name=MINILM)
+            stub.ModelReady(ready, metadata=[("traceparent", f"00-{TRACE}-{PARENT}-01")])
 
     named = {span.name: span for span in spans if span.trace_id.hex() == TRACE}
+    assert named.pop("gRPC ModelReady").parent_span_id.hex() == PARENT
     request = named.pop("POST /v1/embeddings")
     assert request.parent_span_id.hex() == PARENT
     assert answer.headers["traceresponse"] == f"00-{TRACE}-{request.span_id.hex()}-01"

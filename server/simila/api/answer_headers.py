@@ -37,7 +37,7 @@ class AnswerHeaders:
             await self._app(scope, receive, send)
             return
         sent = next((value for name, value in scope["headers"] if name == REQUEST_ID), b"")
-        request_id = sent if _SOUND_ID.fullmatch(sent) else uuid.uuid4().hex.encode()
+        request_id = request_id_from(sent)
         text = request_id.decode("ascii")
         scope[LOGGED] = {"request_id": text}
         wanted = self._page_headers if scope["path"].startswith(_PAGES) else self._headers
@@ -53,6 +53,11 @@ class AnswerHeaders:
         # For good: a server logs what a request raised when it has left here, and gives each a context of its own.
         current_request_id.set(text)
         await self._app(scope, receive, with_headers)
+
+
+def request_id_from(sent: bytes) -> bytes:
+    """The id that a client sent, if it is a sound one, or a new one."""
+    return sent if _SOUND_ID.fullmatch(sent) else uuid.uuid4().hex.encode()
 
 
 def request_id_of(scope: Scope) -> str | None:

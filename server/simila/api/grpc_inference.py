@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -18,14 +18,11 @@ from tritonclient.grpc.service_pb2_grpc import (
     add_GRPCInferenceServiceServicer_to_server,
 )
 
-from simila.api.audit import AuditTrail
 from simila.api.binary_tensors import BYTES, BytesTensor
-from simila.api.doorkeeper import Doorkeeper
 from simila.api.errors import status_of
-from simila.api.grpc_keys import KeyInterceptor
 from simila.api.open_inference import OUTPUT, SERVER_METADATA, VERSION, OpenInference
 from simila.domain.errors import InvalidInput, Overloaded, SimilaError
-from simila.services.drain import Drain
+from simila.telemetry.metrics import ERRORS
 
 logger = logging.getLogger("simila.api")
 
@@ -48,9 +45,7 @@ Answer = TypeVar("Answer")
 async def serving_grpc(
     protocol: OpenInference,
     address: str,
-    door: Doorkeeper,
-    drain: Drain,
-    trail: AuditTrail | None = None,
+    interceptors: Sequence[Any],
     *,
     max_message_bytes: int,
     timeout_seconds: float,
@@ -59,16 +54,14 @@ async def serving_grpc(
 ) -> AsyncIterator[None]:
     """Serve at `address` (HOST:PORT) until the block ends; a call may take `timeout_seconds`, or its own deadline.
 
-    Once `drain` has begun, calls are refused, and it counts those that go on.
+    Of `interceptors` each stands before the next.
 
     Raises:
         RuntimeError: the address is taken, not allowed or not of this machine.
 
     """
     options = [("grpc.max_receive_message_length", max_message_bytes), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(
-        interceptors=[KeyInterceptor(door, drain, trail)], options=[*options, ("grpc.so_reuseport", 0)]
-    )
+    server = grpc.aio.server(interceptors=interceptors, options=[*options, ("grpc.so_reuseport", 0)])
     add_GRPCInferenceServiceServicer_to_server(_Service(protocol, timeout_seconds), server)
     if certificate and certificate_key:
         server.add_secure_port(address, _credentials(certificate, certificate_key))
@@ -142,6 +135,7 @@ class _Service(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated
                 answer = await self._infer(request)
                 yield service_pb2.ModelStreamInferResponse(infer_response=answer)
             except SimilaError as error:
+                ERRORS.labels(error.code).inc()
                 empty = service_pb2.ModelInferResponse(id=request.id)
                 yield service_pb2.ModelStreamInferResponse(error_message=error.message, infer_response=empty)
 
@@ -173,6 +167,7 @@ class _Service(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated
 async def _abort(context: Any, error: SimilaError) -> NoReturn:
     if isinstance(error, Overloaded):
         context.set_trailing_metadata((("retry-after", str(max(1, math.ceil(error.retry_after_seconds)))),))
+    ERRORS.labels(error.code).inc()
     status = status_of(error)
     if status not in CODES:
         logger.error("%s: %s", error.code, error.message, exc_info=error)

@@ -9,11 +9,14 @@ import grpc
 from simila.api.access import Call, count_bytes, current_call
 from simila.api.audit import AuditTrail
 from simila.api.doorkeeper import Doorkeeper, bearer
+from simila.api.grpc_handlers import answered_by, metadata_of, status_name
 from simila.api.scopes import Need
 from simila.domain.access import Scope
 from simila.domain.errors import AllowanceSpent, Forbidden, ShuttingDown, SimilaError, Unauthorized
 from simila.services.drain import Drain
 from simila.storage.audit_log import audit_entry
+from simila.telemetry.logs import current_request_id
+from simila.telemetry.metrics import ERRORS
 
 OPEN_CALLS = ("ServerLive", "ServerReady")
 ADMIN_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
@@ -40,14 +43,11 @@ class KeyInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc 
         handler = await continuation(details)
         if handler is None:  # there is no such call
             return None
-        metadata = {name.lower(): value for name, value in details.invocation_metadata}
+        metadata = metadata_of(details)
         sent = bearer(metadata.get("authorization", "")) or metadata.get("api-key")
         name = details.method.rpartition("/")[2]
         guard = _Guard(self._door, self._drain, self._trail, handler, sent, name)
-        streams = handler.request_streaming
-        make = grpc.stream_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
-        answer = guard.stream if streams else guard.unary
-        return make(answer, handler.request_deserializer, handler.response_serializer)
+        return answered_by(handler, guard.unary, guard.stream)
 
 
 class _Guard:
@@ -71,9 +71,9 @@ class _Guard:
             finally:
                 if self._trail and self._name in ADMIN_CALLS:
                     call = current_call.get()
-                    status = _status_name(context.code())
+                    more = {"status": status_name(context.code()), "request_id": current_request_id.get()}
                     await self._trail.note(
-                        audit_entry(call.key.id if call else None, self._name, request.model_name, status=status)
+                        audit_entry(call.key.id if call else None, self._name, request.model_name, **more)
                     )
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -94,6 +94,7 @@ class _Guard:
                     under_way.enter_context(self._drain.admit())
                 key = self._door.admitted(self._sent, self._need)
             except SimilaError as error:
+                ERRORS.labels(error.code).inc()
                 await context.abort(CODES[type(error)], error.message)
             # Each call has a context of its own, which ends with it.
             current_call.set(Call(key, self._door) if key else None)
@@ -105,8 +106,3 @@ def _need_of(call: str) -> Need:
     if call in OPEN_CALLS:
         return Need(None)
     return Need(Scope.ADMIN if call in ADMIN_CALLS else Scope.READ)
-
-
-def _status_name(code: Any) -> str:
-    """The name of a call's status; a call that has none yet is all right."""
-    return code.name if isinstance(code, grpc.StatusCode) else "OK"

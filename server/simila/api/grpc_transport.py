@@ -10,8 +10,10 @@ from simila.api.audit import AuditTrail
 from simila.api.dependencies import Services
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.open_inference import OpenInference
+from simila.api.tracing import Tracing
 from simila.domain.errors import PackageMissing
 from simila.services.drain import Drain
+from simila.telemetry.logs import RequestLog
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,26 @@ class GrpcTransport:
 
     @asynccontextmanager
     async def serving(
-        self, services: Services, door: Doorkeeper, drain: Drain, trail: AuditTrail | None
+        self,
+        services: Services,
+        *,
+        door: Doorkeeper,
+        drain: Drain,
+        log: RequestLog,
+        trail: AuditTrail | None = None,
+        tracing: Tracing | None = None,
     ) -> AsyncIterator[None]:
         if self.address is None:
             yield
             return
         from simila.api.grpc_inference import serving_grpc  # noqa: PLC0415  an extra
+        from simila.api.grpc_keys import KeyInterceptor  # noqa: PLC0415
+        from simila.api.grpc_watch import WatchInterceptor  # noqa: PLC0415
 
         async with serving_grpc(
             OpenInference(services),
             self.address,
-            door,
-            drain,
-            trail,
+            [WatchInterceptor(log, tracing), KeyInterceptor(door, drain, trail)],
             certificate=self.certificate,
             certificate_key=self.certificate_key,
             max_message_bytes=self.max_message_bytes,

@@ -17,6 +17,8 @@ OWN = ("simila", "simila_models")
 # Warnings are about inputs, for instance damaged EXIF in an image that can be decoded all the same.
 SILENT = "py.warnings"
 SERVER_ERROR = 500
+SERVER_FAULTS = frozenset(("UNKNOWN", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
+"""The statuses of gRPC that OpenTelemetry counts as a server's errors, but for deadlines, which may be the client's."""
 
 requests = logging.getLogger("simila.requests")
 current_request_id: ContextVar[str | None] = ContextVar("current_request_id", default=None)
@@ -45,12 +47,16 @@ class RequestLog:
     def __init__(self, share: float) -> None:
         self._share = share
 
-    def answered(self, method: str, route: str, status: int, seconds: float, **more: str) -> None:
-        """Log a request; `more` are fields such as ids. A client that left has the status 499."""
-        if status < SERVER_ERROR and (not self._share or random() >= self._share):  # noqa: S311  a sample, no secret
+    def answered(self, method: str, route: str, status: int | str, seconds: float, **more: str) -> None:
+        """Log a request; `status` is that of HTTP, of which 499 is a client that left, or the name of gRPC's.
+
+        `more` are fields such as ids.
+        """
+        has_failed = status in SERVER_FAULTS if isinstance(status, str) else status >= SERVER_ERROR
+        if not has_failed and (not self._share or random() >= self._share):  # noqa: S311  a sample, no secret
             return
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(1000 * seconds, 3), **more}
-        requests.info("%s %s %d in %.1f ms", method, route, status, 1000 * seconds, extra=fields)
+        requests.info("%s %s %s in %.1f ms", method, route, status, 1000 * seconds, extra=fields)
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

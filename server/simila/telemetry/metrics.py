@@ -9,6 +9,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 TOWER = ("encoder", "tower")
 
 HTTP_SECONDS = Histogram("simila_http_seconds", "Time to answer a request.", ("route", "status"), buckets=SECONDS)
+GRPC_SECONDS = Histogram("simila_grpc_seconds", "Time to answer a call of gRPC.", ("call", "status"), buckets=SECONDS)
 PREPROCESS_SECONDS = Histogram("simila_preprocess_seconds", "Decoding or tokenising a request.", TOWER, buckets=SECONDS)
 QUEUE_SECONDS = Histogram("simila_queue_seconds", "Until a request's first row began to run.", TOWER, buckets=SECONDS)
 INFERENCE_SECONDS = Histogram("simila_inference_seconds", "From then until its last was done.", TOWER, buckets=SECONDS)

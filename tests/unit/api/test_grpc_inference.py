@@ -11,6 +11,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_inference import serving_grpc
+from simila.api.grpc_keys import KeyInterceptor
 from simila.domain.access import Allowance, Scope
 from simila.domain.errors import Conflict, Forbidden, NotReady, Overloaded, StorageFailed, Unauthorized, UnknownEncoder
 from simila.services.drain import Drain
@@ -56,15 +57,13 @@ NO_KEYS = OpenDoor()
 
 
 @asynccontextmanager
-async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_bytes=1000, door=NO_KEYS, drain=None):
+async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_bytes=1000, door=NO_KEYS):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     options = {"max_message_bytes": max_message_bytes, "timeout_seconds": timeout_seconds}
-    async with (
-        serving_grpc(protocol, address, door, drain or Drain(), **options),
-        grpc.aio.insecure_channel(address) as channel,
-    ):
+    interceptors = [KeyInterceptor(door, Drain())]
+    async with serving_grpc(protocol, address, interceptors, **options), grpc.aio.insecure_channel(address) as channel:
         yield GRPCInferenceServiceStub(channel)
 
 

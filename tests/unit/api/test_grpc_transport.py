@@ -21,7 +21,7 @@ def test_without_an_address_nothing_is_served(monkeypatch):
     monkeypatch.setattr(grpc_transport, "find_spec", lambda _: None)
 
     async def serve():
-        async with transport(None).serving(services=None, door=None, drain=None, trail=None):
+        async with transport(None).serving(services=None, door=None, drain=None, log=None):
             return "served HTTP alone"
 
     assert asyncio.run(serve()) == "served HTTP alone"
