@@ -45,9 +45,11 @@ class Activation:
         if self.kind == "sigmoid":
             return self(scores)
         largest = scores[:, :1]
-        others = np.exp(self.scale * (all_scores - largest.astype(all_scores.dtype)))
-        others[np.arange(len(others))[:, np.newaxis], columns] = 0
         best = np.exp(self.scale * (scores - largest))
-        totals = best.sum(axis=1) + others.sum(axis=1, dtype=np.float64)
+        totals = best.sum(axis=1)
+        for row, all_of_row in enumerate(all_scores):  # one by one they stay in the cache
+            others = np.exp(self.scale * (all_of_row - largest[row].astype(all_of_row.dtype)))
+            others[columns[row]] = 0
+            totals[row] += others.sum(dtype=np.float64)
         probabilities: Float64 = best / totals[:, np.newaxis]
         return probabilities

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from simila.classifiers.activations import Activation
+from simila.classifiers.coded_weights import CodedWeights, coded_weights
 from simila.classifiers.prototypes import Prototypes
 from simila.domain.vectors import SMALLEST_NORM, Float32, Float64, Int64
 
@@ -62,6 +63,10 @@ class LinearScorer:
     def float32_weights(self) -> Float32:
         """The weights `float32 [c, d]`: themselves where they are float32 already; of no use past its range."""
         return self.weights.astype(np.float32, copy=False)
+
+    @cached_property
+    def coded_weights(self) -> CodedWeights:
+        return coded_weights(self.weights)
 
     @cached_property
     def float32_biases(self) -> Float32:

@@ -1,16 +1,22 @@
-"""The best classes of each vector: among many, float32 finds those that could be, and float64 decides."""
+"""The best classes of each vector: among many, rough scores find those that could be, and float64 decides."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from simila.classifiers.coded_weights import LARGEST_DIMENSION
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.classifiers.top_k import top_k_columns
 from simila.domain.vectors import Float32, Float64, Int64
 
 # Below, scoring all in float64 takes no longer than choosing whom to look at twice.
 FEWEST_WEIGHTS_TO_SCREEN = 2**15
+# Below, float32 weights are read in less than a millisecond, and 8 bits would leave more classes to look at twice.
+FEWEST_WEIGHTS_TO_CODE = 2**22
+# So many are looked at twice even for fewer: a class that is not among them has a probability below one in so many, and
+# what its rough score is wrong by is lost in the sum of a softmax.
+FEWEST_TO_LOOK_AT_TWICE = 256
 # A wanted share of classes above which most would be looked at twice.
 LARGEST_SHARE_TO_SCREEN = 1 / 2
 
@@ -25,7 +31,8 @@ _CLASSES_A_SECOND_LOOK = 64  # whose weights as float64 are no larger than what 
 class BestScores:
     """The k best of c classes for n vectors, best first, ties in the order of the classes.
 
-    `scores` are float64's. `all_scores` are too where no class was screened, and else those of float32.
+    `scores` are float64's. `all_scores` are too where no class was screened, and else the rough ones of those that
+    could not be among the best.
     """
 
     columns: Int64  # [n, k]
@@ -33,13 +40,17 @@ class BestScores:
     all_scores: Float32 | Float64  # [n, c]
 
 
+def kept_bytes(classes: int, dimension: int, bytes_a_weight: int) -> int:
+    """What the weights `[classes, dimension]` of a scorer take in memory, its codes with them."""
+    return classes * dimension * (bytes_a_weight + _is_coded(classes, dimension))
+
+
 def best_scores(scorer: LinearScorer, vectors: Float32, top_k: int | None) -> BestScores:
     """The `top_k` (or all) best classes of each of `float32 [n, d], unit length`, as float64 orders them.
 
-    Reading the weights is what takes the time, and as float32 they are half as many bytes. A float32 score, whatever
-    the order of its sum, is off by at most gamma_d |w|.|x| (Higham 2002, section 3.1), which is at most
-    gamma_d ||w||. A class whose score is below `top_k` others' by more than twice that bound cannot be among the
-    best. The rest are computed again, equal weights to equal scores.
+    Reading the weights is what takes the time. As float32 they are half as many bytes, as 8-bit codes an eighth, and
+    what that puts a score off by has a bound. A class whose score and bound do not reach `top_k` others' without
+    theirs cannot be among the best. The rest are computed again, equal weights to equal scores.
     """
     classes, dimension = scorer.weights.shape
     is_small = classes * dimension < FEWEST_WEIGHTS_TO_SCREEN
@@ -48,14 +59,21 @@ def best_scores(scorer: LinearScorer, vectors: Float32, top_k: int | None) -> Be
     error_bound = _error_bound(scorer)
     if math.isinf(error_bound):
         return _unscreened(scorer, vectors, top_k)
-    rough = _rough_scores(scorer, vectors)
+    wanted = top_k
+    errors: Float32 | Float64
+    if _is_coded(classes, dimension):
+        rough, errors = _coded_scores(scorer, vectors, error_bound)
+        wanted = min(max(top_k, FEWEST_TO_LOOK_AT_TWICE), classes)
+    else:
+        rough, errors = _float32_scores(scorer, vectors), np.array(error_bound)
     columns = np.empty((len(vectors), top_k), dtype=np.int64)
     scores = np.empty((len(vectors), top_k))
     for row, vector in enumerate(vectors.astype(np.float64)):
-        able = _able(rough[row], error_bound, top_k)
+        able = _able(rough[row], errors, wanted)
         exact = _scores_of(scorer, able, vector)
         best = np.argsort(-exact, kind="stable")[:top_k]
         columns[row], scores[row] = able[best], exact[best]
+        rough[row, able] = exact
     return BestScores(columns, scores, rough)
 
 
@@ -65,7 +83,20 @@ def _unscreened(scorer: LinearScorer, vectors: Float32, top_k: int | None) -> Be
     return BestScores(columns, np.take_along_axis(scores, columns, axis=1), scores)
 
 
-def _rough_scores(scorer: LinearScorer, vectors: Float32) -> Float32:
+def _is_coded(classes: int, dimension: int) -> bool:
+    return classes * dimension >= FEWEST_WEIGHTS_TO_CODE and dimension <= LARGEST_DIMENSION
+
+
+def _coded_scores(scorer: LinearScorer, vectors: Float32, float32_bound: float) -> tuple[Float32, Float32]:
+    """Scores `float32 [n, c]`, and how far each class's `float32 [c]` may be off."""
+    coded = scorer.coded_weights
+    scores, slack = coded.scores(vectors)
+    scores += scorer.float32_biases
+    # Float32's bound, for less would do, stands for the roundings here and where scores and errors are compared.
+    return scores, _LONGEST_VECTOR * coded.errors + (slack + float32_bound)
+
+
+def _float32_scores(scorer: LinearScorer, vectors: Float32) -> Float32:
     weights, columns = scorer.float32_weights, np.ascontiguousarray(vectors.T)
     scores = np.empty((len(vectors), len(weights)), dtype=np.float32)
     for start in range(0, len(weights), _CLASSES_A_BLOCK):
@@ -77,7 +108,10 @@ def _rough_scores(scorer: LinearScorer, vectors: Float32) -> Float32:
 
 
 def _error_bound(scorer: LinearScorer) -> float:
-    """How far a rough score may be off; infinite where float32 may overflow."""
+    """How far a float32 score may be off; infinite where float32 may overflow.
+
+    Whatever the order of its sum, at most gamma_d |w|.|x| (Higham 2002, section 3.1), which is at most gamma_d ||w||.
+    """
     dimension = scorer.weights.shape[1]
     largest = scorer.largest_length * _LONGEST_VECTOR + scorer.largest_bias
     if not largest < _LARGEST_FLOAT32:
@@ -90,10 +124,10 @@ def _error_bound(scorer: LinearScorer) -> float:
     return bound
 
 
-def _able(rough: Float32, error_bound: float, top_k: int) -> Int64:
-    last = float(np.partition(rough, -top_k)[-top_k])
-    # Rounded down, because float32 compares.
-    return np.flatnonzero(rough >= np.nextafter(np.float32(last - 2 * error_bound), np.float32(-np.inf)))
+def _able(rough: Float32, errors: Float32 | Float64, wanted: int) -> Int64:
+    """The classes `int64 [m]` that may be among the `wanted` best by scores `float32 [c]`, off by `errors` `[c]`."""
+    surely = np.partition(rough - errors, -wanted)[-wanted]
+    return np.flatnonzero(rough + errors >= surely)
 
 
 def _scores_of(scorer: LinearScorer, classes: Int64, vector: Float64) -> Float64:

@@ -11,6 +11,7 @@ import orjson
 
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.classifiers.prototypes import prompts
+from simila.classifiers.screening import kept_bytes
 from simila.domain.errors import CannotServe, InvalidVector
 from simila.domain.inputs import VectorInput
 from simila.domain.manifest import Manifest
@@ -86,7 +87,7 @@ class LabelSet:
 
     @property
     def scorer_bytes(self) -> int:
-        return len(self.classes) * self.manifest.dimension * np.dtype(np.float32).itemsize
+        return kept_bytes(len(self.classes), self.manifest.dimension, np.dtype(np.float32).itemsize)
 
     def prompts(self, phrases: Sequence[str]) -> list[str]:
         return [prompt for phrase in phrases for prompt in prompts(phrase, self.templates)]
@@ -134,7 +135,7 @@ def _content(source: KeywordClass | VectorClass) -> object:
 
 
 class ScorerCache:
-    """Scorers by the key of their label set, up to `capacity_bytes` of weights; the least recently used go first."""
+    """Scorers by the key of their label set, up to `capacity_bytes`; the least recently used go first."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity_bytes = capacity_bytes
@@ -148,9 +149,14 @@ class ScorerCache:
 
     def put(self, key: bytes, scorer: LinearScorer) -> None:
         if known := self._scorers.pop(key, None):
-            self._held_bytes -= known.weights.nbytes
+            self._held_bytes -= _kept_bytes(known)
         self._scorers[key] = scorer
-        self._held_bytes += scorer.weights.nbytes
+        self._held_bytes += _kept_bytes(scorer)
         while self._held_bytes > self._capacity_bytes:
             _, dropped = self._scorers.popitem(last=False)
-            self._held_bytes -= dropped.weights.nbytes
+            self._held_bytes -= _kept_bytes(dropped)
+
+
+def _kept_bytes(scorer: LinearScorer) -> int:
+    classes, dimension = scorer.weights.shape
+    return kept_bytes(classes, dimension, scorer.weights.itemsize)

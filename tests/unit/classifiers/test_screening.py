@@ -1,4 +1,4 @@
-"""Float32 where it cannot matter, float64 where it can: the best are always those of float64."""
+"""Rough scores where they cannot matter, float64 where they can: the best are always those of float64."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
 from simila.classifiers import screening
+from simila.classifiers.activations import Activation, softmax
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.classifiers.screening import best_scores
 from simila.domain.vectors import unit_rows
@@ -16,9 +17,14 @@ from simila.domain.vectors import unit_rows
 CLIP_TEXT = Path(__file__).parents[4] / "shared" / "data" / "clip-text" / "lvis_v1_clip_a+cname.npy"
 
 
-@pytest.fixture
-def screens_everything(monkeypatch):
+CODED, FLOAT32 = 0, 2**62
+
+
+@pytest.fixture(params=[CODED, FLOAT32], ids=["coded", "float32"])
+def screens_everything(request, monkeypatch):
     monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_CODE", request.param)
+    monkeypatch.setattr(screening, "FEWEST_TO_LOOK_AT_TWICE", 1)
     monkeypatch.setattr(screening, "_CLASSES_A_BLOCK", 5)
 
 
@@ -41,10 +47,13 @@ def crowded(seed, classes, dimension, spread):
     precision=st.sampled_from([np.float32, np.float64]),
     top_k=st.integers(1, 40),
     has_biases=st.booleans(),
+    fewest_to_code=st.sampled_from([CODED, FLOAT32]),
 )
-def test_the_best_are_those_of_float64(seed, spread, precision, top_k, has_biases):
+def test_the_best_are_those_of_float64(seed, spread, precision, top_k, has_biases, fewest_to_code):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(screening, "FEWEST_WEIGHTS_TO_SCREEN", 0)
+        patch.setattr(screening, "FEWEST_WEIGHTS_TO_CODE", fewest_to_code)
+        patch.setattr(screening, "FEWEST_TO_LOOK_AT_TWICE", 1)
         patch.setattr(screening, "_CLASSES_A_BLOCK", 7)
         patch.setattr(screening, "_CLASSES_A_SECOND_LOOK", 3)
         weights = crowded(seed, 80, 33, spread).astype(precision)
@@ -66,14 +75,31 @@ def test_float32_alone_would_have_another_order():
     assert (weights.astype(np.float32) @ vector[0]).argmax() != (weights @ vector[0].astype(np.float64)).argmax()
 
 
-@pytest.mark.usefixtures("screens_everything")
-def test_all_scores_are_within_the_bound():
+@pytest.mark.parametrize(("fewest_to_code", "bound"), [(CODED, 7e-3), (FLOAT32, 6e-5)])
+def test_all_scores_are_within_the_bound(monkeypatch, fewest_to_code, bound):
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_CODE", fewest_to_code)
     weights, vectors = 0.5 * unit_vectors(0, 500, 384), unit_vectors(1, 5, 384)
     scorer = scorer_of(weights, np.linspace(-2, 2, 500))
     rough = best_scores(scorer, vectors, 1).all_scores
     difference = np.abs(rough - scorer.scores(vectors))
     assert rough.dtype == np.float32
-    assert 0 < difference.max() <= screening._error_bound(scorer) < 6e-5
+    assert 0 < difference.max() < bound
+
+
+@pytest.mark.parametrize("scale", [8.0, 100.0])
+def test_probabilities_of_coded_weights_are_float64s_to_a_thousandth(monkeypatch, scale):
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_CODE", CODED)
+    scorer, vectors, activation = scorer_of(unit_vectors(0, 5000, 128)), unit_vectors(1, 40, 128), Activation(scale)
+    best = best_scores(scorer, vectors, 5)
+    exact = np.take_along_axis(softmax(scale * scorer.scores(vectors)), best.columns, axis=1)
+    np.testing.assert_allclose(activation.of_best(best.scores, best.columns, best.all_scores), exact, rtol=1e-3)
+
+
+def test_vectors_of_many_dimensions_are_not_coded(monkeypatch):
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_CODE", CODED)
+    scorer = scorer_of(unit_vectors(0, 20, 2049))
+    best_scores(scorer, unit_vectors(1, 1, 2049), 1)
+    assert "coded_weights" not in vars(scorer)
 
 
 @pytest.mark.usefixtures("screens_everything")

@@ -3,6 +3,9 @@ import asyncio
 import numpy as np
 import pytest
 
+from simila.classifiers import screening
+from simila.classifiers.linear_scorer import cosine_scorer
+from simila.classifiers.prototypes import Prototypes
 from simila.domain.errors import CannotServe, InvalidInput, InvalidVector, LimitExceeded, NotReady, Overloaded
 from simila.domain.inputs import VectorInput
 from simila.domain.vectors import unit_rows
@@ -162,6 +165,16 @@ def test_a_large_set_that_could_not_be_kept_is_refused(make_scorers, label_set, 
     monkeypatch.setattr(label_scorers, "MOST_PROMPTS_AT_ONCE", 1)
     with pytest.raises(LimitExceeded, match=r"take 64 bytes, more than the 63 .*LABEL_SET_CACHE_BYTES"):
         asyncio.run(make_scorers(cache_bytes=63).check(label_set("a", "b")))
+
+
+def test_what_a_set_takes_has_its_codes_in_it(label_set, monkeypatch):
+    monkeypatch.setattr(screening, "FEWEST_WEIGHTS_TO_CODE", 3 * DIMENSION)
+    assert label_set("a", "b").scorer_bytes == 2 * DIMENSION * 4
+    assert label_set("a", "b", "c").scorer_bytes == 3 * DIMENSION * 5
+    scorer = cosine_scorer(Prototypes(("a", "b", "c"), np.zeros((3, DIMENSION), np.float32)))
+    cache = ScorerCache(3 * DIMENSION * 5 - 1)
+    cache.put(b"a", scorer)
+    assert cache.get(b"a") is None
 
 
 def test_scorers_are_dropped_by_bytes_the_least_recently_used_first(make_scorers, label_set):
