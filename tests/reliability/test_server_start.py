@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,9 +27,25 @@ main()
 """
 
 
+ONE_ENCODER = {"SIMILA_ENCODERS": "efficientnet-lite0"}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, exported_repository: ModelRepository) -> Path:
     return folder_with_models(tmp_path / "data", exported_repository.root)
+
+
+@pytest.fixture(scope="module")
+def served_folder(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRepository) -> Path:
+    return folder_with_models(tmp_path_factory.mktemp("start") / "data", exported_repository.root)
+
+
+@pytest.fixture(scope="module")
+def server_without_torch(served_folder: Path) -> Iterator[ServerProcess]:
+    """All default encoders, where torch cannot be imported."""
+    command = (sys.executable, "-c", WITHOUT_TORCH, "serve")
+    with ServerProcess.start(served_folder, command=command) as server:
+        yield server
 
 
 def refused(*options: str, code: int = 1) -> str:
@@ -39,40 +56,40 @@ def refused(*options: str, code: int = 1) -> str:
     return " ".join(finished.stderr.split())
 
 
-def test_it_serves_where_torch_cannot_be_imported(folder: Path) -> None:
-    command = (sys.executable, "-c", WITHOUT_TORCH, "serve")
-    with ServerProcess.start(folder, command=command) as server:
-        assert httpx.get(f"{server.url}/readyz").json()["ready"] is True
-        body = {"model": "simila-lite", "input": "a cat", "labels": ["a cat", "a dog"]}
-        answer = httpx.post(f"{server.url}/v1/classify", json=body).json()
-        assert answer["data"][0]["prediction"] == "a cat"
+def test_it_serves_where_torch_cannot_be_imported(server_without_torch: ServerProcess) -> None:
+    url = server_without_torch.url
+    assert httpx.get(f"{url}/readyz").json()["ready"] is True
+    body = {"model": "simila-lite", "input": "a cat", "labels": ["a cat", "a dog"]}
+    answer = httpx.post(f"{url}/v1/classify", json=body).json()
+    assert answer["data"][0]["prediction"] == "a cat"
 
 
-def test_the_last_line_names_the_encoders_and_a_curl_that_works(folder: Path) -> None:
-    with ServerProcess.start(folder) as server:
-        names = "all-minilm-l6-v2, efficientnet-lite0, efficientnet-lite2, simila-lite"
-        assert f"Simila is ready on {server.url}, serving {names}." in server.ready_line
-        curl = server.ready_line.partition("Try: ")[2]
-        answer = subprocess.run(curl, shell=True, capture_output=True, text=True, check=True).stdout
-        assert '"object":"embedding"' in answer
+def test_the_last_line_names_the_encoders_and_a_curl_that_works(server_without_torch: ServerProcess) -> None:
+    server = server_without_torch
+    names = "all-minilm-l6-v2, efficientnet-lite0, efficientnet-lite2, simila-lite"
+    assert f"Simila is ready on {server.url}, serving {names}." in server.ready_line
+    curl = server.ready_line.partition("Try: ")[2]
+    answer = subprocess.run(curl, shell=True, capture_output=True, text=True, check=True).stdout
+    assert '"object":"embedding"' in answer
+
+
+def test_a_second_server_on_the_same_folder_is_refused(
+    served_folder: Path, server_without_torch: ServerProcess
+) -> None:
+    message = refused("--port", "0", "--data-dir", str(served_folder))
+    assert f"is in use by another process (pid {server_without_torch.process.pid})" in message
+    assert "SIMILA_DATA_DIR" in message
 
 
 def test_ctrl_c_ends_it_quietly(folder: Path) -> None:
-    with ServerProcess.start(folder, environment={"SIMILA_LOG_LEVEL": "warning"}) as server:
+    with ServerProcess.start(folder, environment={**ONE_ENCODER, "SIMILA_LOG_LEVEL": "warning"}) as server:
         server.process.send_signal(signal.SIGINT)
         _, errors = server.process.communicate(timeout=20)
         assert (server.process.returncode, errors) == (0, "")
 
 
-def test_a_second_server_on_the_same_folder_is_refused(folder: Path) -> None:
-    with ServerProcess.start(folder, environment={"SIMILA_ENCODERS": '["simila-lite"]'}) as server:
-        message = refused("--port", "0", "--data-dir", str(folder))
-        assert f"is in use by another process (pid {server.process.pid})" in message
-        assert "SIMILA_DATA_DIR" in message
-
-
 def test_the_log_says_in_one_line_what_encoders_run_on(folder: Path) -> None:
-    with ServerProcess.start(folder, environment={"SIMILA_DEVICE": "cpu"}) as server:
+    with ServerProcess.start(folder, environment={**ONE_ENCODER, "SIMILA_DEVICE": "cpu"}) as server:
         server.process.send_signal(signal.SIGINT)
         _, log = server.process.communicate(timeout=20)
     [line] = [line for line in log.splitlines() if "device" in line]
@@ -128,13 +145,12 @@ def test_without_exports_it_starts_and_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_one_bad_collection_leaves_the_others_serving(folder: Path) -> None:
-    environment = {"SIMILA_ENCODERS": '["efficientnet-lite0"]'}
-    with ServerProcess.start(folder, environment=environment) as server:
+    with ServerProcess.start(folder, environment=ONE_ENCODER) as server:
         for name in ("good", "bad"):
             httpx.put(f"{server.url}/v1/collections/{name}", json={"encoder": "efficientnet-lite0"}).raise_for_status()
     (items,) = (folder / "collections" / "bad").glob("*/items.sqlite")
     items.write_bytes(b"no database" * 1000)
-    with ServerProcess.start(folder, environment=environment) as server:
+    with ServerProcess.start(folder, environment=ONE_ENCODER) as server:
         states = {entry["name"]: entry for entry in httpx.get(f"{server.url}/v1/collections").json()["data"]}
         assert (states["good"]["state"], states["bad"]["state"]) == ("ready", "unavailable")
         answer = httpx.get(f"{server.url}/v1/collections/bad")
