@@ -44,7 +44,7 @@ def test_below_its_floor_it_is_added_in_fp32_and_the_figures_are_told_unless_for
     assert result.exit_code == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("error: tiny is added, but in fp32: tiny, text tower in int8-dynamic: lowest cosine 0.")
-    assert "(floor 0.99); nearest mean agrees on " in last
+    assert " of others (floor 0.99); nearest mean agrees on " in last
     assert last.endswith(
         "to serve it all the same: simila models export --precision int8-dynamic tiny --force-precision"
     )

@@ -46,7 +46,9 @@ def encoder(tmp_path: Path) -> Manifest:
 def texts(tmp_path: Path) -> Path:
     path = tmp_path / "texts.tsv"
     random = np.random.default_rng(0)
-    lines = [(words[0], " ".join(words)) for words in (random.choice(WORDS[:6], length + 1) for length in range(40))]
+    lines = [
+        (words[0], " ".join(words)) for words in (random.choice(WORDS[:6], 1 + number % 8) for number in range(40))
+    ]
     path.write_text("\n".join(f"{label}\t{text}" for label, text in lines), encoding="utf-8")
     return path
 
@@ -101,13 +103,29 @@ def test_below_its_floor_it_is_refused_with_the_figures_unless_forced(repository
     monkeypatch.setattr("simila_models.export.precision.tower.smoothed", as_it_is)
     monkeypatch.setattr("simila_models.export.precision.tower.LARGEST_SHARE_IN_FLOAT", 0)
     served = encoder.served_in({"tiny": Precision.INT8_DYNAMIC})
-    with pytest.raises(ParityFailed, match=r"lowest cosine 0\.\d+ \(floor 0\.99\); nearest mean agrees on \d+\.\d%"):
+    figures = (
+        r"lowest cosine 0\.\d+ of golden inputs, 0\.\d+ of others \(floor 0\.99\); nearest mean agrees on \d+\.\d%"
+    )
+    with pytest.raises(ParityFailed, match=figures):
         export_precisions(served, repository, prepared_rows, Silent(), calibration=texts)
     assert not repository.is_current(served)
     export_precisions(served, repository, prepared_rows, Silent(), calibration=texts, force=True)
     status, _ = load(served, repository)
     assert status.state is LoadState.READY
     assert status.certificates[Modality.TEXT].floor < 0.99
+
+
+def test_what_holds_for_golden_inputs_alone_is_refused(repository, encoder, texts, monkeypatch):
+    reference = with_products(EVEN, repository, encoder)
+    served = encoder.served_in({"tiny": Precision.INT8_DYNAMIC})
+
+    def others_lie(path, output_name, rows, run=vectors_of):
+        vectors = run(path, output_name, rows)
+        return np.roll(vectors, 1, axis=1) if path != reference and len(rows) == 20 else vectors
+
+    monkeypatch.setattr("simila_models.export.precision.tower.vectors_of", others_lie)
+    with pytest.raises(ParityFailed, match=r"lowest cosine 0\.99\d+ of golden inputs, -?0\.\d+ of others"):
+        export_precisions(served, repository, prepared_rows, Silent(), calibration=texts)
 
 
 def test_a_node_that_does_harm_stays_in_float(repository, encoder, texts, monkeypatch):

@@ -13,6 +13,7 @@ from simila.domain.errors import InvalidInput
 from simila.domain.manifest import Modality
 
 SHIPPED_TEXTS = Path(__file__).parents[2] / "data" / "calibration_texts.tsv"
+ODDITIES = SHIPPED_TEXTS.with_name("calibration_oddities.txt")
 CROPS_OF_A_PHOTOGRAPH = 40
 CROP_EDGES = range(96, 420)
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".npy"}
@@ -31,6 +32,12 @@ class LabelledInput:
 def shipped_inputs(modality: Modality) -> tuple[LabelledInput, ...]:
     """Texts on a dozen topics, written for this; or cuts of the two photographs that come with scikit-learn."""
     return _texts(SHIPPED_TEXTS) if modality is Modality.TEXT else _cuts()
+
+
+@cache
+def odd_inputs(modality: Modality) -> tuple[str, ...]:
+    """What is served beside the usual: other scripts, code, emoji. Their activations are the largest, by far."""
+    return tuple(ODDITIES.read_text(encoding="utf-8").splitlines()) if modality is Modality.TEXT else ()
 
 
 def given_inputs(path: Path) -> tuple[LabelledInput, ...]:
