@@ -11,7 +11,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 class ImageHost(ThreadingHTTPServer):
     """`photo` is what it shows at `/photo/`; `asked` are the `Host` and path of every request.
 
-    `released` lets slow answers end.
+    `released` lets slow answers end. `traced` are the `traceparent` headers of those requests that have one.
     """
 
     daemon_threads = True
@@ -19,6 +19,7 @@ class ImageHost(ThreadingHTTPServer):
     def __init__(self, address: str) -> None:
         super().__init__((address, 0), _Handler)
         self.asked: list[tuple[str, str]] = []
+        self.traced: list[str] = []
         self.photo = PNG
         self.released = threading.Event()
 
@@ -46,6 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append((self.headers["Host"], self.path))
+        self.server.traced += self.headers.get_all("traceparent", [])
         kind, _, rest = self.path.removeprefix("/").partition("/")
         getattr(self, f"_{kind}")(rest)
 

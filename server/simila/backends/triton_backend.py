@@ -15,6 +15,7 @@ from simila.backends.shared_tensors import CONTROL_SECONDS, SharedTensors
 from simila.backends.triton import TritonOptions
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, Overloaded
 from simila.domain.vectors import Float32
+from simila.telemetry.traces import outgoing_headers
 
 # Triton says UNAVAILABLE of all these, and only the words tell them apart.
 QUEUE_IS_FULL = "maximum queue size"
@@ -90,7 +91,12 @@ class TritonBackend:
     def _ask(self, inputs: list[InferInput]) -> InferResult:
         answer: Future[InferResult] = Future()
         call = self._client.async_infer(
-            self._model, inputs, _settling(answer), outputs=self._outputs, client_timeout=self._timeout_seconds
+            self._model,
+            inputs,
+            _settling(answer),
+            outputs=self._outputs,
+            client_timeout=self._timeout_seconds,
+            headers=dict(outgoing_headers()),
         )
         while True:
             try:

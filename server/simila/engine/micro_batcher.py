@@ -17,6 +17,7 @@ from simila.domain.errors import PASSING_ERRORS, ModelError, NotReady
 from simila.domain.vectors import Float32
 from simila.engine.pending_request import BatchedRows, PendingRequest
 from simila.engine.waiting_rows import BatchLimits, WaitingRow, WaitingRows
+from simila.telemetry.traces import carrying
 
 Row = TypeVar("Row")
 
@@ -128,7 +129,9 @@ class MicroBatcher(Generic[Row]):
             request.began_at = request.began_at or began_at
         watch = nobody_waits.set(lambda: all(row.request.is_abandoned for row in batch))
         try:
-            vectors = self._checked(self._run_rows([row.row for row in batch]), rows=len(batch))
+            # Another server continues one trace: that of the request whose turn it was.
+            with carrying(batch[0].request.trace_headers):
+                vectors = self._checked(self._run_rows([row.row for row in batch]), rows=len(batch))
         except PASSING_ERRORS as error:  # of no row's making
             for row in batch:
                 self._fail(row, error)

@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from simila.domain.vectors import Float32
+from simila.telemetry.traces import outgoing_headers
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class PendingRequest:
         self.missing = rows
         self.submitted_at = perf_counter()
         self.began_at = 0.0
+        self.trace_headers = outgoing_headers()
 
     @property
     def is_abandoned(self) -> bool:

@@ -14,6 +14,7 @@ import httpx
 
 from simila.domain.errors import ImageUnavailable, LimitExceeded, UrlRefused
 from simila.preprocessing.public_network import AddressRefused, PublicNetwork, Resolve, resolved
+from simila.telemetry.traces import outgoing_headers
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SHORTEST_SIGNATURE_BYTES = 12
@@ -79,9 +80,9 @@ class ImageFetcher:
         await self._http.aclose()
 
     async def _follow(self, address: str) -> bytes:
-        url = self._checked(address, None)
+        url, headers = self._checked(address, None), [*HEADERS, *outgoing_headers().items()]
         for _ in range(self._options.max_redirects + 1):
-            async with self._http.stream("GET", str(url), headers=HEADERS) as response:
+            async with self._http.stream("GET", str(url), headers=headers) as response:
                 if response.status not in REDIRECTS:
                     return await self._image(response)
                 location = _headers_of(response).get("location", "")

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode, use_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from simila.telemetry.traces import add_recorder, remove_recorder
+from simila.telemetry.traces import add_tracer, remove_tracer
 
 NANOSECONDS = 10**9
 
@@ -29,7 +29,7 @@ class OpenTelemetry:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
         self._tracer = self._provider.get_tracer("simila")
         self._propagator = TraceContextTextMapPropagator()
-        add_recorder(self._phases)
+        add_tracer(self)
 
     @contextmanager
     def request(self, method: str, headers: Mapping[str, str]) -> Iterator[Span]:
@@ -48,13 +48,18 @@ class OpenTelemetry:
 
     def close(self) -> None:
         """Send what has not been sent."""
-        remove_recorder(self._phases)
+        remove_tracer(self)
         self._provider.shutdown()
 
-    def _phases(self, encoder: str, tower: str, seconds: Mapping[str, float]) -> None:
+    def phases(self, encoder: str, tower: str, seconds: Mapping[str, float]) -> None:
         began_at = time_ns() - round(NANOSECONDS * sum(seconds.values()))
         attributes = {"simila.encoder": encoder, "simila.tower": tower}
         for phase, lasted in seconds.items():
             ended_at = began_at + round(NANOSECONDS * lasted)
             self._tracer.start_span(phase, attributes=attributes, start_time=began_at).end(ended_at)
             began_at = ended_at
+
+    def outgoing(self) -> Mapping[str, str]:
+        headers: dict[str, str] = {}
+        self._propagator.inject(headers)
+        return headers
