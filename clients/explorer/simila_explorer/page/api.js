@@ -21,6 +21,9 @@ export function keepKey(key) {
   else sessionStorage.removeItem(KEY);
 }
 
+/** The key that goes with each request; null where none was asked for. Code that is shown names it and does not tell it. */
+export const sentKey = () => sessionStorage.getItem(KEY);
+
 export const get = (path, options) => json("GET", path, undefined, options);
 export const post = (path, body, options) => json("POST", path, body, options);
 export const put = (path, body) => json("PUT", path, body);
@@ -41,7 +44,7 @@ async function json(method, path, body, options) {
 
 export async function call(method, path, body, { signal } = {}) {
   for (;;) {
-    const key = sessionStorage.getItem(KEY);
+    const key = sentKey();
     const headers = key ? { authorization: `Bearer ${key}` } : {};
     if (body !== undefined) headers["content-type"] = "application/json";
     const content = body === undefined ? undefined : JSON.stringify(body);

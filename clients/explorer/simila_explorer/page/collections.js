@@ -7,12 +7,17 @@ import { empty, showing } from "./notices.js";
 /** What is chosen, and the field to choose it by. */
 class Choice {
   constructor(entries, models) {
-    this.entries = entries;
     this.models = models;
-    this.select = select(entries.map((entry) => [entry.name, `${entry.name} (${count(entry.items)})`]));
+    this.select = select(entries.map((entry) => [entry.name, entry.name]));
+    this.know(entries);
     this.field = field("Collection", this.select);
     const wanted = sessionStorage.getItem("simila-collection");
     if (entries.some((entry) => entry.name === wanted)) this.select.value = wanted;
+  }
+
+  know(entries) {
+    this.entries = entries;
+    entries.forEach(({ name, items }, at) => (this.select.options[at].textContent = `${name} (${count(items)})`));
   }
 
   get name() {
@@ -27,6 +32,11 @@ class Choice {
     return this.models.find((model) => model.id === this.entry.encoder)?.modalities ?? [];
   }
 
+  /** What the panel does when it is looked at again: another panel may have changed the collection. */
+  onshown(call) {
+    this.shown = call;
+  }
+
   onchange(call) {
     this.select.addEventListener("change", () => {
       sessionStorage.setItem("simila-collection", this.name);
@@ -38,19 +48,24 @@ class Choice {
 /** A panel of one collection; `make` gives its elements. `whenNone` stands there before any collection does. */
 export function collectionChoice(title, make, whenNone) {
   const panel = h("section", { className: "panel split", ariaLabel: title });
-  let known = null;
+  let choice = null;
   const read = () => showing(panel, "Asking for the collections …", async () => {
     const [collections, models] = await Promise.all([get("/v1/collections"), get("/v1/models")]);
-    const ready = collections.data.filter((entry) => entry.state === "ready");
-    known = ready.map((entry) => entry.name).join("/");
-    if (ready.length) return make(new Choice(ready, models.data));
+    const ready = readyOf(collections);
+    choice = ready.length ? new Choice(ready, models.data) : null;
+    if (choice) return make(choice);
     return whenNone?.(models.data, read) ?? empty("No collections yet", "Import a folder of pictures with: simila collections import photos FOLDER --encoder simila-lite",
       h("button", { type: "button", onclick: read }, "Look again"));
   });
   panel.addEventListener("shown", async () => {
-    if (known === null) return read();
-    const names = (await get("/v1/collections")).data.filter((entry) => entry.state === "ready").map((entry) => entry.name).join("/");
-    if (names !== known) read();
+    if (!choice) return read();
+    const ready = readyOf(await get("/v1/collections"));
+    if (namesOf(ready) !== namesOf(choice.entries)) return read();
+    choice.know(ready);
+    return choice.shown?.();
   });
   return panel;
 }
+
+const readyOf = (collections) => collections.data.filter((entry) => entry.state === "ready");
+const namesOf = (entries) => entries.map((entry) => entry.name).join("/");

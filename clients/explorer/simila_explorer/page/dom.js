@@ -57,7 +57,7 @@ export function settled(milliseconds, call) {
   };
 }
 
-export const percent = (share) => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+export const percent = (share) => `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 export const count = (number) => number.toLocaleString("en");
 export const bytes = (number) =>
   number < 1e6 ? `${(number / 1e3).toFixed(0)} kB` : number < 1e9 ? `${(number / 1e6).toFixed(1)} MB` : `${(number / 1e9).toFixed(2)} GB`;

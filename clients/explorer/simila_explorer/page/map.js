@@ -1,10 +1,11 @@
 // Map: a whole collection at a glance, and a way to take hold of parts of it.
 
-import { call, collectionPath, get, idPath, post } from "./api.js";
+import { collectionPath, get, post } from "./api.js";
 import { coloured } from "./colours.js";
 import { collectionChoice } from "./collections.js";
 import { announce, count, field, h, select } from "./dom.js";
 import { card, pictureOf } from "./gallery.js";
+import { classForm } from "./labelling.js";
 import { empty, loading, refusal, showing } from "./notices.js";
 import { Scatter } from "./scatter.js";
 
@@ -12,6 +13,11 @@ const POLL_MILLISECONDS = 300;
 const NEAR_DUPLICATE = 0.98;
 const OUTLIER_SHARE = 0.02;
 const SHOWN_SELECTED = 24;
+// Payloads' keys that filters address do not begin with '$', so no key is one of these.
+const OWN_COLOURS = {
+  $label: { name: "label", values: (points) => points.labels },
+  $cluster: { name: "cluster", values: (points) => clusterNames(points) },
+};
 
 export function mapPanel() {
   return collectionChoice("Map", (choice) => new Mapper(choice).elements);
@@ -20,16 +26,18 @@ export function mapPanel() {
 class Mapper {
   constructor(choice) {
     this.choice = choice;
-    this.colour = select([["$label", "label"]]);
+    this.colour = select([]);
     this.mark = select([["", "nothing"], ["duplicates", "near-duplicates"], ["outliers", "outliers"]]);
     this.legend = h("ul", { className: "legend", ariaLabel: "Colours" });
     this.place = h("div", { className: "results plane" });
     this.below = h("div", {});
+    this.hover = h("div", { className: "hover", hidden: true });
     this.again = h("button", { type: "button", onclick: () => this.make() }, "Make it anew");
     this.lasso = h("button", { type: "button", ariaPressed: "false", onclick: () => this.toggleLasso() }, "Lasso");
     this.colour.addEventListener("change", () => this.read());
     this.mark.addEventListener("change", () => this.paint());
     choice.onchange(() => this.choose());
+    choice.onshown(() => (this.points ? this.read().catch(() => this.choose()) : this.choose()));
     this.elements = [
       h("div", { className: "controls" },
         h("h2", {}, "Map"),
@@ -47,6 +55,7 @@ class Mapper {
   choose() {
     this.below.replaceChildren();
     this.legend.replaceChildren();
+    this.points = null;
     return showing(this.place, "Asking for the map …", async () => {
       await this.readKeys();
       if (!this.choice.entry.items) return empty("This collection is empty", "There is nothing to lay out yet.");
@@ -68,7 +77,7 @@ class Mapper {
   async readKeys() {
     const { data } = await post(collectionPath(this.choice.name, "items", "scroll"), { limit: 100 });
     const keys = new Set(data.flatMap((item) => Object.keys(item.payload ?? {})));
-    this.colour.replaceChildren(...[["$label", "label"], ...[...keys].map((key) => [key, key])].map(([value, text]) => h("option", { value }, text)));
+    this.colour.replaceChildren(...[...Object.entries(OWN_COLOURS).map(([key, { name }]) => [key, name]), ...[...keys].map((key) => [key, key])].map(([value, text]) => h("option", { value }, text)));
   }
 
   make() {
@@ -91,24 +100,26 @@ class Mapper {
   }
 
   async drawn() {
-    this.hover = h("div", { className: "hover", hidden: true });
-    this.scatter = new Scatter({ onpick: (...at) => this.point(...at), onlasso: (indices) => this.select(indices) });
+    this.scatter ??= new Scatter({ onpick: (...at) => this.point(...at), onlasso: (indices) => this.select(indices) });
     if (!this.scatter.isSupported) return empty("No WebGL here", "This browser cannot draw the map.");
     this.said = h("p", { className: "figures" });
+    this.scatter.isMoved = false;
     await this.read();
     return [this.said, h("div", { className: "frame" }, this.scatter.element, this.hover)];
   }
 
   async read() {
     const key = this.colour.value;
-    const query = key === "$label" ? "" : `?values_of=${encodeURIComponent(key)}`;
+    const query = key in OWN_COLOURS ? "" : `?values_of=${encodeURIComponent(key)}`;
     this.points = await get(`${this.path}/points${query}`);
     const places = new Float32Array(this.points.ids.length * 2);
     this.points.x.forEach((x, at) => places.set([x, this.points.y[at]], at * 2));
     this.said.textContent = `${count(this.points.ids.length)} items`;
-    const { bytes, legend } = coloured(key === "$label" ? this.points.labels : this.points.values);
+    const { bytes, legend } = coloured((OWN_COLOURS[key]?.values ?? ((points) => points.values))(this.points));
     this.bytes = bytes;
-    this.legend.replaceChildren(...legend.map((entry) => h("li", {}, h("span", { className: "dot", style: { background: entry.css } }), entry.name, h("small", {}, count(entry.count)))));
+    this.legend.replaceChildren(...legend.map(({ name, css, at }) => h("li", {},
+      h("button", { type: "button", className: "quiet", title: "Select these", onclick: () => this.select(at) },
+        h("span", { className: "dot", style: { background: css } }), name, h("small", {}, count(at.length))))));
     this.scatter.set(places, bytes, this.sizes());
   }
 
@@ -164,20 +175,23 @@ class Mapper {
     if (!indices.length) return this.below.replaceChildren();
     const ids = indices.map((at) => this.points.ids[at]);
     const items = indices.slice(0, SHOWN_SELECTED).map((at) => ({ id: this.points.ids[at], label: this.points.labels[at] }));
-    const label = h("input", { ariaLabel: "Class for the selected items", placeholder: "a class for them", required: true });
-    const trouble = h("div", {});
     this.below.replaceChildren(h("div", { className: "results" },
-      h("form", { className: "row", onsubmit: async (event) => {
-        event.preventDefault();
-        try {
-          for (const id of ids) await call("PATCH", collectionPath(this.choice.name, "items", idPath(id)), { label: label.value.trim() });
-          await this.read();
-          this.below.replaceChildren();
-        } catch (error) {
-          trouble.replaceChildren(refusal(error));
-        }
-      } }, h("strong", {}, `${count(ids.length)} selected`), label, h("button", { type: "submit", className: "main" }, "Give the class")),
-      trouble, h("ul", { className: "gallery small" }, items.map((item) => card(this.choice.name, item, this.choice.entry.store_inputs)))));
+      classForm(this.choice.name, ids, async () => {
+        await this.read();
+        this.below.replaceChildren();
+      }),
+      h("ul", { className: "gallery small" }, items.map((item) => card(this.choice.name, item, this.choice.entry.store_inputs)))));
     return undefined;
   }
+}
+
+/** The cluster of each item, named by its number and, where most of its items have one, by their class. */
+function clusterNames({ clusters, labels }) {
+  const members = Map.groupBy(clusters.keys(), (at) => clusters[at]);
+  const names = new Map([...members].map(([cluster, items]) => {
+    const classes = [...Map.groupBy(items, (at) => labels[at])].sort((a, b) => b[1].length - a[1].length);
+    const [label, most] = classes[0];
+    return [cluster, label !== null && most.length * 2 > items.length ? `${cluster + 1}, mostly ${label}` : `${cluster + 1}`];
+  }));
+  return clusters.map((cluster) => (cluster < 0 ? null : names.get(cluster)));
 }

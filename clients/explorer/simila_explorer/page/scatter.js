@@ -1,70 +1,42 @@
-// Points on a plane, drawn by WebGL: dragged, zoomed, picked and lassoed.
+// Points on a plane: dragged, zoomed, picked and lassoed.
 
 import { h } from "./dom.js";
+import { PointCloud } from "./point_cloud.js";
 
-const VERTEX = `#version 300 es
-in vec2 place; in vec4 colour; in float size;
-uniform vec2 centre; uniform vec2 scale; uniform float pixels;
-out vec4 shade;
-void main() { gl_Position = vec4((place - centre) * scale, 0.0, 1.0); gl_PointSize = size * pixels; shade = colour; }`;
-const FRAGMENT = `#version 300 es
-precision mediump float;
-in vec4 shade; out vec4 drawn;
-void main() {
-  float distance = length(gl_PointCoord - 0.5);
-  if (distance > 0.5) discard;
-  drawn = shade * (1.0 - smoothstep(0.4, 0.5, distance));
-}`;
 const PICK_PIXELS = 12;
 const MARGIN = 1.12;
-// While the map moves, as many points are drawn as the machine can draw at this rate; at rest, all.
-const FRAME_MILLISECONDS = 30;
+// WebGL is slow once so many frames of a moving map have come this long after they were asked for.
+const SLOW_MILLISECONDS = 33;
+const SLOW_FRAMES = 3;
 const REST_MILLISECONDS = 200;
-const PAUSE_MILLISECONDS = 1000;
-const FEWEST_POINTS = 5000;
 
 export class Scatter {
   /** `onpick(index | -1, x, y)` follows the pointer, `onlasso(indices)` comes when a line is closed. */
   constructor({ onpick, onlasso }) {
-    Object.assign(this, { onpick, onlasso, centre: [0, 0], span: 1, isLasso: false, line: [], share: 1, drawnAt: 0 });
+    Object.assign(this, { onpick, onlasso, centre: [0, 0], span: 1, isLasso: false, line: [], slowFrames: 0 });
     this.canvas = h("canvas", { tabIndex: 0, ariaLabel: "Map. Arrow keys move, plus and minus zoom, 0 shows all.", role: "img" });
     this.overlay = h("canvas", { className: "overlay", ariaHidden: "true" });
     this.element = h("div", { className: "scatter" }, this.canvas, this.overlay);
-    this.gl = this.canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true });
-    if (this.gl) this.program = linked(this.gl);
+    const gl = this.canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true });
+    this.cloud = gl && new PointCloud(gl);
     new ResizeObserver(() => this.resize()).observe(this.element);
     this.listen();
   }
 
   get isSupported() {
-    return Boolean(this.gl);
+    return Boolean(this.cloud);
   }
 
   /** `places` x, y, x, y …; `colours` four bytes a point; `sizes` in CSS pixels. */
   set(places, colours, sizes) {
-    Object.assign(this, { places });
-    this.fill("place", places, 2, this.gl.FLOAT, false);
-    this.orderBuffer ??= this.gl.createBuffer();
-    this.gl.bindBuffer(this.gl.ELEMENT_ARRAY_BUFFER, this.orderBuffer);
-    this.gl.bufferData(this.gl.ELEMENT_ARRAY_BUFFER, shuffled(places.length / 2), this.gl.STATIC_DRAW);
+    this.places = places;
     this.paint(colours, sizes);
-    this.all();
+    if (!this.isMoved) this.all();
   }
 
   paint(colours, sizes) {
-    this.fill("colour", colours, 4, this.gl.UNSIGNED_BYTE, true);
-    this.fill("size", sizes, 1, this.gl.FLOAT, false);
+    this.cloud.set(this.places, colours, sizes);
     this.draw();
-  }
-
-  fill(name, values, width, type, isNormalised) {
-    const { gl } = this;
-    const location = gl.getAttribLocation(this.program, name);
-    this[`${name}Buffer`] ??= gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, this[`${name}Buffer`]);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
-    gl.enableVertexAttribArray(location);
-    gl.vertexAttribPointer(location, width, type, isNormalised, 0, 0);
   }
 
   /** Show all points. */
@@ -97,37 +69,20 @@ export class Scatter {
 
   /** Draw in the next frame, once however often it is asked for. */
   draw() {
-    this.frame ??= requestAnimationFrame(() => {
+    if (this.frame) return;
+    const asked = performance.now();
+    this.frame = requestAnimationFrame(() => {
       this.frame = null;
+      if (this.isMoving && performance.now() - asked > SLOW_MILLISECONDS) this.slowFrames += 1;
       this.drawNow();
     });
   }
 
   drawNow() {
     if (!this.places) return;
-    const { gl, program } = this;
-    gl.viewport(0, 0, this.canvas.width, this.canvas.height);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.useProgram(program);
-    gl.uniform2f(gl.getUniformLocation(program, "centre"), ...this.centre);
-    gl.uniform2f(gl.getUniformLocation(program, "scale"), 2 / (this.span * this.aspect), 2 / this.span);
-    gl.uniform1f(gl.getUniformLocation(program, "pixels"), devicePixelRatio);
-    gl.drawElements(gl.POINTS, this.drawnPoints(), gl.UNSIGNED_INT, 0);
-  }
-
-  /** How many points this frame has, judged by how long the last ones took. */
-  drawnPoints() {
-    const all = this.places.length / 2;
-    const gap = performance.now() - this.drawnAt;
-    this.drawnAt += gap;
-    if (!this.isMoving) return all;
-    if (gap < FRAME_MILLISECONDS * 0.7) this.share *= 1.1;
-    else if (gap > FRAME_MILLISECONDS && gap < PAUSE_MILLISECONDS) this.share *= 0.7;
-    this.share = Math.max(Math.min(1, this.share), Math.min(1, FEWEST_POINTS / all));
-    return Math.round(all * this.share);
+    const view = { centre: this.centre, scale: [2 / (this.span * this.aspect), 2 / this.span], pixels: devicePixelRatio };
+    if (this.isMoving && this.slowFrames >= SLOW_FRAMES) this.cloud.drawPicture(view);
+    else this.cloud.draw(view);
   }
 
   /** From a pixel of the element to the plane. */
@@ -238,27 +193,4 @@ export class Scatter {
     }
     return found;
   }
-}
-
-/** The numbers below `length` in an order of no order, so that the first of them are a fair sample. */
-function shuffled(length) {
-  const order = Uint32Array.from({ length }, (_, at) => at);
-  for (let at = length - 1; at > 0; at--) {
-    const other = Math.floor(Math.random() * (at + 1));
-    [order[at], order[other]] = [order[other], order[at]];
-  }
-  return order;
-}
-
-function linked(gl) {
-  const program = gl.createProgram();
-  for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
-    const shader = gl.createShader(type);
-    gl.shaderSource(shader, source);
-    gl.compileShader(shader);
-    gl.attachShader(program, shader);
-  }
-  gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
-  return program;
 }

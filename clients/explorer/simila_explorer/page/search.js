@@ -5,6 +5,7 @@ import { collectionChoice } from "./collections.js";
 import { announce, count, field, h, settled } from "./dom.js";
 import { filterBuilder } from "./filters.js";
 import { card } from "./gallery.js";
+import { classForm, selectBox } from "./labelling.js";
 import { empty, refusal, showing } from "./notices.js";
 import { dropZone } from "./pictures.js";
 import { snippets } from "./snippets.js";
@@ -21,6 +22,8 @@ class Searcher {
     this.choice = choice;
     this.picture = null;
     this.examples = [];
+    this.selected = new Set();
+    this.chosen = h("div", { className: "chosen" });
     this.text = h("input", { type: "search", placeholder: "what it shows, in words" });
     this.given = h("ul", { className: "chips", ariaLabel: "Examples" });
     this.filters = filterBuilder(() => this.update());
@@ -29,13 +32,14 @@ class Searcher {
     this.textField = field("Words", this.text);
     this.text.addEventListener("input", settled(TYPING_MILLISECONDS, () => this.update()));
     choice.onchange(() => this.choose());
+    choice.onshown(() => this.update());
     this.elements = [
       h("div", { className: "controls" },
         h("h2", {}, "Search"),
         h("p", { className: "lead" }, "What is most like this? Words, a picture, or what you found before."),
         choice.field, this.textField, this.zone, this.given,
         h("fieldset", {}, h("legend", {}, "Only items where"), this.filters.element)),
-      this.results,
+      h("div", { className: "stack" }, this.chosen, this.results),
     ];
     this.choose();
   }
@@ -43,6 +47,8 @@ class Searcher {
   async choose() {
     this.examples = [];
     this.picture = null;
+    this.selected.clear();
+    this.drawChosen();
     const { modalities } = this.choice;
     this.textField.hidden = !modalities.includes("text");
     this.zone.hidden = !modalities.includes("image");
@@ -64,6 +70,16 @@ class Searcher {
   like(id, sign) {
     this.examples = [...this.examples.filter((example) => example.id !== id), { id, sign }];
     this.update();
+  }
+
+  /** What is selected can be taught. */
+  drawChosen() {
+    this.chosen.replaceChildren(...(this.selected.size ? [classForm(this.choice.name, [...this.selected], () => {
+      announce(`${this.selected.size} items have the class`);
+      this.selected.clear();
+      this.drawChosen();
+      this.update();
+    })] : []));
   }
 
   /** The request's body; null while nothing is looked for. */
@@ -132,8 +148,9 @@ class Searcher {
 
   card(item) {
     return card(this.choice.name, item, this.choice.entry.store_inputs,
-      h("button", { type: "button", className: "quiet", ariaLabel: `More like ${item.id}`, onclick: () => this.like(item.id, 1) }, "More like this"),
-      h("button", { type: "button", className: "quiet", ariaLabel: `Less like ${item.id}`, onclick: () => this.like(item.id, -1) }, "Less"));
+      h("button", { type: "button", className: "quiet", title: "More like this", ariaLabel: `More like ${item.id}`, onclick: () => this.like(item.id, 1) }, "More"),
+      h("button", { type: "button", className: "quiet", title: "Less like this", ariaLabel: `Less like ${item.id}`, onclick: () => this.like(item.id, -1) }, "Less"),
+      selectBox(this.selected, item, () => this.drawChosen()));
   }
 
   more(next, load) {

@@ -1,5 +1,6 @@
 // The request at hand, as curl, Python and TypeScript would send it.
 
+import { sentKey } from "./api.js";
 import { announce, h } from "./dom.js";
 
 const SHORTENED = /"(data:image\/[\w.+-]+;base64,)[^"]{40,}"/g;
@@ -29,25 +30,30 @@ async function copied(text) {
   }
 }
 
+/** A here-document, because a picture is longer than an argument may be; its mark stands alone on no line of JSON. */
 export function curl(path, body) {
-  const quoted = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  return `curl -s ${location.origin}${path} -H 'content-type: application/json' -d '${quoted}'`;
+  const key = sentKey() ? ` -H "authorization: Bearer $SIMILA_API_KEY"` : "";
+  return `curl -s ${location.origin}${path} -H 'content-type: application/json'${key} --data-binary @- <<'END'
+${JSON.stringify(body, null, 2)}
+END`;
 }
 
 function python(path, body) {
+  const key = sentKey() ? `, headers={"authorization": f"Bearer {os.environ['SIMILA_API_KEY']}"}` : "";
   return `import json
-import httpx
+${key ? "import os\n" : ""}import httpx
 
 body = json.loads(r"""${JSON.stringify(body, null, 2)}""")
-answer = httpx.post("${location.origin}${path}", json=body, timeout=30)
+answer = httpx.post("${location.origin}${path}", json=body${key}, timeout=30)
 print(answer.raise_for_status().json())`;
 }
 
 function typescript(path, body) {
+  const key = sentKey() ? ", authorization: `Bearer ${process.env.SIMILA_API_KEY}`" : "";
   return `const body = ${JSON.stringify(body, null, 2)};
 const answer = await fetch("${location.origin}${path}", {
   method: "POST",
-  headers: { "content-type": "application/json" },
+  headers: { "content-type": "application/json"${key} },
   body: JSON.stringify(body),
 });
 console.log(await answer.json());`;

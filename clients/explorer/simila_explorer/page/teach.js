@@ -1,10 +1,11 @@
 // Teach: give items classes, and see at once what that is worth.
 
-import { collectionPath, idPath, post, put, call } from "./api.js";
+import { collectionPath, get, post, put } from "./api.js";
 import { collectionChoice } from "./collections.js";
 import { confusionMatrix } from "./confusion.js";
 import { announce, count, field, h, percent } from "./dom.js";
 import { card } from "./gallery.js";
+import { relabel, selectBox } from "./labelling.js";
 import { empty, refusal, showing } from "./notices.js";
 import { dropZone } from "./pictures.js";
 
@@ -38,6 +39,7 @@ class Teacher {
     this.zone = dropZone(({ name, uri }) => this.add(name, { image: uri }), { hint: "Drop, paste or choose pictures to add", multiple: true });
     this.addText = addText;
     choice.onchange(() => this.choose());
+    choice.onshown(() => this.refresh());
     this.elements = [
       h("div", { className: "controls" },
         h("h2", {}, "Teach"),
@@ -66,7 +68,7 @@ class Teacher {
   }
 
   async judged() {
-    const { labels = {} } = await (await call("GET", collectionPath(this.choice.name))).json();
+    const { labels = {} } = await get(collectionPath(this.choice.name));
     this.known.replaceChildren(...Object.keys(labels).map((value) => h("option", { value })));
     if (!Object.keys(labels).length) return empty("No classes yet", "Select items below and give them a class; two classes make a classifier.");
     const report = Object.keys(labels).length < 2 ? null : await post(collectionPath(this.choice.name, "evaluate"), {});
@@ -88,14 +90,7 @@ class Teacher {
   }
 
   card(item) {
-    const box = h("input", { type: "checkbox", checked: this.selected.has(item.id), onchange: () => {
-      this.selected[box.checked ? "add" : "delete"](item.id);
-      element.classList.toggle("selected", box.checked);
-      this.showSelection();
-    } });
-    const element = card(this.choice.name, item, this.choice.entry.store_inputs, h("label", { className: "check" }, box, h("span", { className: "unseen" }, item.id), "Select"));
-    element.classList.toggle("selected", box.checked);
-    return element;
+    return card(this.choice.name, item, this.choice.entry.store_inputs, selectBox(this.selected, item, () => this.showSelection()));
   }
 
   showSelection() {
@@ -117,7 +112,7 @@ class Teacher {
   relabel(label) {
     if (label === "") return this.label.focus();
     return this.change(async () => {
-      for (const id of this.selected) await call("PATCH", collectionPath(this.choice.name, "items", idPath(id)), { label });
+      await relabel(this.choice.name, this.selected, label);
       this.selected.clear();
     });
   }
