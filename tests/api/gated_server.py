@@ -88,14 +88,14 @@ class GatedServer:
 
 @contextmanager
 def gated_server(
-    folder: Path, *, request_timeout_seconds: float = 60, grpc_address: str | None = None
+    folder: Path, *others: Encoder, request_timeout_seconds: float = 60, grpc_address: str | None = None
 ) -> Iterator[GatedServer]:
-    """Serve the encoder `words`, its gate open."""
+    """Serve the encoder `words`, its gate open, and `others`."""
     tower = GatedTower()
     tower.gate.set()
     drain = Drain()
     manifest = manifest_of("words", text=TEXT, zero_shot=ZERO_SHOT)
-    pool = pool_of(folder / "models", Encoder(manifest, {Modality.TEXT: tower}))
+    pool = pool_of(folder / "models", Encoder(manifest, {Modality.TEXT: tower}), *others)
     catalogue = Catalogue(folder / "collections")
 
     settings = Settings(data_dir=folder, limits=LimitSettings(max_body_bytes=1_000_000))
