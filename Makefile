@@ -13,7 +13,7 @@ PHOTOS ?=
 TOOLS := .cache/release-tools
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test soak fuzz check sbom audit format docs bench bench-classify bench-clients bench-index bench-quality tour lock
+.PHONY: help setup serve test soak fuzz check sbom audit advisories format docs bench bench-classify bench-clients bench-index bench-quality tour lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,11 @@ check: setup  ## Lint, format, types, import contracts, README
 sbom: setup $(TOOLS)/.releasing  ## Write sbom.json, all that is installed with versions and licences (CycloneDX), for a release
 	@$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --of JSON -o sbom.json
 
-audit: setup $(TOOLS)/.releasing  ## Ask PyPI's advisories about every locked package (needs the network)
+audit: setup  ## Compare what is installed with the lock, and ask PyPI's advisories about it where they answer
+	@$(BIN)/python tests/docs/lock.py
+	@! $(BIN)/python tests/docs/lock.py --advisories || $(MAKE) --no-print-directory advisories
+
+advisories: $(TOOLS)/.releasing
 	@$(TOOLS)/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 format: setup  ## Put code and the README's generated parts in order
