@@ -109,13 +109,21 @@ def test_every_bad_input_of_a_request_is_named(api: httpx.Client) -> None:
         (b"[1]", "not a JSON object"),
         (b"null", "not a JSON object"),
         (b'"\x80"', "parsing the body"),
-        (b"[" * 100_000, "parsing the body"),
+        (b"[" * 100_000, "nested too deep to be read: more than 200 levels"),
+        (b'{"input": ' + b"[" * 5000 + b"]" * 5000 + b"}", "nested too deep to be read: more than 200 levels"),
     ],
 )
 def test_malformed_json(api: httpx.Client, content: bytes, words: str) -> None:
     response = api.post("/v1/embeddings", content=content, headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert words in error(response)["message"]
+
+
+def test_json_that_another_parser_finds_too_deep_is_told_alike(api: httpx.Client) -> None:
+    body = b'{"inputs": ' + b"[" * 201 + b"]" * 201 + b"}"
+    response = api.post("/v2/models/simila-lite/infer", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("the body is nested too deep to be read: more than 200 levels")
 
 
 def test_json_of_another_content_type(api: httpx.Client) -> None:
