@@ -89,7 +89,7 @@ async def zero_shot_answers(
         inputs = [photograph.read() for photograph in chunk]
         classified = await services.zero_shot.classify(encoder_name, inputs, Classes(labels))
         for photograph, ranked in zip(chunk, classified.predictions, strict=True):
-            correct += ranked[0].label == photograph.label
+            correct += ranked.labels[0] == photograph.label
             by_label = {prediction.label: prediction.cosine for prediction in ranked}
             cosines.append([by_label[label] for label in labels])
     targets = tuple(labels.index(photograph.label) for photograph in photographs)

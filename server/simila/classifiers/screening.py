@@ -22,9 +22,10 @@ LARGEST_SHARE_TO_SCREEN = 1 / 2
 
 _UNIT_ROUNDOFF = 2.0**-24
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+_SMALLEST_FLOAT32 = float(np.finfo(np.float32).tiny)
 _LONGEST_VECTOR = 1.01  # half precision makes unit vectors of about this length
 _CLASSES_A_BLOCK = 4096
-_CLASSES_A_SECOND_LOOK = 64  # whose weights as float64 are no larger than what malloc hands out again
+_CLASSES_A_SECOND_LOOK = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ def _error_bound(scorer: LinearScorer) -> float:
     # Beyond the d roundings of the sum: those of weights and biases to float32, and room to spare for float64's.
     roundings = (dimension + 8) * _UNIT_ROUNDOFF
     gamma = roundings / (1 - roundings)
-    underflow = dimension * float(np.finfo(np.float32).tiny)
+    underflow = dimension * _SMALLEST_FLOAT32
     bound: float = gamma * largest + underflow
     return bound
 
@@ -135,6 +136,6 @@ def _scores_of(scorer: LinearScorer, classes: Int64, vector: Float64) -> Float64
     for start in range(0, len(classes), _CLASSES_A_SECOND_LOOK):
         block = classes[start : start + _CLASSES_A_SECOND_LOOK]
         # A matrix product may sum equal rows in different orders, and so tell apart what is the same.
-        weights = scorer.weights[block].astype(np.float64, copy=False)
-        scores[start : start + _CLASSES_A_SECOND_LOOK] = np.einsum("cd,d->c", weights, vector) + scorer.biases[block]
+        scores[start : start + _CLASSES_A_SECOND_LOOK] = np.einsum("cd,d->c", scorer.weights[block], vector)
+    scores += scorer.biases[classes]
     return scores

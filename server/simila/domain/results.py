@@ -1,7 +1,7 @@
 """What services hand back: items, neighbours and predictions."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,11 +51,22 @@ class Token:
     span: tuple[int, int] | None
 
 
-# Not frozen: thousands are made for an answer, and that would take three times as long.
-@dataclass
+@dataclass(frozen=True)
 class Prediction:
     """A class with its probability (`score`) and the cosine of its prototype and the input."""
 
     label: str
     score: float
     cosine: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The predictions of one input, best first. Lists in step: an answer of hundreds makes no object for each."""
+
+    labels: Sequence[str]
+    scores: Sequence[float]
+    cosines: Sequence[float]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return map(Prediction, self.labels, self.scores, self.cosines)

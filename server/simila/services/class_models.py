@@ -11,7 +11,7 @@ from simila.classifiers.decision_rules import predict, ranked
 from simila.classifiers.linear_scorer import LinearScorer
 from simila.classifiers.nearest_neighbours import class_cosines, find_neighbours, neighbour_votes
 from simila.classifiers.rejection import kth_neighbour_cosine, maximum_logit
-from simila.domain.results import Prediction
+from simila.domain.results import Ranking
 from simila.domain.vectors import Float32, Float64, Int64
 
 # Of numbers of vectors and of weights: a quarter of a millisecond.
@@ -51,7 +51,7 @@ class ClassModel(Protocol):
 
     def scored(self, vectors: Float32) -> Scored: ...
 
-    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[list[Prediction]]:
+    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[Ranking]:
         """The `top_k` (or all) classes of each vector, best first."""
         ...
 
@@ -88,7 +88,7 @@ class LinearModel:
         cosines = self.scorer.cosines(scores)
         return Scored(self.labels, scores, self.activation(scores), cosines, maximum_logit(logits))
 
-    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[list[Prediction]]:
+    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[Ranking]:
         return predict(self.scorer, self.activation, vectors, top_k)
 
 
@@ -118,7 +118,7 @@ class NeighbourModel:
         cosines = class_cosines(neighbours, self.item_classes, len(self.labels))
         return Scored(self.labels, votes, votes, cosines, kth_neighbour_cosine(neighbours))
 
-    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[list[Prediction]]:
+    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[Ranking]:
         scored = self.scored(vectors)
         return ranked(self.labels, scored.scores, scored.probabilities, scored.cosines, top_k)
 

@@ -93,7 +93,7 @@ def _decided(model: ClassModel, rules: DecisionRules, vectors: Float32, tokens: 
             raise CannotServe("priors are of classes that exclude each other; this model's do not", param="priors")
         scored, priors = _under_priors(scored, model.training_priors, rules.priors)
     predictions = ranked(scored.labels, scored.scores, scored.probabilities, scored.cosines, rules.top_k)
-    decisions = [Decision(row[0].label, row[0].score, row) for row in predictions]
+    decisions = [Decision(row.labels[0], row.scores[0], row) for row in predictions]
     if rules.metric:
         decisions = _by_metric(decisions, scored, rules.metric)
     if rules.tree:

@@ -9,7 +9,7 @@ from simila.classifiers.decision_rules import ranked
 from simila.classifiers.nearest_neighbours import Neighbours, class_cosines, neighbour_votes
 from simila.classifiers.rejection import kth_neighbour_cosine
 from simila.domain.errors import InvalidInput, NoExamples
-from simila.domain.results import Prediction
+from simila.domain.results import Ranking
 from simila.domain.vectors import Float32, Float64, Int64
 from simila.index.collection import Collection, SearchQuery
 from simila.services.class_models import Scored, class_shares
@@ -67,7 +67,7 @@ class IndexedNeighbours:
         cosines = class_cosines(neighbours, item_classes, len(self.labels))
         return Scored(self.labels, votes, votes, cosines, kth_neighbour_cosine(neighbours))
 
-    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[list[Prediction]]:
+    def ranked(self, vectors: Float32, top_k: int | None) -> Sequence[Ranking]:
         scored = self.scored(vectors)
         return ranked(self.labels, scored.scores, scored.probabilities, scored.cosines, top_k)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simila.domain.errors import LimitExceeded
-from simila.domain.results import Prediction
+from simila.domain.results import Ranking
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Decision:
 
     prediction: str | None
     score: float
-    predictions: list[Prediction]
+    predictions: Ranking
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -25,7 +25,7 @@ class Classified:
     Without `decisions` each input is of its best class; `priors` are those that corrected the probabilities.
     """
 
-    predictions: list[list[Prediction]]
+    predictions: list[Ranking]
     tokens: int
     decisions: Sequence[Decision] | None = None
     priors: Mapping[str, float] | None = None

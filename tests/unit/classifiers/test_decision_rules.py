@@ -9,7 +9,7 @@ from simila.classifiers.decision_rules import above_thresholds, predict, ranked
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_scorer, nearest_mean_scorer
 from simila.classifiers.prototypes import Prototypes
 from simila.domain.errors import InvalidInput
-from simila.domain.results import Prediction
+from simila.domain.results import Ranking
 from simila.domain.vectors import unit_rows
 from tolerances import FLOAT64_VALUES
 
@@ -61,13 +61,13 @@ def test_the_nearest_mean_is_the_most_probable():
 
 def test_one_class_is_certain():
     scorer = nearest_mean_scorer(Prototypes(("only",), np.array([[0.0, -1.0]])))
-    assert predict(scorer, NEAREST_MEAN_ACTIVATION, units([[0, -1]])) == [[Prediction("only", 1.0, 1.0)]]
+    assert predict(scorer, NEAREST_MEAN_ACTIVATION, units([[0, -1]])) == [Ranking(["only"], [1.0], [1.0])]
 
 
 def test_scores_decide_where_the_sigmoid_is_full():
     (row,) = predict(AXES, Activation(100, kind="sigmoid"), units([[0.5, 0.6, 0.0]]))
-    assert [prediction.score for prediction in row[:2]] == [1.0, 1.0]
-    assert [prediction.label for prediction in row] == ["north", "east", "up"]
+    assert row.scores[:2] == [1.0, 1.0]
+    assert row.labels == ["north", "east", "up"]
 
 
 def test_ranked_keeps_labels_probabilities_and_cosines_together():
@@ -75,8 +75,8 @@ def test_ranked_keeps_labels_probabilities_and_cosines_together():
     probabilities = np.array([[0.1, 0.7, 0.2], [0.5, 0.2, 0.3]])
     cosines = np.array([[-0.1, 0.6, 0.3], [0.9, 0.1, 0.4]])
     assert ranked(LABELS, scores, probabilities, cosines, None) == [
-        [Prediction("north", 0.7, 0.6), Prediction("up", 0.2, 0.3), Prediction("east", 0.1, -0.1)],
-        [Prediction("east", 0.5, 0.9), Prediction("up", 0.3, 0.4), Prediction("north", 0.2, 0.1)],
+        Ranking(["north", "up", "east"], [0.7, 0.2, 0.1], [0.6, 0.3, -0.1]),
+        Ranking(["east", "up", "north"], [0.5, 0.3, 0.2], [0.9, 0.4, 0.1]),
     ]
 
 

@@ -42,7 +42,7 @@ def test_only_what_takes_time_is_ranked_in_a_thread(monkeypatch, most_products, 
         return decision_rules.predict(*arguments)
 
     monkeypatch.setattr(class_models, "predict", predict)
-    assert [row[0].label for row in decided(DecisionRules()).predictions] == ["cat", "car", "cat"]
+    assert [row.labels[0] for row in decided(DecisionRules()).predictions] == ["cat", "car", "cat"]
     assert (threads == [threading.main_thread()]) == in_the_loop
 
 

@@ -91,7 +91,7 @@ def test_an_encoder_that_has_changed_reads_nothing_for_a_classifier_and_vectors_
             await classifiers.classify(record.id, [TextInput("dog")], DecisionRules())
         return served
 
-    assert asyncio.run(ask_after_a_change()).predictions[0][0].label == "dog"
+    assert asyncio.run(ask_after_a_change()).predictions[0].labels[0] == "dog"
 
 
 def test_what_is_deleted_is_not_found(training, classifiers, pool, tmp_path):
