@@ -1,7 +1,6 @@
 """Many inputs: how they are cut, sent side by side, sent again and put together, blocking and awaiting."""
 
 import asyncio
-import json
 import threading
 from itertools import islice
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import numpy as np
 import ormsgpack
 import pytest
 
+from embedding_bodies import embedding_body
 from simila_client import AsyncSimila, BadRequest, ImageUrl, InputError, InvalidArgument, Overloaded, Simila, TooLarge
 from simila_client import contents as contents_module
 from simila_client import retries as retries_module
@@ -26,7 +26,7 @@ class FakeEncoder:
         self.refusals = []
 
     def __call__(self, request):
-        body = json.loads(request.content)
+        body = embedding_body(request)
         self.requests.append(body)
         if self.refusals:
             status, headers = self.refusals.pop(0)

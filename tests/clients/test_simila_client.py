@@ -1,6 +1,7 @@
 """Our own client on a running server: what comes back equals what the server says to anybody."""
 
 import asyncio
+import base64
 
 import httpx
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from api.wire import embed, vectors
 from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
-from simila_client import AsyncSimila, Embeddings, Item, Simila
+from simila_client import AsyncSimila, BadRequest, Embeddings, Item, Simila
 from tolerances import FLOAT32_VALUES
 
 # Twice as many as this server takes in one request.
@@ -48,8 +49,26 @@ def test_an_image_that_is_none_fails_alone(addresses: Addresses, photo, tmp_path
     with Simila(addresses.url) as client:
         found = client.embed(inputs, model=JOINT_ENCODER, on_error="partial", embedding_type=embedding_type)
     assert {at: error.code for at, error in found.errors.items()} == {1: "invalid_image"}
+    assert found.errors[1].message.startswith("input[1]: ")
     assert np.isnan(found.vectors).any(axis=1).tolist() == [False, True, False]
     assert found.vectors[0] @ found.vectors[2] > 0.2
+
+
+def test_an_error_names_an_image_by_its_place_among_all_inputs(addresses: Addresses, photo) -> None:
+    inputs = ["a cup of coffee", photo("coffee.png"), "a cup of tea", b"no image"]
+    with Simila(addresses.url) as client, pytest.raises(BadRequest, match=r"^input\[3\]: ") as caught:
+        client.embed(inputs, model=JOINT_ENCODER)
+    assert caught.value.param == "input[3]"
+
+
+def test_a_form_has_the_vectors_of_json(addresses: Addresses, direct: httpx.Client, photo) -> None:
+    image = base64.b64encode(photo("coffee.png")).decode()
+    expected = vectors(embed(direct, JOINT_ENCODER, [{"text": "a\r\ncup"}, {"image": image}, {"text": "-"}]))
+    with Simila(addresses.url) as client:
+        found = client.embed(["a\r\ncup", photo("coffee.png"), "-"], model=JOINT_ENCODER)
+        halves = client.embed(["a\r\ncup", photo("coffee.png")], model=JOINT_ENCODER, dimensions=192, truncate=True)
+    np.testing.assert_allclose(found.vectors, expected, atol=FLOAT32_VALUES)
+    assert halves.vectors.shape == (2, 192)
 
 
 def test_items_are_stored_found_and_deleted_awaited(addresses: Addresses) -> None:

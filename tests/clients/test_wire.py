@@ -4,9 +4,11 @@ import base64
 import json
 import re
 
+import httpx
 import numpy as np
 import pytest
 
+from embedding_bodies import embedding_body
 from simila_client import (
     Certificate,
     Collection,
@@ -48,17 +50,38 @@ def base64_floats(*values):
     return base64.b64encode(np.array(values, dtype="<f4").tobytes()).decode()
 
 
-def test_embedding_request_carries_texts_and_images():
-    request = wire.embed(["a cat", b"\x89PNG"], model="simila-lite", dimensions=64, truncate=False)
+def test_embedding_request_carries_texts():
+    request = wire.embed(["a cat", "a dog"], model="simila-lite", dimensions=64, truncate=False)
 
     assert (request.method, request.path) == ("POST", "/v1/embeddings")
     assert request.json == {
         "model": "simila-lite",
-        "input": [{"text": "a cat"}, {"image": "iVBORw=="}],
+        "input": [{"text": "a cat"}, {"text": "a dog"}],
         "encoding_format": "base64",
         "dimensions": 64,
         "truncate": False,
     }
+
+
+def test_images_go_as_octets_in_a_form_with_the_texts_in_order():
+    request = wire.embed(["a\r\ncat", b"\x89PNG\r\n\x00"], model="simila-lite", dimensions=64, truncate=False)
+
+    assert request.json is None
+    assert request.all_headers()["accept"] == "application/msgpack"
+    sent = httpx.Request(request.method, "http://server", content=request.body(), headers=request.all_headers())
+    assert embedding_body(sent) == {
+        "model": "simila-lite",
+        "input": [{"text": "a\r\ncat"}, {"image": "iVBORw0KAA=="}],
+        "encoding_format": "base64",
+        "dimensions": "64",
+        "truncate": "false",
+    }
+    assert b"\x89PNG\r\n\x00\r\n" in request.body()
+
+
+def test_a_text_that_no_form_carries_is_refused():
+    with pytest.raises(errors.InvalidArgument, match="cannot be written in UTF-8"):
+        wire.embed(["\ud800", b"image"], model="m")
 
 
 def test_options_that_were_not_given_are_not_sent():

@@ -42,6 +42,7 @@ def run(commands: Sequence[str], folder: Path, port: int) -> list[str]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "SIMILA_PORT": str(port),
         "COLUMNS": COLUMNS,
+        "TTY_COMPATIBLE": "1",  # tables, as people see them
     }
     script = "\n".join(f"{command}\necho '{MARK}'" for command in commands).replace(
         "127.0.0.1:8000", f"127.0.0.1:{port}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simila_client import wire
 from simila_client.contents import size_bytes
-from simila_client.errors import ApiError, BadRequest, CannotServe, InvalidArgument, SimilaClientError, TooLarge
+from simila_client.errors import ApiError, BadRequest, CannotServe, InvalidArgument, TooLarge
 from simila_client.request import Json, Request
 from simila_client.results import Embeddings, Input, InputError, Source
 
@@ -24,7 +24,7 @@ BATCH_BYTES = 16 * 2**20
 
 Dialogue = Generator[Request[Embeddings], Embeddings, Embeddings]
 
-_POSITION = re.compile(r"\binput\[(\d+)\]")
+_NAME = re.compile(r"\b(?:input|image)\[\d+\]")
 
 
 @dataclass(frozen=True)
@@ -63,40 +63,50 @@ def embedding(start: int, contents: Sequence[Input | InvalidArgument], options: 
     failures = {at: InputError(one.message, "invalid_argument") for at, one in bad.items()}
     if not good:
         return _failed(failures, len(contents), options["model"])
-    answer = yield from _embedding(start, [one for one in contents if isinstance(one, str | bytes)], options)
+    places = [start + at for at in good]
+    answer = yield from _embedding(places, [one for one in contents if isinstance(one, str | bytes)], options)
     return answer if not bad else _scattered(answer, good, failures, len(contents))
 
 
-def _embedding(start: int, contents: Sequence[Input], options: Mapping[str, Json]) -> Dialogue:
+def _embedding(places: Sequence[int], contents: Sequence[Input], options: Mapping[str, Json]) -> Dialogue:
+    """`places` are the caller's positions of `contents`, by which errors name them."""
     try:
-        return (yield wire.embed(contents, **options))
+        answer = yield wire.embed(contents, **options)
     except TooLarge as error:
         if len(contents) > 1:
             half = len(contents) // 2
-            first = yield from _embedding(start, contents[:half], options)
-            second = yield from _embedding(start + half, contents[half:], options)
+            first = yield from _embedding(places[:half], contents[:half], options)
+            second = yield from _embedding(places[half:], contents[half:], options)
             return joined([first, second])
-        return _given_up(error, start, contents, options)
+        return _given_up(error, places, contents, options)
     except (BadRequest, CannotServe) as error:
-        return _given_up(error, start, contents, options)
+        return _given_up(error, places, contents, options)
+    if not answer.errors:
+        return answer
+    return replace(
+        answer,
+        errors={at: replace(one, message=_renamed(one.message, places, contents)) for at, one in answer.errors.items()},
+    )
 
 
-def _given_up(error: ApiError, start: int, contents: Sequence[Input], options: Mapping[str, Json]) -> Embeddings:
+def _given_up(
+    error: ApiError, places: Sequence[int], contents: Sequence[Input], options: Mapping[str, Json]
+) -> Embeddings:
+    names_input = _NAME.search(error.message) or _NAME.search(error.param or "")
+    error.message = _renamed(error.message, places, contents)
+    error.param = error.param and _renamed(error.param, places, contents)
+    error.args = (error.message,)
     # Where all inputs fail, the server refuses the request. Errors that name none are about the request itself.
-    names_input = _POSITION.search(error.message) or _POSITION.search(error.param or "")
     if options.get("on_error") != "partial" or not (names_input or len(contents) == 1):
-        raise _renumbered(error, start)
+        raise error
     failures = {at: InputError(error.message, error.code) for at in range(len(contents))}
     return _failed(failures, len(contents), options["model"])
 
 
-def _renumbered(error: ApiError, start: int) -> SimilaClientError:
-    def moved(text: str) -> str:
-        return _POSITION.sub(lambda found: f"input[{int(found[1]) + start}]", text)
-
-    error.message, error.param = moved(error.message), error.param and moved(error.param)
-    error.args = (error.message,)
-    return error
+def _renamed(text: str, places: Sequence[int], contents: Sequence[Input]) -> str:
+    """The server's names of inputs as the caller counts them."""
+    of_names = {name: f"input[{place}]" for name, place in zip(wire.names(contents), places, strict=True)}
+    return _NAME.sub(lambda found: of_names.get(found[0], found[0]), text)
 
 
 def joined(parts: Sequence[Embeddings]) -> Embeddings:

@@ -1,10 +1,12 @@
 """The pieces that requests are made of: paths, lists, contents."""
 
 import base64
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 
 from simila_client.errors import InvalidArgument
@@ -47,6 +49,29 @@ def content_body(content: Content) -> dict[str, Json]:
     if isinstance(content, bytes):
         return {"image": base64.b64encode(content).decode("ascii")}
     return {"vector": np.asarray(content, dtype=np.float64).tolist()}
+
+
+def has_images(contents: Sequence[Content]) -> bool:
+    return any(isinstance(one, bytes) for one in contents)
+
+
+def content_form(options: Mapping[str, Json], contents: Sequence[str | bytes]) -> tuple[str, bytes]:
+    """A multipart form of texts and images as they are, and its media type.
+
+    Raises:
+        InvalidArgument: a text cannot be written in UTF-8.
+
+    """
+    fields: list[tuple[str, tuple[str | None, str | bytes]]] = [
+        (name, (None, json.dumps(value) if isinstance(value, bool) else str(value))) for name, value in options.items()
+    ]
+    fields += [("input", (None, one)) if isinstance(one, str) else ("image", ("image", one)) for one in contents]
+    try:
+        # httpx writes forms only as bodies of requests; this one goes nowhere.
+        form = httpx.Request("POST", "http://form", files=fields)
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{error.object!r} cannot be written in UTF-8: {error.reason}") from error
+    return form.headers["content-type"], form.read()
 
 
 def nothing(_: Json) -> None:

@@ -52,6 +52,8 @@ def size_bytes(source: Any) -> int:
         return source.stat().st_size if source.is_file() else 0
     if isinstance(source, np.ndarray):
         return source.nbytes
+    if isinstance(source, InvalidArgument):
+        return 0
     width, height = getattr(source, "size", (0, 0))  # Pillow's
     return 3 * width * height or ASSUMED_FETCHED_BYTES
 
@@ -59,6 +61,8 @@ def size_bytes(source: Any) -> int:
 def _read(content: Any) -> Any:
     if isinstance(content, str | bytes):
         return content
+    if isinstance(content, InvalidArgument):
+        raise content
     if isinstance(content, Path):
         return _file(content)
     if isinstance(content, ImageUrl):

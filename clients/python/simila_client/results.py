@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from simila_client.errors import InvalidArgument
+
 Float32 = NDArray[np.float32]
 
 Input = str | bytes
@@ -28,8 +30,11 @@ class PillowImage(Protocol):
     def size(self) -> tuple[int, int]: ...
 
 
-Source = Input | Path | ImageUrl | PillowImage | NDArray[np.uint8]
-"""A text, or an image: encoded, in a file, at an address, of Pillow, or `uint8 [h, w]`, `[h, w, 3]`, `[h, w, 4]`."""
+Source = Input | Path | ImageUrl | PillowImage | NDArray[np.uint8] | InvalidArgument
+"""A text, or an image: encoded, in a file, at an address, of Pillow, or `uint8 [h, w]`, `[h, w, 3]`, `[h, w, 4]`.
+
+Whoever reads inputs from elsewhere may put the `InvalidArgument` that says why there is none in an input's place.
+"""
 
 Filter = Mapping[str, Any]
 """Conditions on payloads, `$id` and `$label`, in MongoDB's language: `{"price": {"$lt": 10}}`."""

@@ -7,6 +7,7 @@ its name.
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -14,7 +15,16 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from simila_client.bodies import collection_path, content_body, listed, nothing, path_segment, with_given
+from simila_client.bodies import (
+    collection_path,
+    content_body,
+    content_form,
+    has_images,
+    listed,
+    nothing,
+    path_segment,
+    with_given,
+)
 from simila_client.embedding_types import checked, codes_of, unit_vectors
 from simila_client.errors import InvalidArgument
 from simila_client.request import MESSAGE_PACK, Json, Request
@@ -53,15 +63,36 @@ def embed(
     task: str | None = None,
     on_error: str | None = None,
 ) -> Request[Embeddings]:
-    body = {
-        "model": model,
-        "input": [content_body(one) for one in listed("inputs", inputs)],
-        "encoding_format": "base64",
-    }
-    options = {"truncate": truncate, "embedding_type": embedding_type, "task": task, "on_error": on_error}
-    given = with_given(body, dimensions=dimensions, **options)
+    contents = listed("inputs", inputs)
+    options = with_given(
+        {"model": model, "encoding_format": "base64"},
+        dimensions=dimensions,
+        truncate=truncate,
+        embedding_type=embedding_type,
+        task=task,
+        on_error=on_error,
+    )
     read = partial(_embeddings, checked(embedding_type))
-    return Request("POST", "/v1/embeddings", read, given, headers={"accept": MESSAGE_PACK}, is_pure=True)
+    accept = {"accept": MESSAGE_PACK}
+    if has_images(contents):
+        media_type, form = content_form(options, contents)
+        headers = {"content-type": media_type, **accept}
+        return Request("POST", "/v1/embeddings", read, content=form, headers=headers, is_pure=True)
+    body = {**options, "input": [content_body(one) for one in contents]}
+    return Request("POST", "/v1/embeddings", read, body, headers=accept, is_pure=True)
+
+
+def names(contents: Sequence[Input]) -> list[str]:
+    """What the server's errors call each of the contents of `embed`: in a form, each field counts its own."""
+    if not has_images(contents):
+        return [f"input[{at}]" for at in range(len(contents))]
+    counts = Counter[str]()
+    found = []
+    for one in contents:
+        field = "input" if isinstance(one, str) else "image"
+        found.append(f"{field}[{counts[field]}]")
+        counts[field] += 1
+    return found
 
 
 def models() -> Request[tuple[Model, ...]]:

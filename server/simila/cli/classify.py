@@ -1,6 +1,8 @@
 """`simila classify`: zero-shot by labels, by a collection's examples, or by a trained classifier."""
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -9,13 +11,16 @@ from rich.bar import Bar
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
+from simila.cli.failures import Failures
 from simila.cli.inputs import (
     INPUTS_PER_REQUEST,
     ImageOption,
     NamedInput,
     TextArgument,
+    names_input,
     read_inputs,
     request_batches,
+    without_name,
 )
 from simila.cli.rules import (
     ESTIMATE,
@@ -28,11 +33,22 @@ from simila.cli.rules import (
     read_priors,
     read_rules,
 )
-from simila_client import Classification, Input, Simila
+from simila_client import (
+    BadRequest,
+    CannotServe,
+    Classification,
+    InvalidArgument,
+    Simila,
+    Source,
+    TooLarge,
+)
 
 BAR_COLUMNS = 24
 
-Question = Callable[[Simila, Sequence[Input]], Sequence[Classification]]
+Question = Callable[[Simila, Sequence[Source]], Sequence[Classification]]
+Ask = Callable[[Sequence[Source]], Sequence[Classification]]
+Answer = tuple[NamedInput, Classification | str]
+"""An input and its classes, or why it has none."""
 
 
 def classify(
@@ -68,7 +84,9 @@ def classify(
 
     simila classify --image photo.jpg --collection shoes --unknown-below 0.5
 
-    cat reviews.txt | simila classify - --classifier ID --json
+    cat reviews.txt | simila classify - --classifier ID > classes.jsonl
+
+    An input that fails has an error instead of classes, and the others go on; the exit code is then 3.
     """
     classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
     if keep_priors and not (classifier and priors):
@@ -87,28 +105,68 @@ def classify(
         raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
     ask = trained or _zero_shot_question(classes, model, template, how)
     inputs = read_inputs(texts, images)
-    batches = _batches(inputs, together=priors == ESTIMATE)
-    results: list[Classification] = []
+    together = priors == ESTIMATE
+    if together:
+        inputs = iter(_of_one_request(inputs))
+    failures = Failures()
     with connect(url) as client:
         if classifier and keep_priors:
-            _keep_priors(client, classifier, [one.content for one in inputs], priors)
-        for batch in batches:
-            results += ask(client, [one.content for one in batch])
-    if as_json:
-        tables.show_json([_answer(one, result) for one, result in zip(inputs, results, strict=True)])
-    else:
-        _show(inputs, results, decided=rules is not None)
+            kept = list(inputs)
+            _keep_priors(client, classifier, [one.content for one in kept], priors)
+            inputs = iter(kept)
+        answers = _answers(partial(ask, client), inputs, sys.maxsize if together else INPUTS_PER_REQUEST)
+        _report(_told(answers, failures), as_json=as_json, decided=rules is not None)
+    failures.finish()
 
 
-def _batches(inputs: Sequence[NamedInput], *, together: bool) -> list[list[NamedInput]]:
-    most = len(inputs) if together else INPUTS_PER_REQUEST
-    batches = list(request_batches(inputs, size_bytes=lambda one: len(one.content), max_items=most))
-    if together and len(batches) > 1:
+def _of_one_request(inputs: Iterator[NamedInput]) -> list[NamedInput]:
+    first, *others = request_batches(inputs, size_bytes=lambda one: one.size_bytes, max_items=sys.maxsize)
+    if others:
         raise WrongUsage("priors are estimated of the inputs of one request, and these do not fit into one: give fewer")
-    return batches
+    return first
 
 
-def _keep_priors(client: Simila, classifier: str, contents: Sequence[Input], priors: str | None) -> None:
+def _answers(ask: Ask, inputs: Iterator[NamedInput], most: int) -> Iterator[Answer]:
+    for batch in request_batches(inputs, size_bytes=lambda one: one.size_bytes, max_items=most):
+        yield from _batch_answers(ask, batch)
+
+
+def _batch_answers(ask: Ask, batch: Sequence[NamedInput]) -> Iterator[Answer]:
+    """The answers of a batch; where one of its inputs is refused, those of each alone."""
+    try:
+        yield from zip(batch, ask([_sound(one) for one in batch]), strict=True)
+        return
+    except _BadInput as error:
+        why = str(error)
+    except (BadRequest, CannotServe, TooLarge) as error:
+        if not names_input(error):
+            raise
+        why = without_name(error.message)
+    if len(batch) == 1:
+        yield batch[0], why
+        return
+    for one in batch:
+        yield from _batch_answers(ask, [one])
+
+
+class _BadInput(Exception):
+    """An input that cannot be sent."""
+
+
+def _sound(one: NamedInput) -> Source:
+    if isinstance(one.content, InvalidArgument):
+        raise _BadInput(one.content.message)
+    return one.content
+
+
+def _told(answers: Iterator[Answer], failures: Failures) -> Iterator[Answer]:
+    for one, result in answers:
+        if isinstance(result, str):
+            failures.add(one.name, result)
+        yield one, result
+
+
+def _keep_priors(client: Simila, classifier: str, contents: Sequence[Source], priors: str | None) -> None:
     given = read_priors(priors)
     if isinstance(given, str):
         client.set_priors(classifier, inputs=contents)
@@ -116,8 +174,21 @@ def _keep_priors(client: Simila, classifier: str, contents: Sequence[Input], pri
         client.set_priors(classifier, priors=given)
 
 
-def _answer(one: NamedInput, result: Classification) -> dict[str, Any]:
+def _report(answers: Iterator[Answer], *, as_json: bool, decided: bool) -> None:
+    if as_json:
+        tables.show_json([_facts(*answer) for answer in answers])
+    elif tables.is_terminal():
+        for position, (one, result) in enumerate(answers):
+            _show(one, result, position, decided=decided)
+    else:
+        for answer in answers:
+            tables.show_line(_facts(*answer))
+
+
+def _facts(one: NamedInput, result: Classification | str) -> dict[str, Any]:
     """An answer as JSON; what no rule has set is left out."""
+    if isinstance(result, str):
+        return {"input": one.name, "error": result}
     decision = {"prediction": result.label, "score": result.score}
     details = {name: getattr(result, name) for name in ("labels", "familiarity", "expected_squared_distance")}
     given = {name: value for name, value in details.items() if value is not None}
@@ -142,19 +213,20 @@ def _zero_shot_question(
     return lambda client, contents: client.classify(contents, model=model, labels=classes, templates=templates, **how)
 
 
-def _show(inputs: list[NamedInput], results: list[Classification], *, decided: bool) -> None:
-    for position, (one, result) in enumerate(zip(inputs, results, strict=True)):
-        table = tables.table(
-            tables.column("label"),
-            tables.column("cosine", justify="right"),
-            tables.column("probability", justify="right"),
-            tables.column("", no_wrap=True),
-        )
-        for prediction in result.predictions:
-            bar = Bar(1, 0, prediction.score, width=BAR_COLUMNS, color=tables.ACCENT)
-            table.add_row(prediction.label, f"{prediction.cosine:.3f}", f"{prediction.score:.3f}", bar)
-        tables.show(("\n" if position else "") + one.name + (_decision(result) if decided else ""), style="bold")
-        tables.show(table)
+def _show(one: NamedInput, result: Classification | str, position: int, *, decided: bool) -> None:
+    if isinstance(result, str):
+        return  # stderr has it
+    table = tables.table(
+        tables.column("label"),
+        tables.column("cosine", justify="right"),
+        tables.column("probability", justify="right"),
+        tables.column("", no_wrap=True),
+    )
+    for prediction in result.predictions:
+        bar = Bar(1, 0, prediction.score, width=BAR_COLUMNS, color=tables.ACCENT)
+        table.add_row(prediction.label, f"{prediction.cosine:.3f}", f"{prediction.score:.3f}", bar)
+    tables.show(("\n" if position else "") + one.name + (_decision(result) if decided else ""), style="bold")
+    tables.show(table)
 
 
 def _decision(result: Classification) -> str:

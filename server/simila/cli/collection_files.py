@@ -26,7 +26,7 @@ def backup(
     _check_target(file, force=force)
     with connect(url) as client, ProgressBars() as bars:
         client.back_up(name, file, on_bytes=lambda done, total: bars.step("download", done, total, unit="bytes"))
-    tables.show(f"{name}: backed up to {file} ({decimal(file.stat().st_size)})")
+    _report(name, file, "backed up")
 
 
 def restore(
@@ -40,7 +40,8 @@ def restore(
         collection = client.restore(
             name, file, replace=replace, on_bytes=lambda done, total: bars.step("upload", done, total, unit="bytes")
         )
-    tables.show(f"{name}: {collection.items} items of {collection.encoder}, restored from {file}")
+    words = f"{name}: {collection.items} items of {collection.encoder}, restored from {file}"
+    tables.answer(collection, lambda: tables.show(words))
 
 
 def export(
@@ -59,7 +60,13 @@ def export(
             filter=read_filter(filter_json),
             on_bytes=lambda done, total: bars.step("download", done, total, unit="bytes"),
         )
-    tables.show(f"{name}: exported to {file} ({decimal(file.stat().st_size)})")
+    _report(name, file, "exported")
+
+
+def _report(name: str, file: Path, done: str) -> None:
+    size = file.stat().st_size
+    words = f"{name}: {done} to {file} ({decimal(size)})"
+    tables.answer({"name": name, "file": str(file), "bytes": size}, lambda: tables.show(words))
 
 
 def _check_target(file: Path, *, force: bool) -> None:

@@ -62,7 +62,7 @@ def import_items(
     with connect(url) as client:
         _require_collection(client, name, encoder)
         stored = sum(_import_file(client, name, file) for file in files)
-    tables.show(f"{name}: {stored} stored")
+    tables.answer({"name": name, "stored": stored}, lambda: tables.show(f"{name}: {stored} stored"))
 
 
 def _import_folder(
@@ -121,6 +121,8 @@ def _import_file(client: Simila, name: str, file: VectorFile) -> int:
             _send(client, name, file, rows)
             stored += len(rows.ids)
             bar.advance(len(rows.ids))
+    if stored < file.rows:
+        print_warning(f"{file.name}: {file.rows - stored} rows have an error and no vector, and are left out")
     return stored
 
 
@@ -140,6 +142,8 @@ def _import_images(client: Simila, name: str, images: Sequence[ImageFile], batch
 
 
 def _show_report(name: str, report: ImportReport) -> None:
-    tables.show(f"{name}: {report.stored} stored, {report.unchanged} unchanged, {len(report.refused)} refused")
+    counts = {"stored": report.stored, "unchanged": report.unchanged, "refused": len(report.refused)}
+    words = ", ".join(f"{count} {what}" for what, count in counts.items())
+    tables.answer({"name": name, **counts}, lambda: tables.show(f"{name}: {words}"))
     for refused in report.refused:
         print_error(f"{refused.id}: {refused.reason}")

@@ -21,14 +21,7 @@ def list_collections(as_json: tables.JsonOption = False, url: UrlOption = None) 
     """List all collections."""
     with connect(url) as client:
         collections = client.collections()
-    if as_json:
-        tables.show_json(collections)
-    elif not collections:
-        tables.show(
-            "no collections yet; create one with: simila collections create NAME --encoder E", style=tables.MUTED
-        )
-    else:
-        _show_all(collections)
+    tables.answer(collections, lambda: _show_all(collections), as_json=as_json, lines=collections)
 
 
 @app.command()
@@ -48,7 +41,8 @@ def create(
     """
     with connect(url) as client:
         collection = client.create_collection(name, encoder, store_inputs=store_inputs or None)
-    tables.show(f"{collection.name}: {collection.encoder}, {collection.dimension} dimensions, {collection.items} items")
+    words = f"{collection.name}: {collection.encoder}, {collection.dimension} dimensions, {collection.items} items"
+    tables.answer(collection, lambda: tables.show(words))
 
 
 @app.command()
@@ -56,10 +50,7 @@ def show(name: NameArgument, as_json: tables.JsonOption = False, url: UrlOption 
     """Show one collection and its labels."""
     with connect(url) as client:
         collection = client.collection(name)
-    if as_json:
-        tables.show_json(collection)
-    else:
-        _show_one(collection)
+    tables.answer(collection, lambda: _show_one(collection), as_json=as_json)
 
 
 @app.command()
@@ -75,14 +66,15 @@ def delete(
         if not yes:
             typer.confirm(f"Delete {name} ({amount})?", abort=True)
         client.delete_collection(name)
-    tables.show(f"deleted {name} ({amount})")
+    tables.answer({"deleted": name, "items": collection.items}, lambda: tables.show(f"deleted {name} ({amount})"))
 
 
 @app.command()
 def count(name: NameArgument, conditions: FilterOption = None, url: UrlOption = None) -> None:
     """Count the items that match a filter, or all."""
     with connect(url) as client:
-        tables.show(str(client.count(name, read_filter(conditions))))
+        found = client.count(name, read_filter(conditions))
+    tables.answer({"count": found}, lambda: tables.show(str(found)))
 
 
 @app.command("delete-items")
@@ -101,7 +93,7 @@ def delete_items(
         if not yes:
             typer.confirm(f"Delete {client.count(name, matching)} items of {name}?", abort=True)
         deleted = client.delete_items(name, filter=matching, everything=everything)
-    tables.show(f"deleted {deleted} items")
+    tables.answer({"deleted": deleted}, lambda: tables.show(f"deleted {deleted} items"))
 
 
 @app.command()
@@ -117,10 +109,16 @@ def index(
             client.delete_payload_index(name, key)
         else:
             client.create_payload_index(name, key)
-    tables.show(f"{name}: {key} is {'no longer ' if drop else ''}indexed")
+    words = f"{name}: {key} is {'no longer ' if drop else ''}indexed"
+    tables.answer({"name": name, "key": key, "indexed": not drop}, lambda: tables.show(words))
 
 
 def _show_all(collections: tuple[Collection, ...]) -> None:
+    if not collections:
+        tables.show(
+            "no collections yet; create one with: simila collections create NAME --encoder E", style=tables.MUTED
+        )
+        return
     table = tables.table(
         tables.column("name"),
         tables.column("encoder"),

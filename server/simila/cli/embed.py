@@ -2,25 +2,23 @@
 
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import orjson
 import typer
 
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
+from simila.cli.embed_rows import Answer, embedded, is_json_lines, json_line, read_rows
 from simila.cli.errors import WrongUsage
-from simila.cli.inputs import ImageOption, NamedInput, read_inputs, request_batches
-from simila_client import Embeddings
+from simila.cli.failures import Failures
+from simila.cli.inputs import ImageOption
+from simila_client.batches import joined
 
 SHOWN_VALUES = 5
-
-
-JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 
 
 class Format(StrEnum):
@@ -32,13 +30,11 @@ class Format(StrEnum):
 OF_SUFFIX = {".parquet": Format.PARQUET, ".npy": Format.NPY}
 
 
-Batch = tuple[list[NamedInput], Embeddings]
-
-
 def embed(
     model: Annotated[str, typer.Option(help="The encoder; `simila models list` names them.")],
     texts: Annotated[
-        list[str] | None, typer.Argument(help="Texts; - reads one a line from stdin. Or one FILE.jsonl, with --output.")
+        list[str] | None,
+        typer.Argument(metavar="[TEXT…|-|FILE.jsonl]", help="Texts; - reads one a line from stdin; or a file of them."),
     ] = None,
     images: ImageOption = None,
     output_format: Annotated[
@@ -58,77 +54,84 @@ def embed(
 
     simila embed FILE.jsonl -o vectors.parquet --model all-minilm-l6-v2
 
-    The lines of FILE.jsonl have text, or image (a file), and id, label and payload if you like. What was interrupted
-    goes on when the command is given again, and `simila collections import` takes the result.
+    The lines of FILE.jsonl are {"text": "…"} or {"image": "FILE"}, with id, label and payload if you like.
+
+    An input that fails has an error in the place of its vector, and the others go on; the exit code is then 3. What was
+    interrupted on its way to a FILE of any format goes on when the command is given again. `simila collections import`
+    takes Parquet and JSON lines.
     """
     output_format = output_format or OF_SUFFIX.get(output.suffix.lower() if output else "")
-    if output_format is Format.PARQUET:
-        _embed_file(texts, images, model, output, url)
-        return
-    to_terminal = output is None and sys.stdout.isatty()
-    if output_format is Format.NPY and to_terminal:
+    if output is None and output_format is Format.PARQUET:
+        raise WrongUsage("Parquet needs --output FILE")
+    to_terminal = output is None and tables.is_terminal()
+    if to_terminal and output_format is Format.NPY:
         raise WrongUsage("npy is binary; give --output FILE, or pipe it")
-    inputs = read_inputs(texts, images)
+    rows, failures = read_rows(texts or [], images or []), Failures()
     with connect(url) as client:
-        batches = (
-            (batch, client.embed([one.content for one in batch], model=model))
-            for batch in request_batches(inputs, size_bytes=lambda one: len(one.content))
-        )
-        if output_format is None and to_terminal:
-            _show(list(batches))
+        if output:
+            # pyarrow takes a quarter of a second to import, and only this needs it.
+            from simila.cli.embed_file import WRITERS, embed_file  # noqa: PLC0415
+
+            writer = WRITERS[output_format or Format.JSON]
+            embed_file(client, rows, output, model, writer=writer, total=_count(texts), failures=failures)
         else:
-            _write(_npy(batches) if output_format is Format.NPY else _json_lines(batches), output)
+            _print(failures.told(embedded(client, rows, model)), output_format, to_terminal=to_terminal)
+    failures.finish()
 
 
-def _embed_file(
-    texts: list[str] | None, images: list[Path] | None, model: str, output: Path | None, url: str | None
-) -> None:
-    source = Path(texts[0]) if texts else Path()
-    if images or output is None or len(texts or ()) != 1 or source.suffix.lower() not in JSON_LINES_SUFFIXES:
-        raise WrongUsage("Parquet is made of one file: simila embed FILE.jsonl -o FILE.parquet")
-    # pyarrow takes a quarter of a second to import, and only this needs it.
-    from simila.cli.embed_file import embed_file  # noqa: PLC0415
-
-    with connect(url) as client:
-        embed_file(client, source, output, model)
+def _count(texts: list[str] | None) -> int | None:
+    """How many rows there are, where that is known before all are read."""
+    if not texts or not is_json_lines(texts[0]):
+        return None
+    with Path(texts[0]).open("rb") as file:
+        return sum(1 for line in file if line.strip())
 
 
-def _write(chunks: Iterable[bytes], output: Path | None) -> None:
-    if output:
-        # Joined first, so that a request that fails half-way leaves no half file.
-        output.write_bytes(b"".join(chunks))
-        return
-    for chunk in chunks:
-        sys.stdout.buffer.write(chunk)
+def _print(answers: Iterator[Answer], output_format: Format | None, *, to_terminal: bool) -> None:
+    if output_format is Format.NPY:
+        sys.stdout.buffer.write(_npy(answers))
+    elif output_format is None and to_terminal:
+        _show(answers)
+    else:
+        _write_lines(answers)
+
+
+def _write_lines(answers: Iterator[Answer]) -> None:
+    for answer in answers:
+        embeddings = answer.embeddings
+        for at, row in enumerate(answer.rows):
+            line = json_line(
+                row, vector=embeddings.vectors[at], truncated=embeddings.truncated[at], error=answer.error(at)
+            )
+            sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 
 
-def _json_lines(batches: Iterable[Batch]) -> Iterator[bytes]:
-    for inputs, embeddings in batches:
-        for one, vector, truncated in zip(inputs, embeddings.vectors, embeddings.truncated, strict=True):
-            line = {"input": one.name, "dimension": vector.size, "embedding": vector}
-            line |= {"truncated": True} if truncated else {}
-            yield orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
-
-
-def _npy(batches: Iterable[Batch]) -> Iterator[bytes]:
+def _npy(answers: Iterator[Answer]) -> bytes:
     # numpy asks a real file for its position, which a pipe does not have.
     file = io.BytesIO()
-    np.save(file, np.concatenate([embeddings.vectors for _, embeddings in batches]))
-    yield file.getvalue()
+    np.save(file, joined([answer.embeddings for answer in answers]).vectors)
+    return file.getvalue()
 
 
-def _show(batches: list[Batch]) -> None:
+def _show(answers: Iterator[Answer]) -> None:
     table = tables.table(
         tables.column("input"),
         tables.column("dimension", justify="right"),
         tables.column(f"first {SHOWN_VALUES} values", style=tables.MUTED, no_wrap=True),
         tables.column(""),
     )
-    for inputs, embeddings in batches:
-        for one, vector, truncated in zip(inputs, embeddings.vectors, embeddings.truncated, strict=True):
-            values = " ".join(f"{value:7.4f}" for value in vector[:SHOWN_VALUES])
-            table.add_row(one.name, str(vector.size), values, "truncated" if truncated else "")
+    model, tokens = "", 0
+    for answer in answers:
+        embeddings = answer.embeddings
+        model, tokens = embeddings.model, tokens + embeddings.total_tokens
+        for at, row in enumerate(answer.rows):
+            if error := answer.error(at):
+                table.add_row(row.name, "", "", error)
+                continue
+            values = " ".join(f"{value:7.4f}" for value in embeddings.vectors[at, :SHOWN_VALUES])
+            table.add_row(
+                row.name, str(embeddings.vectors.shape[1]), values, "truncated" if embeddings.truncated[at] else ""
+            )
     tables.show(table)
-    tokens = sum(embeddings.total_tokens for _, embeddings in batches)
-    tables.show(f"{batches[0][1].model}, {tokens} tokens", style=tables.MUTED)
+    tables.show(f"{model}, {tokens} tokens", style=tables.MUTED)

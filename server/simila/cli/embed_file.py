@@ -1,149 +1,210 @@
-"""A JSON Lines file to a Parquet file of vectors, in parts, so that an interrupt costs one of them and no more.
+"""Rows to a file of vectors, in parts, so that an interrupt costs one of them and no more.
 
 Apart from `embed`, because pyarrow takes long to import.
 """
 
-import json
+import errno
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from simila.cli.errors import INTERRUPTED, WrongUsage, stop
+from simila.cli.embed_rows import Answer, Row, embedded, json_line
+from simila.cli.errors import FAILED, INTERRUPTED, WrongUsage, stop
+from simila.cli.failures import Failures
 from simila.cli.rate_bar import RateBar
-from simila_client import Embeddings, NotFound, Simila, Source
+from simila_client import Model, NotFound, Simila, SimilaClientError
 
 PART_ROWS = 4096
-ORIGIN = "origin.json"
+# Of a part: the encoder that its vectors are of, and the hash of the rows that it was made of.
+FINGERPRINT, ROWS_SHA256 = b"simila.fingerprint", b"simila.rows-sha256"
+GOES_ON = "the same command goes on from here"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the file: what to embed, and what `simila collections import` reads beside its vector."""
+class Parts:
+    """Finished parts, in their order; `dimension` is of the vectors."""
 
-    id: str
-    content: Source
-    label: str | None
-    payload: str | None  # JSON
+    paths: Sequence[Path]
+    fingerprint: str
+    dimension: int
+
+    def tables(self) -> Iterator[pa.Table]:
+        return (pq.read_table(path) for path in self.paths)
+
+    def rows(self) -> int:
+        return sum(pq.read_metadata(path).num_rows for path in self.paths)
 
 
-def embed_file(client: Simila, source: Path, target: Path, model: str) -> None:
-    """Embed the lines of `source` into `target`, going on where an earlier run was cut.
+Writer = Callable[[Parts, Path], None]
+
+
+def embed_file(
+    client: Simila,
+    rows: Iterator[Row],
+    target: Path,
+    model: str,
+    *,
+    writer: Writer,
+    total: int | None,
+    failures: Failures,
+) -> None:
+    """Embed `rows` into `target`, going on where an earlier run was cut; `total` is how many rows there are.
 
     Raises:
-        WrongUsage: a line is not of the form, or the parts that are there came from another file or encoder.
+        WrongUsage: the parts that are there came from other rows or another encoder.
+        OSError: `target` cannot be written.
 
     """
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(target))
+    encoder = _encoder(client, model)
     folder = target.with_name(f".{target.name}.parts")
-    fingerprint = _fingerprint(client, model)
-    _begin(folder, source, fingerprint)
-    done_parts = len(list(folder.glob("*.parquet")))
-    with source.open("rb") as file:
-        total = sum(1 for line in file if line.strip())
+    parts = sorted(folder.glob("*.parquet"))
+    done = sum(_checked(folder, part, rows, encoder, failures) for part in parts)
     try:
-        with RateBar(f"embed {source.name}", total, "rows", done=min(total, done_parts * PART_ROWS)) as bar:
-            rows = islice(_rows(source), done_parts * PART_ROWS, None)
-            for number, part in enumerate(_parts(rows), start=done_parts):
-                _write_part(folder / f"{number:08}.parquet", part, _embedded(client, part, model, bar))
+        with RateBar(f"embed {target.name}", total, "rows", done=done) as bar:
+            for number, part in enumerate(_parts(embedded(client, rows, model), bar, failures), start=len(parts)):
+                _begin(folder, number)
+                _write_part(folder / f"{number:08}.parquet", part, encoder)
     except KeyboardInterrupt:
-        stop("interrupted; the same command goes on from here", INTERRUPTED)
-    _join(folder, target, fingerprint)
+        stop(f"interrupted; {GOES_ON}", INTERRUPTED)
+    except SimilaClientError as error:
+        if not any(folder.glob("*.parquet")):
+            raise
+        stop(f"{error.message}; {GOES_ON}", FAILED)
+    _join(folder, target, encoder, writer)
 
 
-def _fingerprint(client: Simila, model: str) -> str:
+def _encoder(client: Simila, model: str) -> Model:
     for one in client.models():
         if model in (one.id, *one.aliases):
-            return one.fingerprint
+            return one
     raise NotFound(f"there is no encoder '{model}'", status=404)
 
 
-def _begin(folder: Path, source: Path, fingerprint: str) -> None:
-    status = source.stat()
-    origin = {"bytes": status.st_size, "changed": status.st_mtime_ns, "fingerprint": fingerprint}
-    note = folder / ORIGIN
-    if not any(folder.glob("*.parquet")):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        note.write_text(json.dumps(origin))
-    elif json.loads(note.read_text()) != origin:
-        raise WrongUsage(f"{folder} holds parts of another file or encoder; delete it to begin again")
+def _checked(folder: Path, part: Path, rows: Iterator[Row], encoder: Model, failures: Failures) -> int:
+    """How many rows a finished part holds; they are taken from `rows`, and must be the same."""
+    file = pq.ParquetFile(part)
+    known, count = file.schema_arrow.metadata, int(file.metadata.num_rows)
+    expected = _metadata(encoder, list(islice(rows, count)))
+    if any(known.get(key) != value for key, value in expected.items()):
+        raise WrongUsage(f"{folder} holds parts of other inputs or of another encoder; delete it to begin again")
+    errors = file.read(["error"])["error"]
+    failures.count += count - errors.null_count
+    return count
 
 
-def _rows(source: Path) -> Iterator[Row]:
-    with source.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _row(line, f"{source}, line {number}", str(number))
+def _metadata(encoder: Model, rows: Sequence[Row]) -> dict[bytes, bytes]:
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr((row.id, row.name, row.label, row.payload)).encode("utf-8", "surrogatepass"))
+    return {FINGERPRINT: encoder.fingerprint.encode(), ROWS_SHA256: digest.hexdigest().encode()}
 
 
-def _row(line: bytes, place: str, default_id: str) -> Row:
-    try:
-        found: Any = json.loads(line)
-        if isinstance(found, str):
-            return Row(default_id, found, None, None)
-        content: Source = Path(found["image"]) if "image" in found else found["text"]
-        if not isinstance(content, str | Path):
-            raise TypeError("text is no text")
-        payload = found.get("payload")
-        return Row(
-            str(found.get("id", default_id)),
-            content,
-            found.get("label"),
-            None if payload is None else json.dumps(payload, ensure_ascii=False),
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        form = '{"text": "..."} or {"image": "FILE"}, with id, label and payload if you like'
-        raise WrongUsage(f"{place}: not of the form {form} ({error})") from error
-
-
-def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while part := list(islice(rows, PART_ROWS)):
+def _parts(answers: Iterator[Answer], bar: RateBar, failures: Failures) -> Iterator[list[Answer]]:
+    part: list[Answer] = []
+    count = 0
+    for answer in failures.told(answers):
+        part.append(answer)
+        bar.advance(len(answer.rows))
+        count += len(answer.rows)
+        if count >= PART_ROWS:
+            yield part
+            part, count = [], 0
+    if part:
         yield part
 
 
-def _embedded(client: Simila, part: Sequence[Row], model: str, bar: RateBar) -> Embeddings:
-    shown = 0
-
-    def on_progress(done: int, _total: int) -> None:
-        nonlocal shown
-        bar.advance(done - shown)
-        shown = done
-
-    return client.embed([row.content for row in part], model=model, on_progress=on_progress)
+def _begin(folder: Path, number: int) -> None:
+    if number == 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
 
 
-def _write_part(path: Path, rows: Sequence[Row], embeddings: Embeddings) -> None:
-    vectors = embeddings.vectors
-    table = pa.table(
-        {
-            "id": pa.array([row.id for row in rows], pa.string()),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
-            "label": pa.array([row.label for row in rows], pa.string()),
-            "payload": pa.array([row.payload for row in rows], pa.string()),
-        }
-    )
+def _write_part(path: Path, part: Sequence[Answer], encoder: Model) -> None:
+    rows = [row for answer in part for row in answer.rows]
+    errors = [answer.error(at) for answer in part for at in range(len(answer.rows))]
+    vectors = np.concatenate([_full_width(answer, encoder.dimension) for answer in part])
+    texts = {name: [getattr(row, name) for row in rows] for name in ("id", "name", "label", "payload")}
+    columns = {
+        "id": pa.array(texts["id"], pa.string()),
+        "input": pa.array(texts["name"], pa.string()),
+        "vector": _vector_column(vectors, errors),
+        "label": pa.array(texts["label"], pa.string()),
+        "payload": pa.array(texts["payload"], pa.string()),
+        "truncated": pa.array([flag for answer in part for flag in answer.embeddings.truncated], pa.bool_()),
+        "error": pa.array(errors, pa.string()),
+    }
     unfinished = path.with_suffix(".unfinished")
-    pq.write_table(table, unfinished)
+    pq.write_table(pa.table(columns).replace_schema_metadata(_metadata(encoder, rows)), unfinished)
     unfinished.replace(path)
 
 
-def _join(folder: Path, target: Path, fingerprint: str) -> None:
-    parts = sorted(folder.glob("*.parquet"))
-    if not parts:
-        shutil.rmtree(folder)
-        raise WrongUsage("the file has no lines")
-    schema = pq.read_schema(parts[0]).with_metadata({"simila.fingerprint": fingerprint})
+def _full_width(answer: Answer, dimension: int) -> NDArray[np.float32]:
+    # Of a batch in which every input failed, no vector says how many dimensions there are.
+    vectors = answer.embeddings.vectors
+    return vectors if vectors.shape[1] else np.full((len(vectors), dimension), np.nan, dtype=np.float32)
+
+
+def _vector_column(vectors: NDArray[np.float32], errors: Sequence[str | None]) -> pa.Array:
+    failed = pa.array([error is not None for error in errors])
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1], mask=failed)
+
+
+def _join(folder: Path, target: Path, encoder: Model, writer: Writer) -> None:
+    parts = Parts(sorted(folder.glob("*.parquet")), encoder.fingerprint, encoder.dimension)
     joined = folder / "joined.unfinished"
-    with pq.ParquetWriter(joined, schema) as writer:
-        for part in parts:
-            writer.write_table(pq.read_table(part).cast(schema))
+    writer(parts, joined)
     with joined.open("rb") as file:
         os.fsync(file.fileno())
     joined.replace(target)
     shutil.rmtree(folder)
+
+
+def _write_parquet(parts: Parts, path: Path) -> None:
+    schema = pq.read_schema(parts.paths[0]).with_metadata({FINGERPRINT: parts.fingerprint})
+    with pq.ParquetWriter(path, schema) as writer:
+        for table in parts.tables():
+            writer.write_table(table.cast(schema))
+
+
+def _write_json_lines(parts: Parts, path: Path) -> None:
+    with path.open("wb") as file:
+        for table in parts.tables():
+            vectors = _vectors(table, parts.dimension)
+            columns = table.drop_columns(["vector"]).to_pylist()
+            for vector, one in zip(vectors, columns, strict=True):
+                row = Row(one["id"], one["input"], one["input"], one["label"], one["payload"])
+                file.write(json_line(row, vector=vector, truncated=one["truncated"], error=one["error"]))
+
+
+def _write_npy(parts: Parts, path: Path) -> None:
+    shape = (parts.rows(), parts.dimension)
+    array: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    start = 0
+    for table in parts.tables():
+        array[start : start + len(table)] = _vectors(table, parts.dimension)
+        start += len(table)
+    array.flush()
+
+
+def _vectors(table: pa.Table, dimension: int) -> NDArray[np.float32]:
+    """`float32 [n, d]`; rows that failed are NaN."""
+    column = table["vector"].combine_chunks()
+    vectors = np.full((len(table), dimension), np.nan, dtype=np.float32)
+    # `flatten` leaves out the rows that are null.
+    vectors[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, dimension)
+    return vectors
+
+
+WRITERS: dict[str, Writer] = {"parquet": _write_parquet, "json": _write_json_lines, "npy": _write_npy}

@@ -12,6 +12,8 @@ from simila_client import InvalidArgument, SimilaClientError
 
 FAILED = 1
 WRONG_USAGE = 2
+# Of many inputs; the others are done.
+SOME_FAILED = 3
 # As shells count a process that SIGINT ended.
 INTERRUPTED = 130
 

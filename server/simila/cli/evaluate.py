@@ -50,9 +50,10 @@ def evaluate(
             hold_out_classes=hold_out,
             picture=picture,
         )
-    if as_json:
-        tables.show_json(found)
-        return
+    tables.answer(found, lambda: _show(found, picture), as_json=as_json)
+
+
+def _show(found: Evaluation, picture: Path | None) -> None:
     _show_figures(found)
     _show_classes(found)
     if len(found.classes) <= MOST_COLUMNS:

@@ -9,6 +9,7 @@ from simila.cli.collections import NameArgument
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
 from simila.cli.filters import FilterOption, read_filter
+from simila_client import Forgotten
 
 
 def forget(
@@ -29,9 +30,10 @@ def forget(
             wanted = {"$id": {"$in": ids}} if ids else {"$label": label} if label is not None else matching
             typer.confirm(f"Forget {client.count(name, wanted)} items of {name}?", abort=True)
         receipt = client.forget(name, ids=ids or None, label=label, filter=matching)
-    if as_json:
-        tables.show_json(receipt)
-        return
+    tables.answer(receipt, lambda: _show(name, receipt), as_json=as_json)
+
+
+def _show(name: str, receipt: Forgotten) -> None:
     tables.show(f"forgot {receipt.items} items of {name}; no file holds them any more, and the class means agree")
     if stale := receipt.stale_classifiers:
         tables.show(f"erased, because they had learned from them: {', '.join(stale)}; train them anew")

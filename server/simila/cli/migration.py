@@ -1,6 +1,7 @@
 """`simila collections migrate`: another encoder for a collection that serves."""
 
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -34,4 +35,5 @@ def migrate(
         print_error(f"{name} stays as it was: {migration.error}")
         raise typer.Exit(FAILED)
     done = "has" if migration.state == "done" else "will have"
-    tables.show(f"{name}: {migration.items_total} items; the collection {done} the encoder {encoder}")
+    words = f"{name}: {migration.items_total} items; the collection {done} the encoder {encoder}"
+    tables.answer({"name": name, **asdict(migration)}, lambda: tables.show(words))

@@ -16,6 +16,8 @@ from simila.cli.vector_files import UNKNOWN_DIMENSION_ROWS, VectorFile, VectorRo
 def open_parquet(path: Path) -> VectorFile:
     """A table with the columns `id`, `vector` and, if it has them, `label` and `payload` (JSON); others are left out.
 
+    So are rows that have something in a column `error`.
+
     Raises:
         WrongUsage: it is no Parquet, or lacks a column.
 
@@ -36,22 +38,28 @@ def open_parquet(path: Path) -> VectorFile:
 
 
 def _parquet_batches(path: Path, file: pq.ParquetFile) -> Iterator[VectorRows]:
-    columns = [name for name in ("id", "vector", "label", "payload") if name in file.schema_arrow.names]
+    columns = [name for name in ("id", "vector", "label", "payload", "error") if name in file.schema_arrow.names]
     kind = file.schema_arrow.field("vector").type
     rows = batch_rows(kind.list_size) if pa.types.is_fixed_size_list(kind) else UNKNOWN_DIMENSION_ROWS
     start = 0
     try:
-        for batch in file.iter_batches(rows, columns=columns):
-            yield VectorRows(
-                start,
-                batch["id"].cast(pa.string()).to_pylist(),
-                _matrix(path, start, batch["vector"]),
-                batch["label"].cast(pa.string()).to_pylist() if "label" in columns else None,
-                _payloads(batch["payload"]) if "payload" in columns else None,
-            )
-            start += batch.num_rows
+        for read in file.iter_batches(rows, columns=columns):
+            batch = read.filter(read["error"].is_null()) if "error" in columns else read
+            if batch.num_rows:
+                yield _rows(path, start, batch, columns)
+            start += read.num_rows
     except (pa.ArrowException, OSError) as error:
         raise WrongUsage(f"{path} cannot be read from row {start} on: {error}") from error
+
+
+def _rows(path: Path, start: int, batch: pa.RecordBatch, columns: Sequence[str]) -> VectorRows:
+    return VectorRows(
+        start,
+        batch["id"].cast(pa.string()).to_pylist(),
+        _matrix(path, start, batch["vector"]),
+        batch["label"].cast(pa.string()).to_pylist() if "label" in columns else None,
+        _payloads(batch["payload"]) if "payload" in columns else None,
+    )
 
 
 def _matrix(path: Path, start: int, column: pa.Array) -> NDArray[np.floating[Any]]:

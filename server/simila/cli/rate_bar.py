@@ -10,9 +10,9 @@ from simila.cli import tables
 
 
 class RateBar:
-    """Counts `unit`s up to `total`, of which `done` were there before it began."""
+    """Counts `unit`s up to `total`, if it is known, of which `done` were there before it began."""
 
-    def __init__(self, description: str, total: int, unit: str, *, done: int = 0) -> None:
+    def __init__(self, description: str, total: int | None, unit: str, *, done: int = 0) -> None:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(complete_style=tables.ACCENT, finished_style=tables.ACCENT),

@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,19 +13,26 @@ import typer
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
+from simila.cli.failures import Failures
 from simila.cli.filters import FilterOption, read_filter
-from simila.cli.inputs import read_image
-from simila_client import Hit, Query, StoredId
+from simila.cli.inputs import read_image, read_inputs
+from simila_client import Group, Hit, InvalidArgument, Query, StoredId
 
 PAYLOAD_CHARACTERS = 40
 OTHER_COLUMNS = 60
+STDIN = "-"
 
 Value = str | float | bool
+NamedQuery = tuple[str, Query | InvalidArgument]
+Results = Sequence[Hit | Group]
+Ask = Callable[[Query], Results]
 
 
 def search(
     name: Annotated[str, typer.Argument(help="The collection.")],
-    text: Annotated[str | None, typer.Option(help="Find what this text describes.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Find what this text describes; - reads a text a line from stdin.")
+    ] = None,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="Find what looks like this image.")] = None,
     item_id: Annotated[str | None, typer.Option("--id", help="Find what is like this stored item.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most results, or groups.")] = 10,
@@ -43,41 +52,67 @@ def search(
 
     simila search shoes --image boot.jpg --limit 5 --group-by brand
 
-    simila search shoes --id boots/17.jpg --json | jq -r '.results[].id'
+    simila search shoes --id boots/17.jpg | jq -r .id
+
+    cat wishes.txt | simila search shoes --text - > found.jsonl
+
+    A pipe gets a JSON line for each result, with the query that it answers.
     """
     if threshold is not None and not math.isfinite(threshold):
         raise WrongUsage(f"--threshold is a cosine, a number from -1 to 1; {threshold} is none")
-    query = _query(text, image, item_id)
+    queries = _queries(text, image, item_id)
     options: dict[str, Any] = {
         "limit": limit,
         "score_threshold": threshold,
         "filter": read_filter(conditions),
         "exact": exact or None,
     }
-    rows: list[tuple[Value | None, Hit]]
-    found: dict[str, Any]
+    failures = Failures()
     with connect(url) as client:
-        if group_by is None:
-            hits = client.search(name, query, **options)
-            rows, found = [(None, hit) for hit in hits], {"results": hits}
+        ask: Ask = partial(client.search, name, **options)
+        if group_by is not None:
+            ask = partial(client.search_groups, name, group_by=group_by, group_size=group_size, **options)
+        found = _found(ask, queries, failures)
+        if as_json:
+            key = "results" if group_by is None else "groups"
+            documents = [{"query": query, key: results} for query, results in found]
+            tables.show_json(documents if text == STDIN else documents[0])
+        elif tables.is_terminal():
+            for position, (query, results) in enumerate(found):
+                if text == STDIN:
+                    tables.show(("\n" if position else "") + query, style="bold")
+                _show(_rows(results))
         else:
-            groups = client.search_groups(name, query, group_by=group_by, group_size=group_size, **options)
-            rows, found = [(group.value, hit) for group in groups for hit in group.hits], {"groups": groups}
-    if as_json:
-        tables.show_json(found)
-    else:
-        _show(rows)
+            for query, results in found:
+                for one in results:
+                    tables.show_line({"query": query, **asdict(one)})
+    failures.finish()
 
 
-def _query(text: str | None, image: Path | None, item_id: str | None) -> Query:
+def _queries(text: str | None, image: Path | None, item_id: str | None) -> Iterator[NamedQuery]:
     match text, image, item_id:
+        case str(words), None, None if words == STDIN:
+            return ((one.name, one.content) for one in read_inputs([words], None))
         case str(words), None, None:
-            return words
+            return iter([(words, words)])
         case None, Path() as path, None:
-            return read_image(path)
+            return iter([(str(path), read_image(path))])
         case None, None, str(stored_id):
-            return StoredId(stored_id)
+            return iter([(stored_id, StoredId(stored_id))])
     raise WrongUsage("give exactly one of --text, --image and --id")
+
+
+def _found(ask: Ask, queries: Iterator[NamedQuery], failures: Failures) -> Iterator[tuple[str, Results]]:
+    for name, query in queries:
+        if isinstance(query, InvalidArgument):
+            failures.add(name, query.message)
+        else:
+            yield name, ask(query)
+
+
+def _rows(results: Results) -> list[tuple[Value | None, Hit]]:
+    pairs = ((one.value, one.hits) if isinstance(one, Group) else (None, (one,)) for one in results)
+    return [(value, hit) for value, hits in pairs for hit in hits]
 
 
 def _show(rows: Sequence[tuple[Value | None, Hit]]) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ PIPE_COLUMNS = 400
 # What a terminal obeys rather than shows (controls but tab and newline, directions of writing), or UTF-8 cannot carry.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document; a pipe gets JSON lines by itself.")]
 
 
 class Table(RichTable):
@@ -37,13 +38,19 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+def is_terminal() -> bool:
+    """Whether people read standard output, in a terminal or, says TTY_COMPATIBLE=1 as rich has it, behind a pipe."""
+    return Console().is_terminal
+
+
 def console() -> Console:
     """Standard output as it is now. Names and labels come from people, so nothing in them is markup.
 
     A pipe gets a row on one line: whoever reads there counts lines, not columns.
     """
-    width = None if sys.stdout.isatty() else PIPE_COLUMNS
-    return Console(markup=False, highlight=False, emoji=False, width=width)
+    if sys.stdout.isatty():
+        return Console(markup=False, highlight=False, emoji=False)
+    return Console(markup=False, highlight=False, emoji=False, width=PIPE_COLUMNS, force_terminal=False)
 
 
 def column(
@@ -67,3 +74,21 @@ def show(thing: RenderableType, *, style: str | None = None) -> None:
 def show_json(thing: Any) -> None:
     """Indented JSON for programs, of dataclasses too. Integers may be of any size, as JSON's are."""
     typer.echo(printable(json.dumps(thing, indent=2, ensure_ascii=False, default=asdict)))
+
+
+def show_line(thing: Any) -> None:
+    """The same on one line, for pipes."""
+    typer.echo(printable(json.dumps(thing, ensure_ascii=False, default=asdict)))
+
+
+def answer(
+    found: Any, show_people: Callable[[], None], *, as_json: bool = False, lines: Iterable[Any] | None = None
+) -> None:
+    """What a command found: JSON where it was asked for, JSON lines in a pipe (`lines`, or all in one), or a table."""
+    if as_json:
+        show_json(found)
+    elif is_terminal():
+        show_people()
+    else:
+        for line in [found] if lines is None else lines:
+            show_line(line)

@@ -73,16 +73,9 @@ def train(
             assert model
             trained = _train(client, examples, model, method, name)
         classifier = _when_trained(client, trained)
-    if as_json:
-        figures = {"refinement": classifier.refinement} if classifier.refinement else {}
-        tables.show_json({"classifier_id": classifier.id, "num_samples": classifier.num_samples, **figures})
-        return
-    tables.show(f"{classifier.num_samples} examples of {len(classifier.labels)} classes: {classifier.id}")
-    if found := classifier.refinement:
-        tables.show(
-            f"accuracy on {found.judged_items} items whose labels were not used:"
-            f" {found.accuracy_before:.3f} before, {found.accuracy_after:.3f} after"
-        )
+    figures = {"refinement": classifier.refinement} if classifier.refinement else {}
+    found = {"classifier_id": classifier.id, "num_samples": classifier.num_samples, **figures}
+    tables.answer(found, lambda: _show(classifier), as_json=as_json)
 
 
 def read_classes(labels: str | None, phrases: Sequence[str] | None) -> list[ClassSource]:
@@ -178,3 +171,12 @@ def _when_trained(client: Simila, trained: Trained) -> Classifier:
     if classifier.state != "ready":
         raise CannotServe(f"classifier {classifier.id} could not be trained: {classifier.error}")
     return classifier
+
+
+def _show(classifier: Classifier) -> None:
+    tables.show(f"{classifier.num_samples} examples of {len(classifier.labels)} classes: {classifier.id}")
+    if found := classifier.refinement:
+        tables.show(
+            f"accuracy on {found.judged_items} items whose labels were not used:"
+            f" {found.accuracy_before:.3f} before, {found.accuracy_after:.3f} after"
+        )

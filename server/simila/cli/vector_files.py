@@ -42,6 +42,8 @@ class VectorFile:
 def open_json_lines(path: Path, vectors: Path | None) -> VectorFile:
     """A JSON object a line: `id`, `label`, `payload`, and `vector` unless an array `[n, d]` of vectors is beside it.
 
+    Lines with an `error` and no vector are left out.
+
     Raises:
         WrongUsage: it cannot be read, or has not as many lines as there are vectors.
 
@@ -80,15 +82,17 @@ def _json_batches(path: Path, array: NDArray[np.floating[Any]] | None) -> Iterat
     with path.open("rb") as file:
         lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
         start = 0
-        while objects := [_object(path, number, line, array is None) for number, line in islice(lines, rows)]:
+        while found := [_object(path, number, line, array is None) for number, line in islice(lines, rows)]:
+            objects = [one for one in found if array is not None or one["vector"] is not None]
             if array is None:
                 vectors = _stacked(path, start, [one["vector"] for one in objects])
             else:
                 vectors = np.asarray(array[start : start + len(objects)])
             ids = [str(one["id"]) for one in objects]
             labels, payloads = ([one.get(name) for one in objects] for name in ("label", "payload"))
-            yield VectorRows(start, ids, vectors, labels, payloads)
-            start += len(objects)
+            if objects:
+                yield VectorRows(start, ids, vectors, labels, payloads)
+            start += len(found)
 
 
 def _object(path: Path, number: int, line: bytes, with_vector: bool) -> dict[str, Any]:
@@ -96,6 +100,8 @@ def _object(path: Path, number: int, line: bytes, with_vector: bool) -> dict[str
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise WrongUsage(f"{path}, line {number}: it is not JSON: {error}") from error
+    if with_vector and isinstance(found, dict) and "error" in found:
+        found.setdefault("vector", None)  # `simila embed` says so of an input that failed
     names = ("id", "vector") if with_vector else ("id",)
     if not isinstance(found, dict) or any(name not in found for name in names):
         advice = "; give the vectors with --vectors FILE.npy" if with_vector else ""

@@ -12,11 +12,19 @@ from unit.cli.fake_server import FakeServer
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path):
-    """No setting of whoever runs the tests, and a folder of its own."""
+    """No setting of whoever runs the tests, a folder of its own, and people who read."""
     monkeypatch.chdir(tmp_path)
     for name in ("SIMILA_HOST", "SIMILA_PORT", "SIMILA_ENCODERS", "SIMILA_INSECURE", "SIMILA_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SIMILA_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")  # no colours
+
+
+@pytest.fixture
+def piped(monkeypatch):
+    """What is printed goes into a pipe."""
+    monkeypatch.delenv("TTY_COMPATIBLE")
 
 
 @pytest.fixture

@@ -7,8 +7,22 @@ from urllib.parse import unquote
 import httpx
 import numpy as np
 
+from embedding_bodies import embedding_body
+
 UNREADABLE = b"no image"
 DIMENSION = 8
+ENCODER = {
+    "id": "m",
+    "description": "",
+    "licence": "",
+    "state": "ready",
+    "error": None,
+    "modalities": ["text"],
+    "dimension": DIMENSION,
+    "fingerprint": "ab12",
+    "certificates": {},
+    "aliases": ["usual"],
+}
 
 
 class FakeServer:
@@ -24,10 +38,11 @@ class FakeServer:
         self.max_items = 100
         self.refusals = []
         self.sequence = 0
+        self.broken_at = None
 
     def __call__(self, request):
         path = unquote(request.url.raw_path.decode().partition("?")[0])
-        body = json.loads(request.content) if request.content else None
+        body = embedding_body(request) if request.content else None
         self.requests.append((request.method, path, body))
         if self.refusals:
             status, headers = self.refusals.pop(0)
@@ -43,8 +58,8 @@ class FakeServer:
                 return httpx.Response(200, json={"classifier_id": name, "priors": body.get("priors") or {"ant": 1.0}})
             case ["GET", "classifiers", name]:
                 return httpx.Response(200, json=self.classifiers[name])
-            case ["GET", "collections"]:
-                return listed([self.described(name) for name in self.collections])
+            case ["GET", "models" | "collections" as kind]:
+                return listed([ENCODER] if kind == "models" else [self.described(name) for name in self.collections])
             case ["PUT", "collections", name]:
                 self.collections.setdefault(name, {"encoder": body["encoder"], "items": {}})
                 return httpx.Response(200, json=self.described(name))
@@ -110,11 +125,11 @@ class FakeServer:
     def embed(self, body):
         if body["model"] != "m":
             return error(404, "model_not_found", f"there is no encoder '{body['model']}'")
-        rows = []
-        for index, one in enumerate(body["input"]):
-            vector = np.eye(DIMENSION, dtype="<f4")[index % DIMENSION]
-            row = {"index": index, "embedding": base64.b64encode(vector.tobytes()).decode()}
-            rows.append(row | ({"truncated": True} if len(one.get("text", "")) > 40 else {}))
+        if {"text": self.broken_at} in body["input"]:
+            raise httpx.ConnectError("refused")
+        rows = [embedded(index, one) for index, one in enumerate(body["input"])]
+        if all("error" in row for row in rows):
+            return error(400, "invalid_image", rows[0]["error"]["message"], param="image[0]")
         usage = {"prompt_tokens": 3 * len(rows), "total_tokens": 3 * len(rows)}
         return httpx.Response(200, json={"data": rows, "model": "m", "usage": usage})
 
@@ -194,7 +209,19 @@ class FakeServer:
         return httpx.Response(200, content=json.dumps(found))  # not httpx's own JSON, which has no lone surrogates
 
 
+def embedded(index, one):
+    if one.get("image") == base64.b64encode(UNREADABLE).decode():
+        failure = {"message": f"input[{index}]: cannot be decoded", "code": "invalid_image"}
+        return {"index": index, "embedding": None, "error": failure}
+    vector = np.eye(DIMENSION, dtype="<f4")[index % DIMENSION]
+    row = {"index": index, "embedding": base64.b64encode(vector.tobytes()).decode()}
+    return row | ({"truncated": True} if len(one.get("text", "")) > 40 else {})
+
+
 def classified(body, labels):
+    unreadable = {"image": base64.b64encode(UNREADABLE).decode()}
+    if unreadable in body["input"]:
+        return error(400, "invalid_image", f"input[{body['input'].index(unreadable)}]: cannot be decoded")
     predictions = [
         {"label": label, "score": 0.75 / 3**rank, "cosine": 0.31 - 0.1 * rank} for rank, label in enumerate(labels)
     ][: body.get("top_k")]

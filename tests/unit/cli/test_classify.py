@@ -1,6 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
+
+from simila.cli import classify, inputs
+from unit.cli.fake_server import UNREADABLE
 
 
 def test_zero_shot_shows_label_cosine_and_probability(server, run, tmp_path):
@@ -123,3 +127,55 @@ def test_an_unknown_collection_is_one_line(run):
     result = run("classify", "a", "--collection", "nowhere")
 
     assert (result.exit_code, result.stderr) == (1, "error: there is no collection 'nowhere'\n")
+
+
+@pytest.mark.usefixtures("piped")
+def test_a_pipe_gets_a_json_line_an_input(run):
+    result = run("classify", "-", "--model", "m", "--labels", "cat,dog", "--top-k", "1", stdin="meow\nwoof\n")
+
+    predictions = [{"label": "cat", "score": 0.75, "cosine": 0.31}]
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {"input": text, "prediction": "cat", "score": 0.75, "predictions": predictions} for text in ("meow", "woof")
+    ]
+
+
+@pytest.mark.usefixtures("piped")
+def test_one_bad_input_has_an_error_of_its_own(server, run, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(UNREADABLE)
+    (tmp_path / "cat.jpg").write_bytes(b"cat")
+    options = ("--image", "broken.jpg", "--image", "cat.jpg", "--model", "m", "--labels", "cat,dog")
+
+    result = run("classify", "-", *options, stdin=b"meow\ncaf\xe9\n")
+
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["input"], line.get("prediction")) for line in lines] == [
+        ("meow", "cat"),
+        ("stdin, line 2", None),
+        ("broken.jpg", None),
+        ("cat.jpg", "cat"),
+    ]
+    assert lines[2] == {"input": "broken.jpg", "error": "cannot be decoded"}
+    assert (result.exit_code, result.stderr.count("error: ")) == (3, 2)
+    assert [len(body["input"]) for _, _, body in server.requests] == [1, 1, 1]
+
+
+def test_an_error_of_the_request_is_not_one_of_its_inputs(server, run):
+    result = run("classify", "a", "b", "--collection", "nowhere")
+
+    assert (result.exit_code, len(server.requests)) == (1, 1)
+    assert result.stderr == "error: there is no collection 'nowhere'\n"
+
+
+def test_stdin_is_classified_while_it_is_still_written(monkeypatch):
+    written = []
+
+    def lines():
+        for n in range(1000):
+            written.append(n)
+            yield b"text %d\n" % n
+
+    monkeypatch.setattr(inputs.sys, "stdin", SimpleNamespace(buffer=lines()))
+    answers = classify._answers(lambda contents: contents, inputs.read_inputs(["-"], None), most=2)
+
+    assert next(answers)[0].name == "text 0"
+    assert len(written) == 3  # and the one that showed that the batch was full

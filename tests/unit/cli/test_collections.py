@@ -178,3 +178,29 @@ def test_a_proxy_that_cannot_be_used_is_one_line(monkeypatch, run):
 
     assert result.exit_code == 2
     assert result.stderr.startswith("error: the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used")
+
+
+@pytest.mark.usefixtures("piped")
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (("list",), {"name": "pets", "items": 3}),
+        (("show", "pets"), {"name": "pets", "labels": {"Food": 2, "Other": 1}}),
+        (("create", "pets", "--encoder", "m"), {"name": "pets", "items": 3}),
+        (("count", "pets"), {"count": 3}),
+        (("index", "pets", "a.b"), {"name": "pets", "key": "a.b", "indexed": True}),
+        (("delete-items", "pets", "--all", "--yes"), {"deleted": 3}),
+        (("delete", "pets", "--yes"), {"deleted": "pets", "items": 3}),
+        (("import", "pets", "photos"), {"name": "pets", "stored": 0, "unchanged": 3, "refused": 0}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_pipe_gets_a_json_line(run, photos, command, expected):
+    run("collections", "import", "pets", photos, "--encoder", "m", "--labels-from-folders")
+    options = ("--labels-from-folders",) if command[0] == "import" else ()
+
+    result = run("collections", *[photos if one == "photos" else one for one in command], *options)
+
+    [line] = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert json.loads(line) | expected == json.loads(line)

@@ -139,3 +139,34 @@ def test_a_threshold_that_is_no_number_is_refused(photos, run, threshold):
     expected = f"error: --threshold is a cosine, a number from -1 to 1; {threshold} is none\n"
     assert (result.exit_code, result.stderr) == (2, expected)
     assert photos.requests == []
+
+
+@pytest.mark.usefixtures("photos", "piped")
+def test_a_pipe_gets_a_json_line_a_result(run):
+    result = run("search", "photos", "--id", "x", "--limit", "2")
+
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert (first["query"], first["id"], first["payload"]["file"]) == ("x", "Food/[b]x.jpg", "Food/[b]x.jpg")
+    assert second == {"query": "x", "id": "b.jpg", "score": 0.775, "label": None, "payload": None}
+
+
+@pytest.mark.usefixtures("photos", "piped")
+def test_a_pipe_gets_a_json_line_a_group(run):
+    result = run("search", "photos", "--text", "a", "--limit", "2", "--group-by", "$label")
+
+    [line] = (json.loads(line) for line in result.stdout.splitlines())
+    assert (line["query"], line["value"], [hit["id"] for hit in line["hits"]]) == ("a", "Food", ["Food/[b]x.jpg"])
+
+
+@pytest.mark.usefixtures("photos")
+def test_each_line_of_stdin_is_a_query(run, monkeypatch):
+    command = ("search", "photos", "--text", "-", "--limit", "1")
+    table = run(*command, stdin="red\nblue\n").stdout.splitlines()
+    documents = json.loads(run(*command, "--json", stdin="red\nblue\n").stdout)
+    monkeypatch.delenv("TTY_COMPATIBLE")
+    piped = run(*command, stdin=b"red\n\xff\nblue\n")
+
+    assert [line.split()[0] for line in table if line] == ["red", "rank", "1", "blue", "rank", "1"]
+    assert [document["query"] for document in documents] == ["red", "blue"]
+    assert [json.loads(line)["query"] for line in piped.stdout.splitlines()] == ["red", "blue"]
+    assert (piped.exit_code, piped.stderr[:31]) == (3, "error: stdin, line 2: not UTF-8")
