@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +16,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from added_encoder import Added, lowest_cosine
 from random_checkpoints import CHECKPOINTS
-from simila.domain.manifest import ImageTower
+from simila.domain.manifest import ImageTower, Modality
 from simila.domain.model_repository import ModelRepository
 from simila.preprocessing.images import image_row
 from simila_models.additions import Addition, add_encoder
@@ -114,6 +115,16 @@ def test_vectors_are_the_librarys(pair: tuple[Path, Added], record_property: Cal
     for modality, cosine in figures.items():
         record_property(f"lowest cosine, {modality}", cosine)
     assert min(figures.values()) >= PARITY_COSINE
+
+
+def test_tensorrt_could_take_the_pixels(pair: tuple[Path, Added]) -> None:
+    """Integers of 8 bits go to a cast at once; whatever else asks for them, TensorRT refuses."""
+    manifest, repository = pair[1].manifest, pair[1].repository
+    if not manifest.image:
+        pytest.skip("it has no image tower")
+    onnx_path = repository.exported_tower(manifest, Modality.IMAGE).onnx
+    nodes = onnx.load(onnx_path, load_external_data=False).graph.node
+    assert {node.op_type for node in nodes if "pixels" in node.input} == {"Cast"}
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])

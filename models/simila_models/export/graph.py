@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 from onnx_ir.passes.common import NameFixPass
@@ -48,11 +49,22 @@ def export_graph(
     assert program is not None
     # An inner value may have the name that the output was given: torch calls a lookup "embedding" too.
     NameFixPass()(program.model)
+    _ask_floats_for_shapes(program.model.graph)
     weights_bytes = sum(
         value.const_value.nbytes for value in program.model.graph.initializers.values() if value.const_value
     )
     program.save(path, external_data=weights_bytes > MOST_WEIGHTS_BYTES)
     onnx.checker.check_model(path, full_check=True)
+
+
+def _ask_floats_for_shapes(graph: ir.Graph) -> None:
+    """Leave pixels to their cast alone: TensorRT takes unsigned integers of 8 bits there and nowhere else."""
+    for pixels in (value for value in graph.inputs if value.dtype == ir.DataType.UINT8):
+        cast = next(node for node in pixels.consumers() if node.op_type == "Cast")
+        for node, position in tuple(pixels.uses()):
+            if node.op_type == "Shape":
+                node.replace_input_with(position, cast.outputs[0])
+    graph.sort()
 
 
 @contextmanager
