@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
@@ -55,6 +56,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelR
         with httpx.Client(base_url=process.url, timeout=60) as api:
             fill(api, "photos")
         yield process.url
+
+
+@pytest.fixture
+def taught(server: str) -> Iterator[str]:
+    """A collection of its own, listed first, to change."""
+    with httpx.Client(base_url=server, timeout=60) as api:
+        fill(api, "a-class")
+        yield f"{server}/v1/collections/a-class"
+        api.delete("/v1/collections/a-class")
 
 
 def fill(api: httpx.Client, name: str) -> None:

@@ -1,6 +1,12 @@
 """The explorer's panel Classify, by hand of a browser."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
@@ -43,10 +49,42 @@ def test_the_slider_rejects_what_no_label_fits(open_page: Open) -> None:
     expect(page.locator(".rejected")).to_have_count(0)
 
 
-def test_the_request_is_shown_as_curl_python_and_typescript(open_page: Open) -> None:
-    page = open_page("classify")
-    page.get_by_label("Text", exact=True).fill("a kitten's nap")
+def copied(page: Page, name: str) -> str:
+    page.get_by_role("button", name=f"Copy as {name}").click()
+    expect(page.locator(".said")).to_have_text(f"{name} copied")
+    text: str = page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def answer_of(*command: str, **environment: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=os.environ | environment)
+    return done.stdout
+
+
+def test_the_copied_request_does_what_the_page_did(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("classify", permissions=["clipboard-read", "clipboard-write"])
+    choose(page, "coffee.png")
+    page.get_by_label("Labels, one a line").fill('an espresso\na kitten\'s nap\na "quoted" $HOME')
+    expect(page.locator(".bars li")).to_have_count(3)
     page.get_by_text("The same request as code").click()
+
+    (tmp_path / "curl.sh").write_text(copied(page, "curl"))
+    (tmp_path / "asked.py").write_text(copied(page, "Python"))
+    (tmp_path / "asked.mjs").write_text(copied(page, "TypeScript"))  # without types, it is JavaScript
+    predictions = json.loads(answer_of("bash", str(tmp_path / "curl.sh")))["data"][0]["predictions"]
+    assert predictions[0]["label"] == "an espresso"
+    assert {one["label"] for one in predictions} == {"an espresso", "a kitten's nap", 'a "quoted" $HOME'}
+    assert "'an espresso'" in answer_of(sys.executable, str(tmp_path / "asked.py"))
+    if shutil.which("node"):
+        assert "prediction: 'an espresso'" in answer_of("node", str(tmp_path / "asked.mjs"))
+
+
+def test_pictures_are_shortened_where_the_request_is_shown(open_page: Open) -> None:
+    page = open_page("classify")
+    choose(page, "coffee.png")
+    page.get_by_text("The same request as code").click()
+    shown = page.get_by_label("The request as code")
+    expect(shown).to_contain_text("base64,…")
     for name, sign in (("curl", "curl -s"), ("Python", "httpx.post"), ("TypeScript", "await fetch")):
         page.get_by_role("button", name=f"Copy as {name}").click()
-        expect(page.get_by_label("The request as code")).to_contain_text(sign)
+        expect(shown).to_contain_text(sign)

@@ -23,18 +23,90 @@ WAYS = {
 }
 
 
+def serious_violations(page: Page) -> list[tuple[str, str]]:
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("panel", PANELS)
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_page(open_page: Open, panel: str, way: str) -> None:
     page = open_page(panel, reduced_motion="reduce", **WAYS[way])
     expect(page.locator(PANELS[panel]).first).to_be_visible()
-    found = Axe().run(page).response["violations"]
-    serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
-    assert serious == []
+    assert serious_violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
-def test_the_keyboard_alone_is_enough(open_page: Open) -> None:
+def judged(page: Page) -> None:
+    page.get_by_label("Text", exact=True).fill("a kitten")
+    page.get_by_label("Compare with").select_option("all-minilm-l6-v2")
+    page.get_by_label("Reject what no label fits").check()
+    page.get_by_label("Least cosine of the best label").fill("0.6")
+    expect(page.locator(".rejected").first).to_be_visible()
+    page.get_by_text("The same request as code").click()
+
+
+def searched(page: Page) -> None:
+    page.get_by_label("More like chelsea.png").click()
+    page.get_by_label("Less like brick.png").click()
+    page.get_by_label("Value").fill("space")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_label("hubble_deep_field.jpg").and_(page.get_by_role("checkbox")).check()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    page.locator(".card summary").first.click()
+
+
+def laid_out(page: Page) -> None:
+    make = page.get_by_role("button", name="Make the map")
+    expect(make.or_(page.locator(".scatter"))).to_be_visible()
+    if make.is_visible():
+        make.click()
+    page.get_by_label("Mark").select_option("near-duplicates")
+    expect(page.get_by_text("2 selected")).to_be_visible()
+
+
+def refused(page: Page) -> None:
+    page.route("**/v1/classify", lambda route: route.abort())
+    page.get_by_label("Text", exact=True).fill("a kitten")
+    expect(page.get_by_role("alert").first).to_be_visible()
+    page.get_by_role("button", name="Camera").click()
+    expect(page.get_by_role("dialog", name="Camera")).to_contain_text("No camera")
+
+
+STATES = {"classify": judged, "search": searched, "map": laid_out, "refused": refused}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_serious_in_what_people_bring_about(open_page: Open, state: str, scheme: str) -> None:
+    size = PHONE if scheme == "light" else DESKTOP
+    page = open_page(
+        "classify" if state == "refused" else state, color_scheme=scheme, viewport=size, reduced_motion="reduce"
+    )
+    STATES[state](page)
+    assert serious_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+CONTROLS = """() => [...document.querySelectorAll("a, button, input, select, textarea, summary, [tabindex='0']")]
+  .filter((one) => one.checkVisibility() && !one.disabled && !one.reached)"""
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_the_tab_key_reaches_every_control_and_shows_where_it_is(open_page: Open, panel: str) -> None:
+    page = open_page(panel)
+    expect(page.locator(PANELS[panel]).first).to_be_visible()
+    page.evaluate(
+        """() => document.addEventListener("focusin", ({ target }) => {
+          target.reached = getComputedStyle(target).outlineStyle !== "none";
+        })"""
+    )
+    for _ in range(page.evaluate(f"({CONTROLS})().length") + 2):
+        page.keyboard.press("Tab")
+    assert page.evaluate(f"({CONTROLS})().map((one) => one.outerHTML)") == []
+
+
+def test_the_keyboard_alone_finds_and_teaches(open_page: Open, taught: str) -> None:
     page = open_page("classify")
     expect(page.get_by_role("heading", name="Classify", exact=True)).to_be_visible()
     page.keyboard.press("Tab")
@@ -45,6 +117,13 @@ def test_the_keyboard_alone_is_enough(open_page: Open) -> None:
     page.get_by_label("Words").focus()
     page.keyboard.type("a cat")
     expect(page.locator(".card .id").first).to_have_text("chelsea.png")
+    page.locator(".card").first.get_by_role("checkbox").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Class for the selected items").focus()
+    page.keyboard.type("cat")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card .label", has_text="cat").first).to_have_text("cat")
+    assert httpx.get(f"{taught}/items/chelsea.png").json()["label"] == "cat"
 
 
 def test_the_browser_itself_refuses_strings_as_html_and_other_hosts(open_page: Open) -> None:

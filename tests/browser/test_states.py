@@ -53,6 +53,9 @@ def test_a_key_is_asked_for_and_stays_in_the_session(open_page: Open, guarded: G
     classify_text(page)
     expect(page.locator(".bars li").first).to_contain_text("a cat")
     assert page.evaluate("sessionStorage.getItem('simila-key')") == guarded.key
+    page.get_by_text("The same request as code").click()
+    expect(page.get_by_label("The request as code")).to_contain_text("Bearer $SIMILA_API_KEY")
+    assert guarded.key not in page.content()
     assert page.evaluate("localStorage.length + document.cookie.length") == 0
 
 

@@ -1,23 +1,13 @@
 """The explorer's panel Teach, by hand of a browser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
-import pytest
 from playwright.sync_api import Page, expect
 
-from browser.conftest import PHOTOGRAPHS, fill
+from browser.conftest import PHOTOGRAPHS
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture
-def taught(server: str) -> Iterator[str]:
-    """A collection of its own, listed first, to change."""
-    with httpx.Client(base_url=server, timeout=60) as api:
-        fill(api, "a-class")
-        yield f"{server}/v1/collections/a-class"
-        api.delete("/v1/collections/a-class")
 
 
 def test_a_new_picture_teaches_its_class(open_page: Open, taught: str) -> None:
@@ -45,3 +35,26 @@ def test_a_class_is_forgotten(open_page: Open, taught: str) -> None:
     page.get_by_label("Forget the class space").click()
     expect(page.locator(".confusion thead th")).to_have_text(["animal", "texture", "thing"])
     assert httpx.get(taught).json()["items"] == 8
+
+
+def test_an_item_is_forgotten_and_a_class_taken_away(open_page: Open, taught: str) -> None:
+    page = open_page("teach")
+    page.on("dialog", lambda dialog: dialog.accept())
+    expect(page.locator(".accuracy")).to_contain_text("of 11 items")
+    page.get_by_label("horse.png").check()
+    page.get_by_role("button", name="Forget", exact=True).first.click()
+    expect(page.locator(".accuracy")).to_contain_text("of 10 items")
+    page.get_by_label("chelsea.png").check()
+    page.get_by_role("button", name="Take it away").click()
+    expect(page.locator(".confusion thead th")).to_have_text(["space", "texture", "thing"])
+    assert httpx.get(f"{taught}/items/horse.png").status_code == httpx.codes.NOT_FOUND
+    assert httpx.get(f"{taught}/items/chelsea.png").json()["label"] is None
+
+
+def test_a_text_is_added(open_page: Open, taught: str) -> None:
+    page = open_page("teach")
+    page.get_by_label("Class", exact=True).fill("animal")
+    page.get_by_label("Text", exact=True).fill("a kitten asleep")
+    page.keyboard.press("Enter")
+    expect(page.locator(".accuracy")).to_contain_text("of 12 items")
+    assert httpx.get(f"{taught}/items/a kitten asleep").json()["label"] == "animal"

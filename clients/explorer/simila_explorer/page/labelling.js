@@ -4,9 +4,14 @@ import { call, collectionPath } from "./api.js";
 import { count, h } from "./dom.js";
 import { refusal } from "./notices.js";
 
-/** Give items another class, or none with null, all in one transaction. */
-export function relabel(collection, ids, label) {
-  return call("PATCH", collectionPath(collection, "items"), { ids: [...ids], label });
+const MOST_AT_ONCE = 1000; // the server has a limit, and each request is one transaction
+
+/** Give items another class, or none with null. */
+export async function relabel(collection, ids, label) {
+  const all = [...ids];
+  for (let start = 0; start < all.length; start += MOST_AT_ONCE) {
+    await call("PATCH", collectionPath(collection, "items"), { ids: all.slice(start, start + MOST_AT_ONCE), label });
+  }
 }
 
 /** A form that gives items a class, and calls `done` when they have it. */

@@ -110,12 +110,13 @@ class Mapper {
 
   async read() {
     const key = this.colour.value;
-    const query = key in OWN_COLOURS ? "" : `?values_of=${encodeURIComponent(key)}`;
+    const own = Object.hasOwn(OWN_COLOURS, key) ? OWN_COLOURS[key] : null;
+    const query = own ? "" : `?values_of=${encodeURIComponent(key)}`;
     this.points = await get(`${this.path}/points${query}`);
     const places = new Float32Array(this.points.ids.length * 2);
     this.points.x.forEach((x, at) => places.set([x, this.points.y[at]], at * 2));
     this.said.textContent = `${count(this.points.ids.length)} items`;
-    const { bytes, legend } = coloured((OWN_COLOURS[key]?.values ?? ((points) => points.values))(this.points));
+    const { bytes, legend } = coloured(own ? own.values(this.points) : this.points.values);
     this.bytes = bytes;
     this.legend.replaceChildren(...legend.map(({ name, css, at }) => h("li", {},
       h("button", { type: "button", className: "quiet", title: "Select these", onclick: () => this.select(at) },
