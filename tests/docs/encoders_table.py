@@ -10,6 +10,7 @@ TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
 from added_encoder import lowest_cosine  # noqa: E402
+from parity.test_bands import compared_with_transformers  # noqa: E402
 from parity.test_families import IMAGES, TEXTS, added, reference_images, reference_texts  # noqa: E402
 from random_checkpoints import CHECKPOINTS  # noqa: E402
 from torchvision_libraries import findings_on_torchvision_families  # noqa: E402
@@ -19,7 +20,9 @@ BEGIN, END = "<!-- table: tests/docs/encoders_table.py --write -->\n", "<!-- end
 COLUMNS = ("checkpoint", "compared with", "lowest cosine, images", "lowest cosine, texts", "seconds to add")
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 SENTENCE = "sentence-transformers"
+BANDS = "resnet, 5 bands of 16 bits"
 REFERENCES = {
+    BANDS: "transformers, torch",
     "clip": "transformers", "siglip": "transformers", "siglip2": "transformers",
     "bert": SENTENCE, "mpnet": SENTENCE, "xlm_roberta": SENTENCE, "modernbert": SENTENCE, "qwen3": SENTENCE,
     "timm-resnet": "timm", "timm-vit": "timm", "timm-vgg-layer": "timm", "open-clip": "OpenCLIP",
@@ -39,6 +42,10 @@ def rows(data_dir: Path) -> Iterator[str]:
             if encoder.manifest.text:
                 figures["text"] = lowest_cosine(encoder.text_vectors(TEXTS), reference_texts(checkpoint, TEXTS))
             yield line(name, figures)
+    with TemporaryDirectory() as folder:
+        began_at = time.process_time()
+        _, cosine = compared_with_transformers(Path(folder))
+        yield line(BANDS, {"image": cosine, "seconds": time.process_time() - began_at})
     with TemporaryDirectory() as folder:
         for name, figures in findings_on_torchvision_families(data_dir, Path(folder)).figures.items():
             yield line(name, figures)

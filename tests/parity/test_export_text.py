@@ -18,7 +18,7 @@ SENTENCE = "a grey cat sleeps on the warm stove while rain falls over old harbou
 WORDS = SENTENCE.split()
 TEXTS = [
     " ".join(WORDS[(start + step * 7) % len(WORDS)] + ("" if step % 5 else ",") for step in range(1 + start * 2))
-    for start in range(200)
+    for start in range(0, 200, 4)
 ]
 
 
@@ -44,7 +44,7 @@ def tokenizer(tower: TowerFiles) -> Tokenizer:
 
 @pytest.fixture(scope="module")
 def reference(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Float32:
-    """The 200 texts by sentence-transformers, each alone."""
+    """The fifty texts by sentence-transformers, each alone."""
     model = sentence_transformers_minilm(data_dir, tmp_path_factory.mktemp("checkpoint"))
     return np.asarray(model.encode(TEXTS, batch_size=1, show_progress_bar=False), dtype=np.float32)
 
@@ -63,17 +63,17 @@ def lowest_cosine(vectors: Float32, reference: Float32) -> float:
     return float(np.einsum("nd,nd->n", vectors, reference).min())
 
 
-def test_two_hundred_texts_in_one_padded_batch(session, tokenizer, reference: Float32) -> None:
+def test_fifty_texts_in_one_padded_batch(session, tokenizer, reference: Float32) -> None:
     lengths = {len(tokenizer.encode(text).ids) for text in TEXTS}
     assert min(lengths) < 5
     assert max(lengths) > 256
-    assert len(lengths) > 150
+    assert len(lengths) > 40
     vectors = encode(session, tokenizer, TEXTS)
     assert lowest_cosine(vectors, reference) >= PARITY_COSINE
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
 
-def test_two_hundred_texts_alone(session, tokenizer, reference: Float32) -> None:
+def test_fifty_texts_alone(session, tokenizer, reference: Float32) -> None:
     vectors = np.concatenate([encode(session, tokenizer, [text]) for text in TEXTS])
     assert lowest_cosine(vectors, reference) >= PARITY_COSINE
 
