@@ -1,7 +1,7 @@
 """What every answer says beside its content: the id of its request, and what a browser must not do with it."""
 
 import re
-import uuid
+import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,7 +57,7 @@ class AnswerHeaders:
 
 def request_id_from(sent: bytes) -> bytes:
     """The id that a client sent, if it is a sound one, or a new one."""
-    return sent if _SOUND_ID.fullmatch(sent) else uuid.uuid4().hex.encode()
+    return sent if _SOUND_ID.fullmatch(sent) else secrets.token_hex(16).encode()
 
 
 def request_id_of(scope: Scope) -> str | None:

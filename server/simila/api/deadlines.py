@@ -42,7 +42,8 @@ class Deadline:
             return
         exchange = _Exchange(receive, send)
         try:
-            async with asyncio.timeout(seconds) as exchange.limit:
+            async with asyncio.timeout(None) as exchange.limit:
+                exchange.limit_to(seconds)
                 await self._app(scope, exchange.receive, exchange.send)
         except (TimeoutError, ClientDisconnect):
             if exchange.client_left:
@@ -58,23 +59,36 @@ class Deadline:
 
 
 class _Exchange:
-    """One request's messages, watched from soon after the end of its body to the beginning of its answer."""
+    """One request's messages, watched from soon after its head to the beginning of its answer.
+
+    Until then there is a timer and nothing else: neither a deadline, unless it is sooner, nor a task that waits for the
+    client to leave, which begins with the end of the body.
+    """
 
     limit: Timeout
-    _timer: TimerHandle | None = None
+    _timer: TimerHandle
     _watcher: Task[None] | None = None
+    _is_watched = False
+    _has_whole_body = False
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self.client_left = False
 
+    def limit_to(self, seconds: float | None) -> None:
+        """Let the deadline be so many seconds from now, or never."""
+        loop = asyncio.get_running_loop()
+        ends_at = None if seconds is None else loop.time() + seconds
+        self._timer = loop.call_later(min(seconds or math.inf, UNWATCHED_SECONDS), self._start_watching, ends_at)
+
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.disconnect":
             self.client_left = True
-        elif self._timer is None and not message.get("more_body", False):
-            self._timer = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, self._start_watching)
+        elif not message.get("more_body", False):
+            self._has_whole_body = True
+            self._watch_client()
         return message
 
     async def send(self, message: Message) -> None:
@@ -82,17 +96,23 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self.stop_watching()
-            self.limit.reschedule(None)
+            if self._is_watched:
+                self.limit.reschedule(None)
         await self._send(message)
 
     def stop_watching(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
 
-    def _start_watching(self) -> None:
-        self._watcher = asyncio.create_task(self._watch())
+    def _start_watching(self, ends_at: float | None) -> None:
+        self._is_watched = True
+        self.limit.reschedule(ends_at)
+        self._watch_client()
+
+    def _watch_client(self) -> None:
+        if self._is_watched and self._has_whole_body and self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         message = await self._receive()

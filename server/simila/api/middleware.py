@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -14,6 +15,8 @@ from simila.domain.errors import UnknownHost, quoted
 from simila.telemetry.metrics import ERRORS
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+# Most clients of a server name it alike.
+REMEMBERED_HOSTS = 16
 
 
 class KnownHosts:
@@ -26,15 +29,19 @@ class KnownHosts:
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._knows = lru_cache(REMEMBERED_HOSTS)(self._is_known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            host = Headers(scope=scope).get("host", "")
-            if re.sub(r":\d+$", "", host).lower() not in self._hosts:
+            host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+            if not self._knows(host):
                 message = f"this server does not answer to the host {quoted(host)} (SIMILA_ALLOWED_HOSTS)"
                 await error_response(UnknownHost(message))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _is_known(self, host: str) -> bool:
+        return re.sub(r":\d+$", "", host).lower() in self._hosts
 
 
 @dataclass(frozen=True)

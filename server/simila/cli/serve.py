@@ -19,6 +19,9 @@ from simila.telemetry.logs import configure_logging
 
 # A batcher's thread that comes back from a run waits for the interpreter this long at most, while its core is idle.
 SWITCH_INTERVAL_SECONDS = 0.0005
+# Some requests at once are more objects than Python's 700, and hold no cycles: to look through them for garbage took a
+# tenth of the loop's time.
+GARBAGE_THRESHOLD = 10_000
 
 
 class CannotListen(OSError):
@@ -134,4 +137,5 @@ def _run(app: Any, listener: socket.socket, drain: Drain, settings: Settings) ->
     # What is loaded by now stays. To look all of it through for garbage stops every thread for a tenth of a second.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     DrainingServer(config, drain, grace_seconds=settings.shutdown_seconds).run(sockets=[listener])

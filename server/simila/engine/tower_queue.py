@@ -73,7 +73,10 @@ class TowerQueue(Generic[Row]):
         timings = Timings(preprocess_seconds)
         if positions:
             batched = await self._batcher.submit([row for row in rows if not isinstance(row, SimilaError)])
-            vectors[positions] = batched.vectors
+            if failures:
+                vectors[positions] = batched.vectors
+            else:
+                vectors = batched.vectors
             failures |= {positions[index]: _as_simila_error(error) for index, error in batched.failures.items()}
             timings = Timings(preprocess_seconds, batched.queue_seconds, batched.inference_seconds)
         self._metrics.request(**vars(timings))

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from simila.api import deadlines
 from simila.api.deadlines import Deadline
 
 
@@ -91,6 +92,32 @@ def test_what_takes_too_long_is_cancelled_and_told(headers, default_seconds, sai
     asyncio.run(main())
 
 
+def test_a_deadline_that_ends_after_watching_began_is_kept(monkeypatch):
+    monkeypatch.setattr(deadlines, "UNWATCHED_SECONDS", 0.01)
+
+    async def main():
+        connection = Connection(b"")
+        await call(never, connection, default_seconds=0.03)
+        assert connection.answer[0] == 504
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())
+
+
+def test_a_body_that_does_not_end_is_under_the_deadline():
+    async def endless(_, receive, __):
+        while True:
+            await receive()
+
+    async def main():
+        connection = Connection(b"a", b"b")
+        connection._incoming.pop()
+        await call(endless, connection, default_seconds=0.02)
+        assert connection.answer[0] == 504
+
+    asyncio.run(main())
+
+
 def test_the_client_may_ask_for_more_time_than_the_default():
     async def slow(scope, receive, send):
         await asyncio.sleep(0.05)
@@ -104,9 +131,13 @@ def test_the_client_may_ask_for_more_time_than_the_default():
     asyncio.run(main())
 
 
-def test_an_answer_that_has_begun_is_not_cut():
+@pytest.mark.parametrize("unwatched_seconds", [0.005, 0.1])
+def test_an_answer_that_has_begun_is_not_cut(unwatched_seconds, monkeypatch):
+    monkeypatch.setattr(deadlines, "UNWATCHED_SECONDS", unwatched_seconds)
+
     async def slow(_, receive, send):
         await receive()
+        await asyncio.sleep(0.01)
         await begin(send)
         await asyncio.sleep(0.05)
         await finish(send)
