@@ -161,6 +161,7 @@ def test_forget_answers_a_receipt(api: httpx.Client, digits: str) -> None:
         "remaining": {LABELS[0]: counts[LABELS[0]], LABELS[1]: counts[LABELS[1]]},
         "verified": True,
         "stale_classifiers": receipt["stale_classifiers"],  # of collections that had this name before
+        "unreadable_classifiers": [],
     }
     whole = api.post(f"{digits}/forget", json={"label": "digit 3"}).json()
     assert whole["remaining"] == {"digit 3": 0}

@@ -179,6 +179,9 @@ def test_what_is_forgotten_is_in_no_classifier(data_folder) -> None:
             refused = api.post("/v1/classify", json={"classifier_id": classifier_id, "input": "x"})
             assert (refused.status_code, error(refused)["code"]) == (409, "classifier_stale")
             assert "were forgotten; train it anew" in error(refused)["message"]
+            more = [{"vector": ROWS[0].tolist(), "label": NAMES[0]}]
+            added = api.post("/v1/train", json={"classifier_id": of_all["nearest_mean"], "input": more})
+            assert (added.status_code, error(added)["code"]) == (409, "classifier_stale")
             entry = api.get(f"/v1/classifiers/{classifier_id}").json()
             assert (entry["state"], entry["labels"], entry["collection"]) == ("stale", [], "digits")
         for classifier_id in (*of_some, of_others):

@@ -41,10 +41,17 @@ def test_a_picture_is_asked_for_by_its_media_type():
 def test_a_receipt_is_read():
     request = classifier_wire.forget("pets", ids=["1"], label=None)
     counts = {"classes": {"cat": 1}, "remaining": {"cat": 3}}
-    answer = {"forgotten": 1, "ids": ["1"], "verified": True, "stale_classifiers": ["0a"], **counts}
+    classifiers = {"stale_classifiers": ["0a"], "unreadable_classifiers": ["0b"]}
+    answer = {"forgotten": 1, "ids": ["1"], "verified": True, **classifiers, **counts}
     assert (request.path, request.json) == ("/v1/collections/pets/forget", {"ids": ["1"]})
     assert read(request, answer) == Forgotten(
-        1, ("1",), {"cat": 1}, {"cat": 3}, verified=True, stale_classifiers=("0a",)
+        1,
+        ("1",),
+        {"cat": 1},
+        {"cat": 3},
+        verified=True,
+        stale_classifiers=("0a",),
+        unreadable_classifiers=("0b",),
     )
 
 

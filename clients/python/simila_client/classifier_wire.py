@@ -172,6 +172,7 @@ def _forgotten(body: Json) -> Forgotten:
         remaining=body["remaining"],
         verified=body["verified"],
         stale_classifiers=tuple(body["stale_classifiers"]),
+        unreadable_classifiers=tuple(body["unreadable_classifiers"]),
     )
 
 

@@ -43,7 +43,8 @@ class Forgotten:
     """A receipt: how many items went, the first 1,000 of their ids, and of which classes; these have `remaining` now.
 
     `verified`: the classes' means agree with those made afresh, and no file holds what was forgotten.
-    `stale_classifiers` had learned from it, and are erased.
+    `stale_classifiers` had learned from it, and are erased. `unreadable_classifiers` may have: their records are
+    damaged, and they are left.
     """
 
     items: int
@@ -52,3 +53,4 @@ class Forgotten:
     remaining: Mapping[str, int]
     verified: bool
     stale_classifiers: tuple[str, ...] = ()
+    unreadable_classifiers: tuple[str, ...] = ()

@@ -10,6 +10,8 @@ from simila.classifiers.labels import check_labels
 from simila.domain.errors import InvalidInput, InvalidLabels, quoted
 from simila.domain.vectors import Float64, Int64
 
+_SUREST = float(np.nextafter(1.0, 0.0))  # whose complement still has a logarithm
+
 
 @dataclass(frozen=True, eq=False)
 class LabelTree:
@@ -32,8 +34,10 @@ class LabelTree:
         common = self.ancestry @ self.ancestry.T - 1
         return LabelMetric(self.labels, self.depths[:, np.newaxis] + self.depths - 2 * common)
 
-    def masses(self, seen: Sequence[str], probabilities: Float64) -> Float64:
+    def masses(self, seen: Sequence[str], probabilities: Float64, *, exclusive: bool = True) -> Float64:
         """The probability `float64 [n, c]` of each label or any below it, of `float64 [n, s]` of labels in `seen`.
+
+        Labels that are `exclusive` add up. Others, as a sigmoid's, are independent: any is there unless all are not.
 
         Raises:
             InvalidLabels: a label of `seen` is not in the tree.
@@ -43,7 +47,12 @@ class LabelTree:
         for label in seen:
             if label not in position_of:
                 raise InvalidLabels(f"the label {quoted(label)} is not in the tree", param="label_tree")
-        return probabilities @ self.ancestry[[position_of[label] for label in seen]]
+        below = self.ancestry[[position_of[label] for label in seen]]
+        if exclusive:
+            return probabilities @ below
+        absent = np.log1p(-np.minimum(probabilities, _SUREST))
+        masses: Float64 = -np.expm1(absent @ below)
+        return masses
 
     def deepest_confident(self, masses: Float64, confidence: float) -> Int64:
         """Positions `int64 [n]` of the deepest label of at least `confidence`, the most probable of equally deep ones.

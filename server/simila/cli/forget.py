@@ -37,6 +37,8 @@ def _show(name: str, receipt: Forgotten) -> None:
     tables.show(f"forgot {receipt.items} items of {name}; no file holds them any more, and the class means agree")
     if stale := receipt.stale_classifiers:
         tables.show(f"erased, because they had learned from them: {', '.join(stale)}; train them anew")
+    if unreadable := receipt.unreadable_classifiers:
+        tables.show(f"damaged, so that nobody knows what they learned from: {', '.join(unreadable)}; delete them")
     if receipt.classes:
         table = tables.table(
             tables.column("label"), tables.column("forgotten", justify="right"), tables.column("left", justify="right")

@@ -57,6 +57,10 @@ class ClassifierService:
         """All classifiers by id, the oldest first; those that cannot be read last, with the reason."""
         return dict(sorted(self._states.items(), key=_by_age))
 
+    def unreadable(self) -> list[str]:
+        """The ids of those whose records cannot be read, so that nobody knows what they learned from."""
+        return [one for one, state in self._states.items() if isinstance(state, ClassifierUnavailable)]
+
     def get(self, classifier_id: str) -> ClassifierState:
         """Find a classifier.
 
@@ -139,9 +143,7 @@ class ClassifierService:
             return known
         if record.state == "training":
             raise NotReady(f"classifier {record.id} is being trained; send this again", param="classifier_id")
-        if record.state == "stale":
-            message = f"classifier {record.id} is gone: {record.error}; train it anew"
-            raise StaleClassifier(message, param="classifier_id")
+        check_not_stale(record)
         if record.state == "failed":
             message = f"classifier {record.id} could not be trained: {record.error}"
             raise CannotServe(message, param="classifier_id")
@@ -196,6 +198,18 @@ class ClassifierService:
         if record.state == "training":
             record = replace(record, state="failed", error=STOPPED)
         return ClassifierState(record)
+
+
+def check_not_stale(record: ClassifierRecord) -> None:
+    """Check that nothing that a classifier learned from was forgotten.
+
+    Raises:
+        StaleClassifier: something was, and the classifier was emptied.
+
+    """
+    if record.state == "stale":
+        message = f"classifier {record.id} is gone: {record.error}; train it anew"
+        raise StaleClassifier(message, param="classifier_id")
 
 
 def _by_age(entry: tuple[str, ClassifierState | ClassifierUnavailable]) -> tuple[bool, str]:

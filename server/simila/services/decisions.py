@@ -95,9 +95,10 @@ def _decided(model: ClassModel, rules: DecisionRules, vectors: Float32, tokens: 
     predictions = ranked(scored.labels, scored.scores, scored.probabilities, scored.cosines, rules.top_k)
     decisions = [Decision(row.labels[0], row.scores[0], row) for row in predictions]
     if rules.metric:
-        decisions = _by_metric(decisions, scored, rules.metric)
+        decisions = _by_metric(decisions, scored, rules.metric, exclusive=model.is_exclusive)
     if rules.tree:
-        decisions = _by_tree(decisions, scored, rules.tree, rules.confidence)
+        masses = rules.tree.masses(scored.labels, scored.probabilities, exclusive=model.is_exclusive)
+        decisions = _by_tree(decisions, masses, rules.tree, rules.confidence)
     if rules.thresholds is not None:
         decisions = _multi_label(decisions, scored, rules.thresholds)
     if rules.unknown_below is not None:
@@ -122,9 +123,15 @@ def _under_priors(
     return shifted, dict(zip(scored.labels, priors.tolist(), strict=True))
 
 
-def _by_metric(decisions: Sequence[Decision], scored: Scored, metric: LabelMetric) -> list[Decision]:
-    """The label with the least expected squared distance; its score is its own probability, 0 where it was not seen."""
-    scores = metric.frechet_scores(scored.labels, scored.probabilities)
+def _by_metric(
+    decisions: Sequence[Decision], scored: Scored, metric: LabelMetric, *, exclusive: bool
+) -> list[Decision]:
+    """The label with the least expected squared distance; its score is its own probability, 0 where it was not seen.
+
+    An expectation needs probabilities of sum 1: those of classes that do not exclude each other are divided by theirs.
+    """
+    sums = 1.0 if exclusive else np.maximum(scored.probabilities.sum(axis=1, keepdims=True), SMALLEST_RATIO)
+    scores = metric.frechet_scores(scored.labels, scored.probabilities / sums)
     column_of = {label: column for column, label in enumerate(scored.labels)}
     answers = []
     for row, best in enumerate(scores.argmax(axis=1).tolist()):
@@ -135,9 +142,8 @@ def _by_metric(decisions: Sequence[Decision], scored: Scored, metric: LabelMetri
     return answers
 
 
-def _by_tree(decisions: Sequence[Decision], scored: Scored, tree: LabelTree, confidence: float) -> list[Decision]:
-    """The deepest label that is certain enough; its score is the probability of all below it."""
-    masses = tree.masses(scored.labels, scored.probabilities)
+def _by_tree(decisions: Sequence[Decision], masses: Float64, tree: LabelTree, confidence: float) -> list[Decision]:
+    """The deepest label that is certain enough; its score is the probability of it or any below it."""
     chosen = tree.deepest_confident(masses, confidence).tolist()
     return [
         replace(decision, prediction=tree.labels[position], score=float(masses[row, position]))

@@ -12,7 +12,7 @@ from simila.index.collection import Collection
 from simila.services.collections import check_ids, selective, write
 from simila.services.example_models import ExampleModels
 from simila.services.maps import MapService
-from simila.services.training_jobs import TrainingJobs
+from simila.services.training_jobs import ErasedClassifiers, TrainingJobs
 from simila.storage.item_writes import Delete, Deleted, DeleteWhere
 from simila.storage.where import Where
 
@@ -34,6 +34,7 @@ class Receipt:
 
     `ids` are the first `MOST_IDS_TOLD`. `remaining` counts the classes that lost items; `verified` says that their sums
     agree with those made afresh of what is left. `stale_classifiers` had learned from what is gone, and are erased.
+    `unreadable_classifiers` have damaged records: what they learned from is unknown, so they are left as they are.
     """
 
     items: int
@@ -41,6 +42,7 @@ class Receipt:
     classes: Mapping[str, int]
     remaining: Mapping[str, int]
     stale_classifiers: Sequence[str]
+    unreadable_classifiers: Sequence[str] = ()
     verified: bool = True
 
 
@@ -78,9 +80,9 @@ class ForgettingService:
         deleted = await write(collection, self._deletion(what))
         self._models.drop(collection)
         self._pool.forget_vectors()
-        stale = await self._jobs.forget(collection)
+        classifiers = await self._jobs.forget(collection)
         had_map = await self._maps.drop(collection)
-        receipt = await asyncio.to_thread(_erased, collection, deleted, stale)
+        receipt = await asyncio.to_thread(_erased, collection, deleted, classifiers)
         if had_map:
             await self._maps.start(name)
         return receipt
@@ -94,7 +96,7 @@ class ForgettingService:
         return DeleteWhere(selective(what.filter))
 
 
-def _erased(collection: Collection, deleted: Deleted, stale_classifiers: Sequence[str]) -> Receipt:
+def _erased(collection: Collection, deleted: Deleted, classifiers: ErasedClassifiers) -> Receipt:
     if not collection.forget_deleted():
         raise NotReady(
             f"{len(deleted.ids)} items of collection {collection.spec.name} are deleted, but an export or backup keeps"
@@ -103,4 +105,6 @@ def _erased(collection: Collection, deleted: Deleted, stale_classifiers: Sequenc
     collection.reader.check_classes(deleted.classes)
     counts = collection.reader.label_counts()
     remaining = {label: counts.get(label, 0) for label in deleted.classes}
-    return Receipt(len(deleted.ids), deleted.ids[:MOST_IDS_TOLD], deleted.classes, remaining, stale_classifiers)
+    ids = deleted.ids[:MOST_IDS_TOLD]
+    stale, unreadable = classifiers.stale, classifiers.unreadable
+    return Receipt(len(deleted.ids), ids, deleted.classes, remaining, stale, unreadable)

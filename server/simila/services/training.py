@@ -17,7 +17,7 @@ from simila.engine.model_pool import ModelPool
 from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
 from simila.index.filters import compile_filter
-from simila.services.classifiers import ClassifierService, ClassifierState
+from simila.services.classifiers import ClassifierService, ClassifierState, check_not_stale
 from simila.services.label_scorers import LabelScorers
 from simila.services.label_sets import Classes, LabelSet
 from simila.services.learned_models import Options, complete_options, learned, sum_arrays, with_examples
@@ -149,6 +149,7 @@ class TrainingService:
         Raises:
             UnknownClassifier, ClassifierUnavailable: see `ClassifierService.get`.
             CannotServe: the classifier is of another method, or its encoder is not served.
+            StaleClassifier: something that it learned from was forgotten.
             Conflict: it is still being trained, or its encoder has changed.
             InvalidLabels, InvalidInput, LimitExceeded: a label or an input is at fault.
 
@@ -161,6 +162,7 @@ class TrainingService:
         vectors, tokens = await self._classifiers.vectors(record, sources)
         async with self._classifiers.changing:
             record = self._classifiers.get(classifier_id).record
+            check_not_stale(record)
             if record.state != "ready":
                 raise Conflict(f"classifier {classifier_id} is not trained: {record.state}", param="classifier_id")
             arrays = await self._classifiers.arrays(record)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,14 @@ class TrainingProgress:
     step: str
     samples_done: int
     samples_total: int
+
+
+@dataclass(frozen=True)
+class ErasedClassifiers:
+    """By their ids: those that became `stale`, and the `unreadable`, which may have learned from the items too."""
+
+    stale: Sequence[str]
+    unreadable: Sequence[str]
 
 
 Report = Callable[[str, int], None]
@@ -55,8 +63,8 @@ class TrainingJobs:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def forget(self, collection: Collection) -> list[str]:
-        """Erase the classifiers that learned from items that a collection does not hold any more; return their ids.
+    async def forget(self, collection: Collection) -> ErasedClassifiers:
+        """Erase the classifiers that learned from items that a collection does not hold any more.
 
         They are `stale` from then on. One that is being trained reads its items again.
 
@@ -75,7 +83,7 @@ class TrainingJobs:
                 if state.record.state == "ready" and not await self._learned_only(state.record, collection, held):
                     await self._classifiers.keep(_emptied(state.record), {})
                     stale.append(classifier_id)
-        return stale
+            return ErasedClassifiers(stale, self._classifiers.unreadable())
 
     async def close(self) -> None:
         """End what is under way; a classifier that was being trained is `failed` after the next start."""

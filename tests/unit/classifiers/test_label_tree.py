@@ -39,6 +39,14 @@ def test_a_label_is_as_probable_as_all_below_it():
     np.testing.assert_allclose(masses, [[0.7, 0.3, 0.2, 0.4, 1.0, 0.3]])
 
 
+def test_independent_labels_are_there_unless_all_are_not():
+    tree = label_tree(PARENTS)
+    masses = tree.masses(["cat", "poodle", "car", "dog"], np.array([[0.9, 0.8, 0.0, 1.0]]), exclusive=False)
+    np.testing.assert_allclose(masses, [[1.0, 1.0, 0.8, 0.9, 1.0, 0.0]])
+    half = tree.masses(["cat", "poodle", "car", "dog"], np.full((1, 4), 0.5), exclusive=False)
+    np.testing.assert_allclose(half, [[1 - 0.5**3, 1 - 0.5**2, 0.5, 0.5, 1 - 0.5**4, 0.5]])
+
+
 @pytest.mark.parametrize(
     ("confidence", "answer"),
     [(0.15, "poodle"), (0.25, "cat"), (0.45, "animal"), (0.7, "animal"), (0.9, "thing"), (1, "thing")],

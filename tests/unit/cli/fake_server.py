@@ -34,6 +34,7 @@ class FakeServer:
         self.trained_state = "ready"
         self.refinement = None
         self.stale = []
+        self.unreadable = []
         self.requests = []
         self.max_items = 100
         self.refusals = []
@@ -191,9 +192,8 @@ class FakeServer:
         for item_id in ids:
             del self.collections[name]["items"][item_id]
         counts = {"classes": {label: len(ids)}, "remaining": {label: 0}}
-        return httpx.Response(
-            200, json={"forgotten": len(ids), "ids": ids, "verified": True, "stale_classifiers": self.stale, **counts}
-        )
+        classifiers = {"stale_classifiers": self.stale, "unreadable_classifiers": self.unreadable}
+        return httpx.Response(200, json={"forgotten": len(ids), "ids": ids, "verified": True, **classifiers, **counts})
 
     def search(self, name, body):
         items = list(self.collections[name]["items"].values())[: body["limit"]]

@@ -45,12 +45,13 @@ def test_forget_asks_and_prints_the_receipt(server, run, pets):  # noqa: ARG001
     assert refused.exit_code == 1
     assert "Forget 2 items of pets?" in refused.stdout
     assert len(server.collections["pets"]["items"]) == 3
-    server.stale = ["0a"]
+    server.stale, server.unreadable = ["0a"], ["0b"]
     result = run("collections", "forget", "pets", "--label", "cat", "--yes")
     lines = result.stdout.splitlines()
     assert lines[0] == "forgot 2 items of pets; no file holds them any more, and the class means agree"
     assert lines[1] == "erased, because they had learned from them: 0a; train them anew"
-    assert lines[3].split() == ["cat", "2", "0"]
+    assert lines[2] == "damaged, so that nobody knows what they learned from: 0b; delete them"
+    assert lines[4].split() == ["cat", "2", "0"]
     assert list(server.collections["pets"]["items"]) == ["2"]
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from simila.classifiers import decision_rules
 from simila.classifiers.activations import Activation
@@ -82,6 +82,24 @@ def test_a_tree_answers_with_the_deepest_label_that_is_certain_enough():
     first, _, third = decided(DecisionRules(tree=tree, confidence=0.6)).decisions
     assert (first.prediction, first.score) == ("animal", pytest.approx(PROBABILITIES[0, :2].sum()))
     assert (third.prediction, third.score) == ("cat", pytest.approx(PROBABILITIES[2, 0]))
+
+
+def test_a_tree_over_independent_classes_adds_up_to_no_more_than_one():
+    tree = label_tree({"thing": None, "animal": "thing", "cat": "animal", "dog": "animal", "car": "thing"})
+    model = LinearModel(MODEL.scorer, Activation(scale=2.0, kind="sigmoid"))
+    (decision, *_) = decided(DecisionRules(tree=tree, confidence=0.9), model=model).decisions
+    cat, dog, _ = expit(2.0 * INPUTS[0])
+    assert cat < 0.9
+    assert (decision.prediction, decision.score) == ("animal", pytest.approx(1 - (1 - cat) * (1 - dog)))
+
+
+def test_distances_are_expected_by_the_shares_of_independent_classes():
+    metric = label_metric(LABELS, [[0, 2, 9], [2, 0, 9], [9, 9, 0]])
+    model = LinearModel(MODEL.scorer, Activation(scale=2.0, kind="sigmoid"))
+    (decision, *_) = decided(DecisionRules(metric=metric), model=model).decisions
+    own = expit(2.0 * INPUTS[0])
+    assert (decision.prediction, decision.score) == ("cat", pytest.approx(own[0]))
+    assert decision.details["expected_squared_distance"] == pytest.approx(own @ [0, 4, 81] / own.sum())
 
 
 def test_given_priors_weigh_the_probabilities():

@@ -9,7 +9,7 @@ import pytest
 from simila.domain.errors import StaleClassifier
 from simila.services.classifiers import ClassifierService
 from simila.services.decisions import DecisionRules
-from simila.services.training_jobs import SEQUENCES, TrainingJobs
+from simila.services.training_jobs import SEQUENCES, ErasedClassifiers, TrainingJobs
 from simila.storage.classifier_files import ClassifierFiles, ClassifierRecord
 from simila.storage.item_writes import Delete, UpsertArrays
 from unit.services.word_encoders import DIMENSION
@@ -70,10 +70,10 @@ def test_only_what_learned_from_it_goes_and_its_answers_with_it(classifiers, col
         other, arrays = learned(colours)
         await classifiers.keep(replace(other, id="0b"), {**arrays, SEQUENCES: np.array([2])})
         await classifiers.keep(replace(other, id="0c", collection="elsewhere"), arrays)
-        assert await jobs.forget(colours) == []
+        assert (await jobs.forget(colours)).stale == []
         await classifiers.model(classifiers.get("0a").record)
         colours.write(Delete(["a"])).result()
-        stale = await jobs.forget(colours)
+        stale = (await jobs.forget(colours)).stale
         with pytest.raises(StaleClassifier, match="classifier 0a is gone: items of collection colours that it learned"):
             await classifiers.classify("0a", [], DecisionRules())
         return stale
@@ -87,7 +87,7 @@ def test_what_learned_from_an_earlier_collection_of_the_name_goes_too(classifier
     async def keep_and_forget():
         earlier, arrays = learned(colours)
         await classifiers.keep(replace(earlier, store_id="of a collection that was dropped"), arrays)
-        return await TrainingJobs(classifiers).forget(colours)
+        return (await TrainingJobs(classifiers).forget(colours)).stale
 
     assert asyncio.run(keep_and_forget()) == ["0a"]
 
@@ -96,6 +96,16 @@ def test_a_classifier_whose_files_cannot_be_read_goes_too(classifiers, colours, 
     async def damage_and_forget():
         await classifiers.keep(*learned(colours))
         next((tmp_path / "classifiers" / "0a").glob("sequences-*")).write_bytes(b"?")
-        return await TrainingJobs(classifiers).forget(colours)
+        return (await TrainingJobs(classifiers).forget(colours)).stale
 
     assert asyncio.run(damage_and_forget()) == ["0a"]
+
+
+def test_one_whose_record_cannot_be_read_is_told_of_and_left(pool, classifiers, colours, tmp_path):
+    asyncio.run(classifiers.keep(*learned(colours)))
+    record = tmp_path / "classifiers" / "0a" / "classifier.json"
+    record.write_bytes(b"?")
+    restarted = ClassifierService(pool, ClassifierFiles(tmp_path / "classifiers"), most_predictions=100)
+    forgotten = asyncio.run(TrainingJobs(restarted).forget(colours))
+    assert forgotten == ErasedClassifiers(stale=[], unreadable=["0a"])
+    assert record.read_bytes() == b"?"

@@ -204,7 +204,8 @@ class ForgetResponse(BaseModel):
     """The receipt. `ids` are the first 1,000; `remaining` counts the classes that lost items.
 
     `verified`: the classes' means agree with those made afresh of what is left, and the files were written anew without
-    what is forgotten. `stale_classifiers` had learned from it, and are erased.
+    what is forgotten. `stale_classifiers` had learned from it, and are erased. `unreadable_classifiers` have damaged
+    records: nobody knows what they learned from, and `DELETE /v1/classifiers/{id}` erases them.
     """
 
     forgotten: int
@@ -213,6 +214,7 @@ class ForgetResponse(BaseModel):
     remaining: dict[str, int]
     verified: bool
     stale_classifiers: list[str]
+    unreadable_classifiers: list[str]
 
     @classmethod
     def of(cls, receipt: Receipt) -> Self:
@@ -223,4 +225,5 @@ class ForgetResponse(BaseModel):
             remaining=dict(receipt.remaining),
             verified=receipt.verified,
             stale_classifiers=list(receipt.stale_classifiers),
+            unreadable_classifiers=list(receipt.unreadable_classifiers),
         )
