@@ -25,6 +25,7 @@ from simila.cli.model_trials import Trial
 from simila.cli.search import search
 from simila.cli.serve import serve_command
 from simila.cli.train import train
+from simila.domain.errors import SimilaError
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository, TowerFiles
 from simila.engine.cores import usable_cores
@@ -43,6 +44,12 @@ def _create_app(settings: Settings, drain: Drain) -> "ASGIApp":
     from simila.app import create_app  # noqa: PLC0415
 
     return create_app(settings, drain)
+
+
+def _problems(settings: Settings) -> Sequence[SimilaError]:
+    from simila.app import problems_of  # noqa: PLC0415  as above
+
+    return problems_of(settings)
 
 
 def _devices(settings: Settings) -> str:
@@ -116,7 +123,7 @@ def simila(
     """Image and text vectors, classification and similarity search."""
 
 
-app.command()(serve_command(_create_app))
+app.command()(serve_command(_create_app, _problems))
 app.command()(doctor_command(_devices))
 models.app.command()(add_command(_check_parity, _prepare))
 models.app.command()(bundle)

@@ -87,7 +87,8 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
     _give_blas_one_thread()
     drain = drain or Drain()
     # Here, not in the lifespan: uvicorn would log an error there as a traceback, and keep it.
-    _refuse_together(settings)
+    if problems := problems_of(settings):
+        raise problems[0] if len(problems) == 1 else InvalidConfiguration("; ".join(map(str, problems)))
     grpc = _grpc(settings)
     tracing = open_telemetry(settings.otlp_endpoint) if settings.otlp_endpoint else None
     manifests = [_manifest(name, settings) for name in settings.encoders]
@@ -170,8 +171,8 @@ def _grpc(settings: Settings) -> GrpcTransport:
     )
 
 
-def _refuse_together(settings: Settings) -> None:
-    """Find everything that the settings ask for and that is not there, so that nobody mends one to meet the next."""
+def problems_of(settings: Settings) -> list[SimilaError]:
+    """Everything that the settings ask for and that is not there, so that nobody mends one to meet the next."""
     errors = []
     encoders = [partial(_manifest, name) for name in settings.encoders]
     checks: list[Callable[[Settings], object]] = [_grpc, *encoders, devices_of]
@@ -180,8 +181,7 @@ def _refuse_together(settings: Settings) -> None:
             check(settings)
         except SimilaError as error:
             errors.append(error)
-    if len(errors) > 1:
-        raise InvalidConfiguration("; ".join(error.message for error in errors))
+    return errors
 
 
 def load_encoders(settings: Settings, manifests: Sequence[Manifest]) -> list[EncoderStatus]:

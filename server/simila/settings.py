@@ -206,6 +206,7 @@ class Settings(BaseSettings):
     )
     otlp_endpoint: str | None = Field(
         default=None,
+        pattern="^https?://",
         description="Where traces go as OTLP over HTTP, such as `http://localhost:4318/v1/traces`;"
         " needs `pip install 'simila[otel]'`.",
     )

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -15,14 +14,14 @@ from typing import Annotated
 import typer
 
 from simila.cli import tables
+from simila.cli.addresses import CannotListen
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import FAILED, WrongUsage
-from simila.cli.serve import CannotListen, bound_socket, refuse_open_bind
+from simila.cli.start_checks import check_bind, check_grpc_port, check_port, check_tls
 from simila.domain.errors import SimilaError
 from simila.domain.model_repository import ModelRepository
 from simila.engine.cores import usable_cores
 from simila.settings import Settings
-from simila.storage.api_keys import ApiKeys
 from simila_models.catalogue import find_manifest
 
 LEAST_MEMORY_BYTES = 2 * 2**30
@@ -75,7 +74,7 @@ def _findings(devices: Callable[[Settings], str], data_dir: Path | None) -> Iter
         yield Finding("settings", Verdict.PROBLEM, str(error), "correct simila.toml or the SIMILA_ variables")
         return
     yield Finding("settings", Verdict.OK, "valid")
-    for check in (_python, _memory, _packages, _address, _folder, _disk, _models):
+    for check in (_python, _memory, _packages, _address, _tls, _folder, _disk, _models):
         yield from check(settings)
     try:
         yield Finding("device", Verdict.OK, devices(settings))
@@ -112,17 +111,27 @@ def _packages(settings: Settings) -> Iterator[Finding]:
 
 def _address(settings: Settings) -> Iterator[Finding]:
     try:
-        has_keys = settings.keys_path.exists() and ApiKeys(settings.keys_path).are_wanted()
-        refuse_open_bind(settings, has_keys=has_keys)
-        listener: socket.socket = bound_socket(settings.host, settings.port)
-        listener.close()
+        check_bind(settings)
+        check_port(settings)
+        check_grpc_port(settings)
     except CannotListen as error:
-        remedy = "that is as it should be if Simila runs already; else set SIMILA_PORT"
+        remedy = "that is as it should be if Simila runs already; else set another port"
         yield Finding("address", Verdict.WARNING, str(error), remedy)
     except (WrongUsage, SimilaError) as error:
         yield Finding("address", Verdict.PROBLEM, str(error), "run: simila keys create")
     else:
         yield Finding("address", Verdict.OK, settings.url)
+
+
+def _tls(settings: Settings) -> Iterator[Finding]:
+    try:
+        check_tls(settings)
+    except WrongUsage as error:
+        remedy = "give both files as PEM, readable by this user, the key without a password"
+        yield Finding("certificate", Verdict.PROBLEM, str(error), remedy)
+    else:
+        if settings.tls_certificate:
+            yield Finding("certificate", Verdict.OK, str(settings.tls_certificate))
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """`simila serve`: the server in this process."""
 
-import errno
 import gc
 import socket
 import sys
@@ -9,11 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from simila.cli.addresses import bound_socket
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import WrongUsage
+from simila.cli.start_checks import Problems, refuse_together
 from simila.services.drain import Drain
 from simila.settings import Settings
-from simila.storage.api_keys import ApiKeys
 from simila.storage.data_folder import DataFolder
 from simila.telemetry.logs import configure_logging
 
@@ -24,12 +24,11 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 GARBAGE_THRESHOLD = 10_000
 
 
-class CannotListen(OSError):
-    """The address is taken, not allowed or not of this machine."""
+def serve_command(create_app: Callable[[Settings, Drain], Any], problems: Problems) -> Callable[..., None]:
+    """The command, given how to make the ASGI application, and what would keep that from being made.
 
-
-def serve_command(create_app: Callable[[Settings, Drain], Any]) -> Callable[..., None]:
-    """The command, given how to make the ASGI application: `cli` stands beside `app` and does not know it."""
+    `cli` stands beside `app` and does not know it.
+    """
 
     def serve(
         host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
@@ -45,7 +44,7 @@ def serve_command(create_app: Callable[[Settings, Drain], Any]) -> Callable[...,
         """Serve the exported encoders and the collections over HTTP."""
         refuse_workers(workers)
         settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
-        refuse_open_bind(settings, has_keys=settings.keys_path.exists() and ApiKeys(settings.keys_path).are_wanted())
+        refuse_together(settings, problems)
         configure_logging(settings.log_level, settings.log_format)
         # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
         with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:
@@ -54,21 +53,6 @@ def serve_command(create_app: Callable[[Settings, Drain], Any]) -> Callable[...,
             _run(create_app(settings, drain), listener, drain, settings)
 
     return serve
-
-
-def refuse_open_bind(settings: Settings, *, has_keys: bool) -> None:
-    """Let only loopback through, unless callers need keys or the settings say that the network may call.
-
-    Raises:
-        WrongUsage: others could reach the server, and nothing checks who they are.
-
-    """
-    if not has_keys and not settings.insecure and not settings.is_loopback:
-        message = (
-            f"{settings.host} can be reached from other machines and nothing checks who calls; make a key with"
-            " simila keys create, use --host 127.0.0.1, or allow it with --insecure (SIMILA_INSECURE=true)"
-        )
-        raise WrongUsage(message)
 
 
 def refuse_workers(workers: int) -> None:
@@ -84,34 +68,6 @@ def refuse_workers(workers: int) -> None:
             " To encode more, run replicas, or put Triton behind them (docs/operations.md)"
         )
         raise WrongUsage(message)
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket that is bound and does not listen yet.
-
-    Raises:
-        CannotListen: the address is taken, not allowed or not of this machine.
-
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # "localhost" may name ::1 first, where a client of 127.0.0.1 would not find the server.
-        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
-        return _bound(socket.socket(family, kind, protocol), address)
-    except OSError as error:
-        remedy = "; stop what listens there, or give --port" if error.errno == errno.EADDRINUSE else ""
-        reason = error.strerror or str(error)
-        raise CannotListen(f"cannot listen on {host}, port {port}: {reason.lower()}{remedy}") from error
-
-
-def _bound(listener: socket.socket, address: Any) -> socket.socket:
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _run(app: Any, listener: socket.socket, drain: Drain, settings: Settings) -> None:

@@ -2,6 +2,7 @@ import json
 import socket
 
 import pytest
+import trustme
 
 pytestmark = pytest.mark.usefixtures("one_encoder")
 
@@ -67,3 +68,18 @@ def test_collections_that_others_may_read_are_warned_of(findings, tmp_path):
     (tmp_path / "collections").chmod(0o755)
     found, _ = findings("--data-dir", str(tmp_path))
     assert found["data folder"]["remedy"] == f"run: chmod go= {tmp_path / 'collections'}"
+
+
+def test_a_certificate_is_read_and_what_is_wrong_with_it_told(findings, data_dir, monkeypatch, tmp_path):
+    issued = trustme.CA().issue_cert("localhost")
+    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
+    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    monkeypatch.setenv("SIMILA_TLS_CERTIFICATE", str(tmp_path / "certificate.pem"))
+    monkeypatch.setenv("SIMILA_TLS_KEY", str(tmp_path / "key.pem"))
+    assert findings("--data-dir", str(data_dir))[0]["certificate"]["verdict"] == "ok"
+
+    another = trustme.CA().issue_cert("localhost")
+    another.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    found, code = findings("--data-dir", str(data_dir))
+    assert (code, found["certificate"]["verdict"]) == (1, "problem")
+    assert "key values mismatch" in found["certificate"]["message"]

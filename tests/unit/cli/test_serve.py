@@ -11,8 +11,8 @@ import pytest
 
 from server_process import ServerProcess, folder_with_models
 from simila import app
+from simila.cli.addresses import CannotListen, bound_socket, refuse_open_bind
 from simila.cli.errors import WrongUsage
-from simila.cli.serve import CannotListen, bound_socket, refuse_open_bind
 from simila.settings import Settings
 
 
@@ -42,7 +42,7 @@ def test_a_taken_port_is_one_line(run):
         result = run("serve", "--port", port)
 
     expected = f"error: cannot listen on 127.0.0.1, port {port}: address already in use"
-    assert (result.exit_code, result.stderr) == (1, f"{expected}; stop what listens there, or give --port\n")
+    assert (result.exit_code, result.stderr) == (1, f"{expected}; stop what listens there, or set --port\n")
 
 
 def test_an_address_of_another_machine_is_explained():
@@ -79,7 +79,7 @@ def create_app(settings, drain):
     return answer
 
 app = typer.Typer(cls=CommandGroup)
-app.command()(serve_command(create_app))
+app.command()(serve_command(create_app, lambda settings: []))
 app.callback()(lambda: None)
 app(["serve", "--port", "0", "--data-dir", {str(tmp_path)!r}])
 """
@@ -144,6 +144,35 @@ def test_all_settings_that_make_no_sense_are_told_at_once(run, monkeypatch):
     assert result.exit_code == 2
     for name in ("port", "log_level", "engine.workers"):
         assert f"setting {name}: " in result.stderr
+
+
+def test_addresses_certificate_and_encoders_are_told_at_once(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("SIMILA_ENCODERS", "nope")
+    monkeypatch.setenv("SIMILA_TLS_CERTIFICATE", str(tmp_path / "no.pem"))
+    monkeypatch.setenv("SIMILA_TLS_KEY", str(tmp_path / "no.key"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("SIMILA_GRPC_PORT", str(port))
+        result = run("serve", "--port", "0")
+
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    port_taken = f"cannot listen on 127.0.0.1, port {port}: address already in use"
+    assert f"{port_taken}; stop what listens there, or set SIMILA_GRPC_PORT" in result.stderr
+    no_file = "no.key, cannot be used: No such file or directory (SIMILA_TLS_CERTIFICATE, SIMILA_TLS_KEY)"
+    assert no_file in result.stderr
+    assert "no encoder is called 'nope'" in result.stderr
+
+
+def test_a_certificate_that_is_none_is_one_line(run, monkeypatch, tmp_path):
+    (tmp_path / "no.pem").write_text("no certificate")
+    monkeypatch.setenv("SIMILA_TLS_CERTIFICATE", str(tmp_path / "no.pem"))
+    monkeypatch.setenv("SIMILA_TLS_KEY", str(tmp_path / "no.pem"))
+
+    result = run("serve", "--port", "0")
+
+    assert result.exit_code == 2
+    assert "(SIMILA_TLS_CERTIFICATE, SIMILA_TLS_KEY)" in result.stderr
+    assert "None" not in result.stderr
 
 
 def test_a_folder_of_collections_that_is_a_file_is_one_line(run, tmp_path):
