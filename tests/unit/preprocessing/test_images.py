@@ -61,6 +61,30 @@ def webp(width, height):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def gif(width, height):
+    size = struct.pack("<HH", width, height)
+    return b"GIF89a" + size + bytes(3) + b"," + bytes(4) + size + b"\0" + b"\x02\x02\x4c\x01\0" + b";"
+
+
+def jpeg(width, height):
+    content = bytearray(encoded(NOISE, "JPEG"))
+    at = content.index(b"\xff\xc0") + 5
+    content[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+def tiff(width, height):
+    """One strip of LZW, which declares what it likes."""
+    values = {256: width, 257: height, 258: 8, 259: 5, 262: 1, 273: 8, 277: 1, 278: height, 279: 4}
+    entries = b"".join(struct.pack("<HHLL", tag, 4, 1, value) for tag, value in values.items())
+    return b"II*\0" + struct.pack("<L", 12) + bytes(4) + struct.pack("<H", len(values)) + entries + bytes(4)
+
+
+def bmp(width, height):
+    information = struct.pack("<LllHHLLllLL", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<LHHL", 58, 0, 0, 54) + information + bytes(4)
+
+
 def row_of(content, max_pixels=MAX_PIXELS):
     return image_row(content, TOWER, max_pixels=max_pixels)
 
@@ -78,7 +102,7 @@ def cost_of_refusing(content, error):
     return refused.value.message, time.perf_counter() - started, most_bytes
 
 
-@pytest.mark.parametrize("make", [png, webp])
+@pytest.mark.parametrize("make", [png, webp, gif, jpeg, tiff, bmp])
 def test_a_header_that_declares_too_many_pixels_is_refused_before_decoding(make):
     row_of(encoded(NOISE, make.__name__))  # Pillow loads its plugin once
     message, seconds, most_bytes = cost_of_refusing(make(40_000, 40_000), LimitExceeded)
