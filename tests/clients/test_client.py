@@ -106,7 +106,7 @@ def test_an_address_that_is_none_is_refused_at_once(url):
 
 
 def test_all_names_every_public_word():
-    names = ("client", "async_client", "errors", "evaluations", "results", "rules")
+    names = ("client", "async_client", "errors", "evaluations", "map_results", "results", "rules")
     modules = [getattr(simila_client, name) for name in names]
     public = {
         name

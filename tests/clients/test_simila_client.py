@@ -2,14 +2,17 @@
 
 import asyncio
 import base64
+import io
+import time
 
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from api.wire import embed, vectors
 from clients.conftest import JOINT_ENCODER, TEXT_ENCODER, Addresses
-from simila_client import AsyncSimila, BadRequest, Embeddings, Item, Simila
+from simila_client import AsyncSimila, BadRequest, Embeddings, InputError, Item, Simila, StoredId
 from tolerances import FLOAT32_VALUES
 
 # Twice as many as this server takes in one request.
@@ -83,3 +86,39 @@ def test_items_are_stored_found_and_deleted_awaited(addresses: Addresses) -> Non
             return [hit.id for hit in hits], stored, deleted
 
     assert asyncio.run(ask()) == (["2"], ["1", "2"], 1)
+
+
+def test_items_are_relabelled_scrolled_seen_and_mapped(addresses: Addresses, photo) -> None:
+    with Simila(addresses.url) as client:
+        client.create_collection("seen", JOINT_ENCODER, store_inputs=True)
+        names = ("coffee.png", "rocket.jpg", "camera.png")
+        client.upsert("seen", [Item(name, photo(name), payload={"bytes": len(photo(name))}) for name in names])
+        assert client.relabel("seen", "rocket.jpg", "machine").count == 1
+        assert client.relabel_many("seen", ["camera.png", "missing"], "machine").count == 1
+        machines = list(client.scroll("seen", filter={"$label": "machine"}, with_vectors=True, page_items=1))
+        queries = [machines[0].vector, "a cup of coffee", StoredId("missing")]
+        by_vector = client.search_many("seen", queries, limit=1, on_error="partial")
+        thumbnail = client.thumbnail("seen", "coffee.png", edge_pixels=64)
+        client.make_map("seen")
+        while (state := client.map_state("seen")).state == "running":
+            time.sleep(0.01)
+        points = client.map_points("seen", values_of="bytes")
+        client.delete_collection("seen")
+    assert [item.id for item in machines] == ["rocket.jpg", "camera.png"]
+    assert [[hit.id for hit in found] for found in by_vector[:2]] == [["rocket.jpg"], ["coffee.png"]]
+    assert by_vector[2] == InputError("collection seen has no item 'missing'", "item_not_found")
+    assert max(Image.open(io.BytesIO(thumbnail)).size) == 64
+    assert (state.state, points.places.shape, sorted(points.ids)) == ("done", (3, 2), sorted(names))
+    assert dict(zip(points.ids, points.values, strict=True)) == {name: len(photo(name)) for name in names}
+
+
+def test_documents_are_ranked(addresses: Addresses, photo) -> None:
+    with Simila(addresses.url) as client:
+        found = client.rerank("a cup of coffee", ["a rocket", photo("coffee.png"), "tea"], model=JOINT_ENCODER, top_n=2)
+        vectors_ = client.embed(
+            ["a cup of coffee", "a rocket", photo("coffee.png"), "tea"], model=JOINT_ENCODER
+        ).vectors
+        assert client.model(JOINT_ENCODER).dimension == 384
+    cosines = vectors_[1:] @ vectors_[0]
+    assert [one.index for one in found] == np.argsort(-cosines)[:2].tolist()
+    assert found[0].score == pytest.approx(cosines.max(), abs=FLOAT32_VALUES)

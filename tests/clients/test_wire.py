@@ -22,6 +22,7 @@ from simila_client import (
     UnexpectedAnswer,
     classifier_wire,
     errors,
+    item_wire,
     wire,
 )
 from simila_client.request import parse_response
@@ -118,7 +119,7 @@ def test_collections_are_created_and_read():
 
 
 def test_upsert_sends_only_what_an_item_has():
-    request = wire.upsert("cats", [Item("a", "words"), Item("b", [1.0, 0.0], label="cat", payload={"n": 1})])
+    request = item_wire.upsert("cats", [Item("a", "words"), Item("b", [1.0, 0.0], label="cat", payload={"n": 1})])
 
     assert (request.method, request.path) == ("POST", "/v1/collections/cats/items")
     assert request.json == {
@@ -127,7 +128,7 @@ def test_upsert_sends_only_what_an_item_has():
             {"id": "b", "vector": [1.0, 0.0], "label": "cat", "payload": {"n": 1}},
         ]
     }
-    assert read(request, {"upserted": 2, "sequence": 9}) == wire.Upserted(count=2, sequence=9)
+    assert read(request, {"upserted": 2, "sequence": 9}) == item_wire.Upserted(count=2, sequence=9)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +143,8 @@ def test_upsert_sends_only_what_an_item_has():
     ],
 )
 def test_item_ids_are_percent_encoded_but_for_slashes(item_id, path):
-    assert wire.item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
-    assert wire.delete_item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
+    assert item_wire.item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
+    assert item_wire.delete_item("cats", item_id).path == f"/v1/collections/cats/items/{path}"
 
 
 @pytest.mark.parametrize("name", ["a/items/b", "..", ".", ""])
@@ -161,8 +162,8 @@ def test_a_collection_name_never_becomes_a_path(name):
         (lambda: classifier_wire.classify(["a"], model="m", labels="ab"), "labels"),
         (lambda: classifier_wire.classify(["a"], model="m", labels=["x"], templates="a {}"), "templates"),
         (lambda: classifier_wire.classify_by_example("cats", "hello"), "inputs"),
-        (lambda: wire.upsert("cats", "hello"), "items"),
-        (lambda: wire.delete_items("cats", ids="hello"), "ids"),
+        (lambda: item_wire.upsert("cats", "hello"), "items"),
+        (lambda: item_wire.delete_items("cats", ids="hello"), "ids"),
     ],
 )
 def test_a_single_text_is_no_list_of_letters(call, argument):
@@ -171,7 +172,7 @@ def test_a_single_text_is_no_list_of_letters(call, argument):
 
 
 def test_the_body_is_json_in_utf8():
-    request = wire.upsert("cats", [Item("é", "a", payload={"n": 2**64})])
+    request = item_wire.upsert("cats", [Item("é", "a", payload={"n": 2**64})])
 
     assert request.body() == '{"items":[{"id":"é","text":"a","payload":{"n":18446744073709551616}}]}'.encode()
     assert wire.models().body() is None
@@ -179,13 +180,13 @@ def test_the_body_is_json_in_utf8():
 
 def test_item_pages():
     row = {"id": "a", "label": None, "payload": {"n": 1}, "sequence": 7}
-    request = wire.items("cats", after=5, limit=2)
+    request = item_wire.items("cats", after=5, limit=2)
 
     page = read(request, {"object": "list", "data": [row], "next": 7})
 
     assert request.path == "/v1/collections/cats/items?after=5&limit=2"
-    assert wire.items("cats").path == "/v1/collections/cats/items"
-    assert page == wire.ItemPage(items=(StoredItem("a", None, {"n": 1}, 7),), next=7)
+    assert item_wire.items("cats").path == "/v1/collections/cats/items"
+    assert page == item_wire.ItemPage(items=(StoredItem("a", None, {"n": 1}, 7),), next=7)
 
 
 def test_search_by_vector_and_by_stored_item():
@@ -211,15 +212,15 @@ def test_search_carries_a_filter_and_reads_pages_and_groups():
 
 
 def test_items_are_counted_and_deleted_by_filter():
-    counted = wire.count("cats", {"a": 1})
-    deleted = wire.delete_items("cats", ids=["a", "b"])
+    counted = item_wire.count("cats", {"a": 1})
+    deleted = item_wire.delete_items("cats", ids=["a", "b"])
 
     assert (counted.method, counted.path, counted.json) == ("POST", "/v1/collections/cats/count", {"filter": {"a": 1}})
     assert read(counted, {"count": 4}) == 4
     assert (deleted.path, deleted.json) == ("/v1/collections/cats/items/delete", {"ids": ["a", "b"]})
     assert read(deleted, {"deleted": 2}) == 2
-    assert wire.delete_items("cats", filter={}).json == {"filter": {}}
-    assert wire.delete_items("cats", everything=True).json == {"all": True}
+    assert item_wire.delete_items("cats", filter={}).json == {"filter": {}}
+    assert item_wire.delete_items("cats", everything=True).json == {"all": True}
 
 
 def test_a_payload_key_is_a_path_with_its_slashes():
@@ -280,7 +281,7 @@ def test_a_collection_that_cannot_be_read_says_why():
 
 
 def test_no_content_is_none():
-    assert parse_response(wire.delete_item("cats", "a"), 204, {}, b"") is None
+    assert parse_response(item_wire.delete_item("cats", "a"), 204, {}, b"") is None
 
 
 @pytest.mark.parametrize(

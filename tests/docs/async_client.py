@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "clients" / "python" / "simila_client"
-SHELLS = ("client", "classifier_calls", "model_calls")
+SHELLS = ("client", "item_calls", "classifier_calls", "map_calls", "model_calls")
 NOTE = "# Written by tests/docs/async_client.py from {name}.py; change that, then: make docs\n"
 
 WORDS = (
@@ -27,7 +27,7 @@ WORDS = (
         r"from simila_client.async_transport import Transport\nfrom simila_client.transport import \1\2",
     ),
     (r"\nfrom simila_client\.transport import $", ""),
-    (r"\b(Transport|Simila(?! server)|EmbeddingCalls|ClassifierCalls|ModelCalls)\b", r"Async\1"),
+    (r"\b(Transport|Simila(?! server)|(?:Embedding|Item|Classifier|Map|Model)Calls)\b", r"Async\1"),
     (r"\bhttpx\.BaseTransport\b", "httpx.AsyncBaseTransport"),
     (r"simila_client\.(\w+_calls) import (Async\w+)", r"simila_client.async_\1 import \2"),
     ("The blocking client: `wire` over httpx.", "The awaiting client: `wire` over httpx."),

@@ -21,6 +21,7 @@ from simila_client.errors import (
     UnexpectedAnswer,
 )
 from simila_client.evaluations import ClassFigures, Evaluation, Forgotten
+from simila_client.map_results import MapPoints, MapState
 from simila_client.results import (
     Certificate,
     Classification,
@@ -43,7 +44,9 @@ from simila_client.results import (
     PillowImage,
     Prediction,
     Query,
+    Ranked,
     Refinement,
+    Relabelled,
     Source,
     StoredId,
     StoredItem,
@@ -84,6 +87,8 @@ __all__ = [
     "ItemPage",
     "KeywordClass",
     "LabelMetric",
+    "MapPoints",
+    "MapState",
     "Migration",
     "Model",
     "NotFound",
@@ -92,7 +97,9 @@ __all__ = [
     "PillowImage",
     "Prediction",
     "Query",
+    "Ranked",
     "Refinement",
+    "Relabelled",
     "Rules",
     "Simila",
     "SimilaClientError",

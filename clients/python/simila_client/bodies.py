@@ -32,6 +32,12 @@ def path_segment(text: str) -> str:
         raise InvalidArgument(f"{text!r} cannot be written in UTF-8: {error.reason}") from error
 
 
+def segments(text: str, what: str) -> str:
+    if not text:
+        raise InvalidArgument(f"'' is not {what}")
+    return "/".join(path_segment(part) for part in text.split("/"))
+
+
 def listed(argument: str, values: Sequence[T]) -> list[T]:
     # A str is a sequence of str too, and bytes one of int: taken as such, each letter would become an input.
     if isinstance(values, str | bytes):

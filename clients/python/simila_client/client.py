@@ -1,38 +1,35 @@
 """The blocking client: `wire` over httpx."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import httpx
-import numpy as np
-from numpy.typing import NDArray
 
 from simila_client import wire
 from simila_client.bodies import listed
 from simila_client.classifier_calls import ClassifierCalls
 from simila_client.connection import Connection
 from simila_client.embedding_calls import EmbeddingCalls
+from simila_client.item_calls import ItemCalls
+from simila_client.map_calls import MapCalls
 from simila_client.model_calls import ModelCalls
 from simila_client.results import (
     Collection,
     Filter,
     Group,
     Hit,
-    Item,
-    ItemPage,
+    InputError,
     Migration,
     Query,
     StoredId,
-    StoredItem,
-    Upserted,
 )
 from simila_client.retries import Retries
 from simila_client.transport import OnBytes, Transport, ignore
 
 
-class Simila(EmbeddingCalls, ClassifierCalls, ModelCalls):
+class Simila(EmbeddingCalls, ItemCalls, ClassifierCalls, MapCalls, ModelCalls):
     """A connection to one Simila server; every method may raise a `SimilaClientError`.
 
     In `embed`, `classify`, `search` and items, a `str` is a text; `bytes`, a `Path`, an `ImageUrl`, a picture of Pillow
@@ -112,30 +109,6 @@ class Simila(EmbeddingCalls, ClassifierCalls, ModelCalls):
         """Delete a collection with all its items."""
         self._transport.send(wire.delete_collection(name))
 
-    def upsert(self, name: str, items: Sequence[Item]) -> Upserted:
-        """Store items, all or none; when this returns they are durable and can be found."""
-        return self._transport.send(wire.upsert(name, self._transport.read_all(listed("items", items))))
-
-    def items(self, name: str, *, after: int | None = None, limit: int | None = None) -> ItemPage:
-        """One page of the stored items, those with a sequence above `after`."""
-        return self._transport.send(wire.items(name, after=after, limit=limit))
-
-    def all_items(self, name: str, *, page_items: int | None = None) -> Iterator[StoredItem]:
-        """Every stored item by ascending sequence, fetched page by page."""
-        page = self.items(name, limit=page_items)
-        yield from page.items
-        while page.next is not None:
-            page = self.items(name, after=page.next, limit=page_items)
-            yield from page.items
-
-    def item(self, name: str, item_id: str) -> StoredItem:
-        """One stored item."""
-        return self._transport.send(wire.item(name, item_id))
-
-    def delete_item(self, name: str, item_id: str) -> None:
-        """Take an item out of search and out of its label's class mean."""
-        self._transport.send(wire.delete_item(name, item_id))
-
     def search(
         self,
         name: str,
@@ -177,6 +150,22 @@ class Simila(EmbeddingCalls, ClassifierCalls, ModelCalls):
             page = self._transport.send(wire.search_page(name, query, **options, after=page.next))
             yield page.hits
 
+    def search_many(
+        self,
+        name: str,
+        queries: Sequence[Query],
+        *,
+        limit: int | None = None,
+        score_threshold: float | None = None,
+        filter: Filter | None = None,  # noqa: A002 - the wire's name
+        exact: bool | None = None,
+        on_error: str | None = None,
+    ) -> tuple[tuple[Hit, ...] | InputError, ...]:
+        """`search` by each of several queries, in one request; with an `on_error` of `partial` one fails alone."""
+        options = {"limit": limit, "score_threshold": score_threshold, "filter": filter, "exact": exact}
+        contents = self._transport.read_all(listed("queries", queries))
+        return self._transport.send(wire.search_many(name, contents, on_error=on_error, **options))
+
     def search_groups(
         self,
         name: str,
@@ -196,21 +185,6 @@ class Simila(EmbeddingCalls, ClassifierCalls, ModelCalls):
             wire.search_groups(name, query, group_by=group_by, group_size=group_size, **options)
         )
 
-    def count(self, name: str, filter: Filter | None = None) -> int:  # noqa: A002 - the wire's name
-        """How many items match; without a filter, how many there are."""
-        return self._transport.send(wire.count(name, filter))
-
-    def delete_items(
-        self,
-        name: str,
-        *,
-        ids: Sequence[str] | None = None,
-        filter: Filter | None = None,  # noqa: A002 - the wire's name
-        everything: bool = False,
-    ) -> int:
-        """Delete the items of some ids, those that match, or every one, and say how many there were."""
-        return self._transport.send(wire.delete_items(name, ids=ids, filter=filter, everything=everything))
-
     def create_payload_index(self, name: str, key: str) -> None:
         """Make filters on a payload key quick."""
         self._transport.send(wire.create_payload_index(name, key))
@@ -218,27 +192,6 @@ class Simila(EmbeddingCalls, ClassifierCalls, ModelCalls):
     def delete_payload_index(self, name: str, key: str) -> None:
         """Keep that index no longer."""
         self._transport.send(wire.delete_payload_index(name, key))
-
-    def upsert_vectors(
-        self,
-        name: str,
-        ids: Sequence[str],
-        vectors: NDArray[np.floating[Any]],
-        *,
-        labels: Sequence[str | None] | None = None,
-        payloads: Sequence[Mapping[str, Any] | str | None] | None = None,
-        fingerprint: str | None = None,
-    ) -> Upserted:
-        """Store many items whose vectors are there already, `[n, d]` of any length, all or none; the fastest way in.
-
-        A payload that is a `str` is JSON already. With the `fingerprint` of the encoder that computed the vectors, the
-        server refuses them (`Conflict`) if the collection holds another's.
-        """
-        # pyarrow takes a quarter of a second to import, and only those who send vectors need it.
-        from simila_client.arrow import items_stream  # noqa: PLC0415
-
-        stream = items_stream(ids, vectors, labels, payloads)
-        return self._transport.send(wire.upsert_vectors(name, stream, fingerprint=fingerprint))
 
     def back_up(self, name: str, path: Path, *, on_bytes: OnBytes = ignore) -> None:
         """Write a collection, as it is at one moment, to one file; one that is there is replaced at the end."""

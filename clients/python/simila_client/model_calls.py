@@ -1,9 +1,10 @@
-"""The part of the blocking client that says which encoders are served."""
+"""The part of the blocking client that asks encoders, and says which are served."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from simila_client import wire
-from simila_client.results import Model
+from simila_client.bodies import listed
+from simila_client.results import Model, Ranked, Source
 from simila_client.transport import Transport
 
 # A large encoder is read, compiled and checked; one that leaves waits for its longest request.
@@ -18,6 +19,23 @@ class ModelCalls:
     def models(self) -> tuple[Model, ...]:
         """The encoders that the server knows, with their parity certificates."""
         return self._transport.send(wire.models())
+
+    def model(self, name: str) -> Model:
+        """One encoder, by its name or an alias."""
+        return self._transport.send(wire.model(name))
+
+    def rerank(
+        self,
+        query: Source,
+        documents: Sequence[Source],
+        *,
+        model: str,
+        top_n: int | None = None,
+        truncate: bool | None = None,
+    ) -> tuple[Ranked, ...]:
+        """Documents by the cosine of their vector and the query's, the most alike first, at most `top_n`."""
+        question, *answers = self._transport.read_all([query, *listed("documents", documents)])
+        return self._transport.send(wire.rerank(model, question, answers, top_n=top_n, truncate=truncate))
 
     def load_model(self, name: str) -> Model:
         """Load an encoder, or the version of it that is exported now: it takes over when its certificate holds.

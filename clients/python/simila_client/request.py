@@ -74,6 +74,8 @@ def parse_response(request: Request[T], status: int, headers: Mapping[str, str],
 def _decoded(headers: Mapping[str, str], body: bytes) -> Json:
     if headers.get("content-type", "").startswith(MESSAGE_PACK):
         return ormsgpack.unpackb(body)
+    if headers.get("content-type", "").startswith("image/"):
+        return body
     return json.loads(body)
 
 

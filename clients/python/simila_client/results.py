@@ -167,6 +167,7 @@ class StoredItem:
     label: str | None
     payload: Mapping[str, Any] | None
     sequence: int
+    vector: Float32 | None = field(default=None, compare=False)  # [d], unit length, where it was asked for
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,22 @@ class Upserted:
 
     count: int
     sequence: int
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """How many items there were to relabel, and the newest of their sequences; None where there was none."""
+
+    count: int
+    sequence: int | None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A document by its position among those that were sent; `score` is the cosine of its vector and the query's."""
+
+    index: int
+    score: float
 
 
 @dataclass(frozen=True)

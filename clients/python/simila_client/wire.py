@@ -23,14 +23,15 @@ from simila_client.bodies import (
     listed,
     nothing,
     path_segment,
+    segments,
     with_given,
 )
 from simila_client.embedding_types import checked, codes_of, unit_vectors
-from simila_client.errors import InvalidArgument
 from simila_client.request import MESSAGE_PACK, Json, Request
 from simila_client.results import (
     Certificate,
     Collection,
+    Content,
     Embeddings,
     Filter,
     Group,
@@ -38,19 +39,14 @@ from simila_client.results import (
     HitPage,
     Input,
     InputError,
-    Item,
-    ItemPage,
     Migration,
     Model,
     Query,
+    Ranked,
     StoredId,
-    StoredItem,
-    Upserted,
 )
 
 T = TypeVar("T")
-
-ARROW_STREAM = "application/vnd.apache.arrow.stream"
 
 
 def embed(
@@ -99,6 +95,15 @@ def models() -> Request[tuple[Model, ...]]:
     return Request("GET", "/v1/models", lambda body: tuple(_model(one) for one in body["data"]))
 
 
+def model(name: str) -> Request[Model]:
+    return Request("GET", f"/v1/models/{path_segment(name)}", _model)
+
+
+def rerank(model: str, query: Content, documents: Sequence[Content], **options: Json) -> Request[tuple[Ranked, ...]]:
+    body = {"model": model, "query": _document(query), "documents": [_document(one) for one in documents]}
+    return Request("POST", "/v1/rerank", _ranked, with_given(body, **options), is_pure=True)
+
+
 def load_model(name: str) -> Request[Model]:
     return Request("POST", f"/v1/models/{path_segment(name)}/load", _model, {})
 
@@ -143,16 +148,6 @@ def delete_collection(name: str) -> Request[None]:
     return Request("DELETE", collection_path(name), nothing)
 
 
-def upsert(name: str, items: Sequence[Item]) -> Request[Upserted]:
-    body = {"items": [_item(item) for item in listed("items", items)]}
-    return Request("POST", collection_path(name, "items"), _upserted, body)
-
-
-def upsert_vectors(name: str, stream: bytes, *, fingerprint: str | None = None) -> Request[Upserted]:
-    headers = {"content-type": ARROW_STREAM, **({"x-simila-fingerprint": fingerprint} if fingerprint else {})}
-    return Request("POST", collection_path(name, "items"), _upserted, content=stream, headers=headers)
-
-
 def back_up(name: str) -> Request[None]:
     return Request("GET", collection_path(name, "backup"), nothing)
 
@@ -168,19 +163,6 @@ def export(name: str, filter: Filter | None = None) -> Request[None]:  # noqa: A
     return Request("GET", f"{collection_path(name, 'export')}?{urlencode({'format': 'parquet', **query})}", nothing)
 
 
-def items(name: str, *, after: int | None = None, limit: int | None = None) -> Request[ItemPage]:
-    query = urlencode(with_given({}, after=after, limit=limit))
-    return Request("GET", collection_path(name, "items") + (f"?{query}" if query else ""), _item_page)
-
-
-def item(name: str, item_id: str) -> Request[StoredItem]:
-    return Request("GET", collection_path(name, "items", _item_path(item_id)), _stored_item)
-
-
-def delete_item(name: str, item_id: str) -> Request[None]:
-    return Request("DELETE", collection_path(name, "items", _item_path(item_id)), nothing)
-
-
 def search(name: str, query: Query, **options: Json) -> Request[tuple[Hit, ...]]:
     return Request("POST", collection_path(name, "search"), _hits, _search(query, options), is_pure=True)
 
@@ -193,39 +175,20 @@ def search_groups(name: str, query: Query, **options: Json) -> Request[tuple[Gro
     return Request("POST", collection_path(name, "search"), _groups, _search(query, options), is_pure=True)
 
 
-def count(name: str, filter: Filter | None = None) -> Request[int]:  # noqa: A002 - the wire's name
-    return Request(
-        "POST", collection_path(name, "count"), lambda body: int(body["count"]), with_given({}, filter=filter)
-    )
-
-
-def delete_items(
-    name: str,
-    *,
-    ids: Sequence[str] | None = None,
-    filter: Filter | None = None,  # noqa: A002 - the wire's name
-    everything: bool = False,
-) -> Request[int]:
-    body = with_given({}, ids=None if ids is None else listed("ids", ids), filter=filter, all=everything or None)
-    return Request("POST", collection_path(name, "items", "delete"), lambda answer: int(answer["deleted"]), body)
+def search_many(
+    name: str, queries: Sequence[Query], *, on_error: str | None = None, **options: Json
+) -> Request[tuple[tuple[Hit, ...] | InputError, ...]]:
+    searches = [_search(query, options) for query in listed("queries", queries)]
+    body = with_given({"searches": searches}, on_error=on_error)
+    return Request("POST", collection_path(name, "search", "batch"), _many_hits, body, is_pure=True)
 
 
 def create_payload_index(name: str, key: str) -> Request[None]:
-    return Request("PUT", collection_path(name, "indexes", _segments(key, "a payload key")), nothing)
+    return Request("PUT", collection_path(name, "indexes", segments(key, "a payload key")), nothing)
 
 
 def delete_payload_index(name: str, key: str) -> Request[None]:
-    return Request("DELETE", collection_path(name, "indexes", _segments(key, "a payload key")), nothing)
-
-
-def _item_path(item_id: str) -> str:
-    return _segments(item_id, "an id of an item")
-
-
-def _segments(text: str, what: str) -> str:
-    if not text:
-        raise InvalidArgument(f"'' is not {what}")
-    return "/".join(path_segment(part) for part in text.split("/"))
+    return Request("DELETE", collection_path(name, "indexes", segments(key, "a payload key")), nothing)
 
 
 def _search(query: Query, options: Mapping[str, Json]) -> dict[str, Json]:
@@ -233,8 +196,8 @@ def _search(query: Query, options: Mapping[str, Json]) -> dict[str, Json]:
     return with_given(by, **options)
 
 
-def _item(one: Item) -> dict[str, Json]:
-    return with_given({"id": one.id, **content_body(one.content)}, label=one.label, payload=one.payload)
+def _document(content: Content) -> Json:
+    return content if isinstance(content, str) else content_body(content)
 
 
 def _embeddings(embedding_type: str, body: Json) -> Embeddings:
@@ -305,20 +268,19 @@ def _migration(body: Json) -> Migration:
     return Migration(body["encoder"], body["state"], body["items_done"], body["items_total"], body["error"])
 
 
-def _upserted(body: Json) -> Upserted:
-    return Upserted(count=body["upserted"], sequence=body["sequence"])
-
-
-def _stored_item(body: Json) -> StoredItem:
-    return StoredItem(id=body["id"], label=body["label"], payload=body["payload"], sequence=body["sequence"])
-
-
-def _item_page(body: Json) -> ItemPage:
-    return ItemPage(items=tuple(_stored_item(one) for one in body["data"]), next=body["next"])
-
-
 def _hits(body: Json) -> tuple[Hit, ...]:
     return tuple(Hit(one["id"], one["score"], one["label"], one["payload"]) for one in body["results"])
+
+
+def _many_hits(body: Json) -> tuple[tuple[Hit, ...] | InputError, ...]:
+    return tuple(
+        InputError(one["error"]["message"], one["error"]["code"]) if "error" in one else _hits(one)
+        for one in body["data"]
+    )
+
+
+def _ranked(body: Json) -> tuple[Ranked, ...]:
+    return tuple(Ranked(one["index"], one["relevance_score"]) for one in body["results"])
 
 
 def _hit_page(body: Json) -> HitPage:
