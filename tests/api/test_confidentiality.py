@@ -66,7 +66,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRep
             server.process.send_signal(signal.SIGTERM)
             _, log = server.process.communicate(timeout=60)
         assert server.process.returncode == 0, log
-    traces = "\n".join(str(span) for span in spans)
+    traces = "\n".join(span.SerializeToString().decode("latin-1") for span in spans)
     audit = (folder / "audit.jsonl").read_text(encoding="utf-8")
     return Told({"log": log, "metrics": metrics, "traces": traces, "audit": audit}, key, folder)
 
