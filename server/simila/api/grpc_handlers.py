@@ -1,9 +1,13 @@
 """What interceptors of gRPC have in common: a handler that another stands before."""
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
+
+from simila.domain.errors import Overloaded, SimilaError
+from simila.telemetry.metrics import ERRORS
 
 Unary = Callable[[Any, Any], Awaitable[Any]]
 Stream = Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]
@@ -14,6 +18,15 @@ def answered_by(handler: Any, unary: Unary, stream: Stream) -> Any:
     streams = handler.request_streaming
     make = grpc.stream_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
     return make(stream if streams else unary, handler.request_deserializer, handler.response_serializer)
+
+
+async def refuse(context: Any, code: grpc.StatusCode, error: SimilaError) -> NoReturn:
+    """End a call with an error, which is counted, and say when to come back where that is known."""
+    ERRORS.labels(error.code).inc()
+    if isinstance(error, Overloaded):
+        context.set_trailing_metadata((("retry-after", str(max(1, math.ceil(error.retry_after_seconds)))),))
+    await context.abort(code, error.message)
+    raise AssertionError("abort raises")
 
 
 def metadata_of(details: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -20,8 +19,9 @@ from tritonclient.grpc.service_pb2_grpc import (
 
 from simila.api.binary_tensors import BYTES, BytesTensor
 from simila.api.errors import status_of
+from simila.api.grpc_handlers import refuse
 from simila.api.open_inference import OUTPUT, SERVER_METADATA, VERSION, OpenInference
-from simila.domain.errors import InvalidInput, Overloaded, SimilaError
+from simila.domain.errors import InvalidInput, SimilaError
 from simila.telemetry.metrics import ERRORS
 
 logger = logging.getLogger("simila.api")
@@ -165,14 +165,10 @@ class _Service(GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated
 
 
 async def _abort(context: Any, error: SimilaError) -> NoReturn:
-    if isinstance(error, Overloaded):
-        context.set_trailing_metadata((("retry-after", str(max(1, math.ceil(error.retry_after_seconds)))),))
-    ERRORS.labels(error.code).inc()
     status = status_of(error)
     if status not in CODES:
         logger.error("%s: %s", error.code, error.message, exc_info=error)
-    await context.abort(CODES.get(status, grpc.StatusCode.INTERNAL), error.message)
-    raise AssertionError("abort raises")
+    await refuse(context, CODES.get(status, grpc.StatusCode.INTERNAL), error)
 
 
 def _tensors(request: Any) -> list[BytesTensor]:

@@ -9,14 +9,13 @@ import grpc
 from simila.api.access import Call, count_bytes, current_call
 from simila.api.audit import AuditTrail
 from simila.api.doorkeeper import Doorkeeper, bearer
-from simila.api.grpc_handlers import answered_by, metadata_of, status_name
+from simila.api.grpc_handlers import answered_by, metadata_of, refuse, status_name
 from simila.api.scopes import Need
 from simila.domain.access import Scope
 from simila.domain.errors import AllowanceSpent, Forbidden, ShuttingDown, SimilaError, Unauthorized
 from simila.services.drain import Drain
 from simila.storage.audit_log import audit_entry
 from simila.telemetry.logs import current_request_id
-from simila.telemetry.metrics import ERRORS
 
 OPEN_CALLS = ("ServerLive", "ServerReady")
 ADMIN_CALLS = ("RepositoryModelLoad", "RepositoryModelUnload")
@@ -94,8 +93,7 @@ class _Guard:
                     under_way.enter_context(self._drain.admit())
                 key = self._door.admitted(self._sent, self._need)
             except SimilaError as error:
-                ERRORS.labels(error.code).inc()
-                await context.abort(CODES[type(error)], error.message)
+                await refuse(context, CODES[type(error)], error)
             # Each call has a context of its own, which ends with it.
             current_call.set(Call(key, self._door) if key else None)
             count_bytes(request.ByteSize())

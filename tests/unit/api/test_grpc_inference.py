@@ -182,7 +182,9 @@ def test_a_stream_is_charged_and_ends_when_its_key_does(tmp_path):
         async with stub_of(Protocol(UnknownEncoder("unknown")), door=Doorkeeper(keys)) as stub:
             stream = stub.ModelStreamInfer(iter([message, message]), metadata=(("api-key", text),))
             assert (await stream.read()).error_message == "unknown"
-            assert (await failed(stream.read())).code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            spent = await failed(stream.read())
+            assert spent.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert int(dict(spent.trailing_metadata())["retry-after"]) > 60, "a message is more than a minute's bytes"
 
     asyncio.run(scenario())
     keys.close()
