@@ -61,12 +61,14 @@ def answer_of(*command: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_the_copied_request_does_what_the_page_did(open_page: Open, tmp_path: Path) -> None:
+def test_the_copied_request_does_what_the_page_did_and_is_short_to_see(open_page: Open, tmp_path: Path) -> None:
     page = open_page("classify", permissions=["clipboard-read", "clipboard-write"])
     choose(page, "coffee.png")
     page.get_by_label("Labels, one a line").fill('an espresso\na kitten\'s nap\na "quoted" $HOME')
     expect(page.locator(".bars li")).to_have_count(3)
     page.get_by_text("The same request as code").click()
+
+    expect(page.get_by_label("The request as code")).to_contain_text("base64,…")
 
     (tmp_path / "curl.sh").write_text(copied(page, "curl"))
     (tmp_path / "asked.py").write_text(copied(page, "Python"))
@@ -77,14 +79,3 @@ def test_the_copied_request_does_what_the_page_did(open_page: Open, tmp_path: Pa
     assert "'an espresso'" in answer_of(sys.executable, str(tmp_path / "asked.py"))
     if shutil.which("node"):
         assert "prediction: 'an espresso'" in answer_of("node", str(tmp_path / "asked.mjs"))
-
-
-def test_pictures_are_shortened_where_the_request_is_shown(open_page: Open) -> None:
-    page = open_page("classify")
-    choose(page, "coffee.png")
-    page.get_by_text("The same request as code").click()
-    shown = page.get_by_label("The request as code")
-    expect(shown).to_contain_text("base64,…")
-    for name, sign in (("curl", "curl -s"), ("Python", "httpx.post"), ("TypeScript", "await fetch")):
-        page.get_by_role("button", name=f"Copy as {name}").click()
-        expect(shown).to_contain_text(sign)

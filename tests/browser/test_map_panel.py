@@ -81,18 +81,14 @@ def test_new_items_are_placed_on_the_map_that_is_there(open_page: Open, taught: 
     assert after["x"][:-1] == before["x"]
 
 
-def test_outliers_are_marked(open_page: Open, server: str) -> None:
+def test_near_duplicates_and_outliers_are_marked(open_page: Open, server: str) -> None:
     page = opened_map(open_page)
+    page.get_by_label("Mark").select_option("near-duplicates")
+    expect(page.locator(".card .id")).to_have_text(["motorcycle_left.png", "motorcycle_right.png"])
     page.get_by_label("Mark").select_option("outliers")
     points = httpx.get(f"{server}/v1/collections/photos/map/points").json()
     loneliest = min(zip(points["nearest"], points["ids"], strict=True))[1]
     expect(page.locator(".card .id")).to_have_text([loneliest])
-
-
-def test_near_duplicates_are_marked(open_page: Open) -> None:
-    page = opened_map(open_page)
-    page.get_by_label("Mark").select_option("near-duplicates")
-    expect(page.locator(".card .id")).to_have_text(["motorcycle_left.png", "motorcycle_right.png"])
 
 
 def test_hovering_shows_the_picture(open_page: Open) -> None:

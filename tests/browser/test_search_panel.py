@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import httpx
 from playwright.sync_api import Page, expect
 
 from browser.conftest import HOSTILE, PHOTOGRAPHS
@@ -56,17 +55,3 @@ def test_payload_is_text_whatever_it_says(open_page: Open) -> None:
     card.locator("summary").click()
     expect(card.locator("dd").nth(3)).to_have_text(HOSTILE)
     assert page.title() == "Search · Simila explorer"
-
-
-def test_results_are_taught_a_class(open_page: Open, taught: str) -> None:
-    page = open_page("search")
-    page.get_by_label("Words").fill("a motorbike")
-    for side in ("left", "right"):
-        page.get_by_label(f"motorcycle_{side}.png", exact=False).and_(page.get_by_role("checkbox")).check()
-    page.get_by_label("Class for the selected items").fill("vehicle")
-    page.get_by_role("button", name="Give the class").click()
-    expect(page.locator(".card .label", has_text="vehicle")).to_have_count(2)
-    expect(page.get_by_text("2 selected")).to_have_count(0)
-    assert httpx.get(taught).json()["labels"]["vehicle"] == 2
-    page.get_by_role("link", name="Teach").click()
-    expect(page.locator(".classes tr", has_text="vehicle").locator("td").first).to_have_text("2")
