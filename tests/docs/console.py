@@ -36,13 +36,13 @@ def parse(block: str) -> list[Step]:
     return steps
 
 
-def run(commands: Sequence[str], folder: Path, port: int) -> list[str]:
-    """What each command prints, all in one shell that starts in `folder`, with `simila` on its path."""
+def run(commands: Sequence[str], folder: Path, port: int, *, terminal: bool = True) -> list[str]:
+    """What each command prints, in a `terminal` or a pipe, all in one shell in `folder` with `simila` on its path."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "SIMILA_PORT": str(port),
         "COLUMNS": COLUMNS,
-        "TTY_COMPATIBLE": "1",  # tables, as people see them
+        **({"TTY_COMPATIBLE": "1"} if terminal else {}),
     }
     script = "\n".join(f"{command}\necho '{MARK}'" for command in commands).replace(
         "127.0.0.1:8000", f"127.0.0.1:{port}"
