@@ -168,6 +168,13 @@ def test_a_graph_without_products_has_nothing_to_quantise(repository, encoder, t
         export_precisions(served, repository, prepared_rows, Silent(), calibration=texts)
 
 
+def test_weights_that_lie_beside_their_graph_stay_as_they_are(repository, encoder, texts):
+    repository.tower("tiny", Modality.TEXT).onnx_data.touch()
+    served = encoder.served_in({"tiny": Precision.FP16})
+    with pytest.raises(ModelError, match=r"tiny, text tower: .* more than two gigabytes, is served in fp32 alone"):
+        export_precisions(served, repository, prepared_rows, Silent(), calibration=texts)
+
+
 ERRORS = {"a": 0.001, "b": 0.02, "c": 0.004, "d": 0.0005, "e": 0.03}
 
 

@@ -39,6 +39,18 @@ def test_tensors_are_the_graphs_without_the_batch_axis(written):
     ]
 
 
+def test_weights_beside_the_graph_are_not_read(tmp_path):
+    inputs = [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", 3, 8, 8])]
+    weights = TensorProto(name="weights", data_type=TensorProto.FLOAT, dims=[2**30])
+    weights.data_location = TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="model.onnx.data")
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 3])
+    onnx.save(helper.make_model(helper.make_graph([], "large", inputs, [output], [weights])), tmp_path / "model.onnx")
+    write_triton_config(MANIFEST, Modality.IMAGE, tmp_path / "model.onnx", tmp_path / "config.pbtxt")
+    config = text_format.Parse((tmp_path / "config.pbtxt").read_text(), ModelConfig())
+    assert [(each.name, list(each.dims)) for each in config.input] == [("pixels", [3, 8, 8])]
+
+
 def test_how_it_runs_is_the_manifests(written):
     table = TritonModel(instances=3, kind="gpu", max_batch_rows=16, max_queued_requests=7)
     config = written(MANIFEST.model_copy(update={"triton": table}), Modality.IMAGE, ("pixels", TensorProto.UINT8, [3]))

@@ -95,16 +95,16 @@ def write_precision(
     Raises:
         NotExported: there is no current reference to make it of.
         ParityFailed: it is below a floor, which the message gives with all figures, and not forced.
-        ModelError: the graph has nothing that this precision can change.
+        ModelError: the graph has nothing that this precision can change, or its weights do not fit into one file.
 
     """
     precision = manifest.precision(modality)
     source, target = repository.exported_tower(manifest.reference, modality), TowerFiles(folder)
     golden = read_golden_set(source.golden, modality)
-    groups = (golden.inputs, [one.content for one in inputs], odd_inputs(modality))
-    golden_rows, input_rows, odd_rows = (prepare(manifest, modality, source, group) for group in groups)
-    output_name, calibration_rows = _output_name(manifest, modality), [*input_rows[::2], *odd_rows]
-    subject = _Subject(source.onnx, output_name, golden_rows, calibration_rows, input_rows[1::2])
+    subject = _subject(manifest, modality, source, golden, inputs, prepare)
+    if source.onnx_data.is_file():
+        message = "a graph whose weights lie beside it, more than two gigabytes, is served in fp32 alone"
+        raise ModelError(f"{manifest.name}, {modality} tower: {message}")
     target.onnx.parent.mkdir(parents=True)
     nodes, in_float = _convert(subject, target.onnx, precision, progress, f"{manifest.name}, {modality} tower")
     task_cosine, task = _task_check(subject, target.onnx, [one.label for one in inputs[1::2]])
@@ -126,6 +126,20 @@ def write_precision(
         raise ParityFailed(f"{report}; to serve it all the same: {command}")
     _write_rest(manifest, modality, source, target, report)
     return report
+
+
+def _subject(
+    manifest: Manifest,
+    modality: Modality,
+    source: TowerFiles,
+    golden: GoldenSet,
+    inputs: Sequence[LabelledInput],
+    prepare: Prepare,
+) -> _Subject:
+    groups = (golden.inputs, [one.content for one in inputs], odd_inputs(modality))
+    golden_rows, input_rows, odd_rows = (prepare(manifest, modality, source, group) for group in groups)
+    calibration_rows = [*input_rows[::2], *odd_rows]
+    return _Subject(source.onnx, _output_name(manifest, modality), golden_rows, calibration_rows, input_rows[1::2])
 
 
 def _convert(
