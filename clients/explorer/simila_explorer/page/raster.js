@@ -1,4 +1,4 @@
-// Points as a picture, without WebGL: where that is software, a point costs it half a microsecond, and here a hundredth.
+// Points as a picture, without WebGL: where that is software, a point costs it half a microsecond, and here a tenth of that.
 
 /** Discs in a picture of four bytes a pixel, its lowest row first; `view` is that of `PointCloud.draw`. */
 export function rastered({ places, colours, sizes }, { centre, scale, pixels }, width, height, reused) {
