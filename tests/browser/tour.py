@@ -24,8 +24,10 @@ def classify(page: Page) -> None:
 
 
 def search(page: Page) -> None:
-    page.get_by_label("Words").fill("a cat")
-    page.locator(".card .score").first.wait_for()
+    for words in ("a dog", "a cat"):  # the first search loads what the second finds loaded
+        page.get_by_label("Words").fill(words)
+        page.locator(".card .score").first.wait_for()
+        page.wait_for_timeout(SETTLE_MILLISECONDS)
 
 
 def teach(page: Page) -> None:
