@@ -3,10 +3,14 @@
 `make bench-clients ARGS='--texts 10000'`. The SDK is used in the two ways that programs have it: a call a text, and
 lists as long as the API takes. `--cache` lets the server keep the vectors, so that encoding costs nothing and what is
 left is the wire; the client's own processor time is measured with and without.
+
+`make bench-clients ARGS='--stream 1000000'` sends so many texts through `embed_stream` instead, and prints how much
+memory the client and the server hold on the way; the texts repeat and the server keeps their vectors, to be quick.
 """
 
 import argparse
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -14,7 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
 
+import httpx
 import numpy as np
 from numpy.typing import NDArray
 from openai import OpenAI
@@ -23,7 +30,8 @@ from simila_client import Simila
 
 MODEL = "all-minilm-l6-v2"
 SDK_LIST_INPUTS = 2048
-ADDRESS_WAIT_SECONDS = 120
+STREAM_TEXTS = 1000  # distinct ones
+STREAM_READINGS = 10
 
 Embed = Callable[[list[str]], NDArray[np.float32]]
 
@@ -44,16 +52,27 @@ def measured(embed: Embed, texts: list[str]) -> Pass:
     return Pass(len(texts) / seconds, 1e6 * cpu_seconds / len(texts))
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server in a process of its own."""
+
+    url: str
+    process_id: int
+
+
 @contextmanager
-def server(*, keeps_vectors: bool) -> Iterator[str]:
-    """`simila serve` in a process of its own."""
+def server(*, keeps_vectors: bool) -> Iterator[Server]:
+    """`simila serve`, ready."""
     environment = {**os.environ, "SIMILA_ENCODERS": MODEL, "SIMILA_LOG_LEVEL": "error"}
     environment["SIMILA_ENGINE__CACHE_BYTES"] = str(2**28 if keeps_vectors else 0)
     command = [sys.executable, "-m", "simila", "serve", "--port", "0"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
-            yield next(word for word in line.split() if word.startswith("http://")).rstrip(".,;")
+            url = next(word for word in line.split() if word.startswith("http://")).rstrip(".,;")
+            while httpx.get(f"{url}/readyz", timeout=60).status_code != httpx.codes.OK:
+                time.sleep(0.5)
+            yield Server(url, process.pid)
         finally:
             process.terminate()
 
@@ -79,15 +98,48 @@ def ways(url: str) -> dict[str, tuple[Embed, float]]:
     }
 
 
+def stream(served: Server, items: int) -> None:
+    """Memory at the start of a stream, and after each tenth of it."""
+    known = [f"order {n} arrived late" for n in range(STREAM_TEXTS)]
+    done, shown = 0, 0
+    with Simila(served.url) as client:
+        client.embed(known, model=MODEL)
+        show_memory(0, served)
+        began = time.perf_counter()
+        for part in client.embed_stream(islice(cycle(known), items), model=MODEL):
+            assert np.isfinite(part.vectors).all()
+            done += len(part.vectors)
+            if done * STREAM_READINGS // items > shown:
+                shown = done * STREAM_READINGS // items
+                show_memory(done, served)
+    print(f"{done / (time.perf_counter() - began):.0f} texts/s")  # noqa: T201
+
+
+def show_memory(done: int, served: Server) -> None:
+    mebibytes = [memory_bytes(process_id) / 2**20 for process_id in (os.getpid(), served.process_id)]
+    print("{:9} texts   client {:6.1f} MiB   server {:6.1f} MiB".format(done, *mebibytes), flush=True)  # noqa: T201
+
+
+def memory_bytes(process_id: int) -> int:
+    """The resident set of a process."""
+    [line] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{process_id}/status").read_text())
+    return 1024 * int(line)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", action="store_true", help="let the server keep vectors")
+    parser.add_argument("--stream", type=int, metavar="TEXTS", help="measure memory instead")
     options = parser.parse_args()
+    if options.stream:
+        with server(keeps_vectors=True) as served:
+            stream(served, options.stream)
+        return
     texts = [f"order {n} arrived late" for n in range(options.texts)]
-    with server(keeps_vectors=options.cache) as url:
-        embeds = ways(url)
+    with server(keeps_vectors=options.cache) as served:
+        embeds = ways(served.url)
         embeds["simila_client"][0](texts if options.cache else texts[:256])  # warm, and known where vectors are kept
         passes: dict[str, list[Pass]] = {name: [] for name in embeds}
         for _ in range(options.rounds):

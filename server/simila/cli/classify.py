@@ -56,13 +56,13 @@ def classify(
     images: ImageOption = None,
     labels: Annotated[str | None, typer.Option(metavar="A,B,C", help="Zero-shot: the classes.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="One class, commas and all; repeatable.")] = None,
-    model: Annotated[str | None, typer.Option(help="Zero-shot: the encoder.")] = None,
+    model: Annotated[str | None, typer.Option(help="Zero-shot: the encoder; `simila models list` names them.")] = None,
     template: Annotated[
         list[str] | None, typer.Option(help="Zero-shot: a prompt such as 'a photo of a {}'; repeatable.")
     ] = None,
     collection: Annotated[str | None, typer.Option(help="Nearest mean: the collection that has examples.")] = None,
     classifier: Annotated[str | None, typer.Option(metavar="ID", help="A classifier of `simila train`.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Show only the best.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Show only so many classes, the best.")] = None,
     view: Annotated[
         list[str] | None, typer.Option(help="See images in several views, and average: plain, flip, top_left, …")
     ] = None,
@@ -86,7 +86,7 @@ def classify(
 
     cat reviews.txt | simila classify - --classifier ID > classes.jsonl
 
-    An input that fails has an error instead of classes, and the others go on; the exit code is then 3.
+    An input that fails has an error instead of classes; others go on, and the exit code is 3.
     """
     classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
     if keep_priors and not (classifier and priors):

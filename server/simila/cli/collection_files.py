@@ -22,7 +22,10 @@ def backup(
     force: ForceOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Write a collection to one file, as it is at one moment, while it goes on serving."""
+    """Write a collection to one file, as it is at one moment, while it goes on serving.
+
+    simila collections backup shoes shoes.backup
+    """
     _check_target(file, force=force)
     with connect(url) as client, ProgressBars() as bars:
         client.back_up(name, file, on_bytes=lambda done, total: bars.step("download", done, total, unit="bytes"))
@@ -35,7 +38,10 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a collection of this name.")] = False,
     url: UrlOption = None,
 ) -> None:
-    """Make a collection out of a backup, under any name; all of it is checked before anything changes."""
+    """Make a collection out of a backup, under any name; all of it is checked before anything changes.
+
+    simila collections restore shoes-again shoes.backup
+    """
     with connect(url) as client, ProgressBars() as bars:
         collection = client.restore(
             name, file, replace=replace, on_bytes=lambda done, total: bars.step("upload", done, total, unit="bytes")
@@ -51,7 +57,10 @@ def export(
     force: ForceOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Write a collection's items, with their vectors, to a Parquet file that `import` reads again."""
+    """Write a collection's items, with their vectors, to a Parquet file that `import` reads again.
+
+    simila collections export shoes shoes.parquet --filter '{"price": {"$lt": 100}}'
+    """
     _check_target(file, force=force)
     with connect(url) as client, ProgressBars() as bars:
         client.export(

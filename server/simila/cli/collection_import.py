@@ -21,7 +21,9 @@ FAISS_SUFFIXES = frozenset({".faiss", ".index"})
 
 SourcesArgument = Annotated[
     list[Path],
-    typer.Argument(help="A folder of images, or files of vectors: Parquet, JSON Lines, FAISS indexes."),
+    typer.Argument(
+        metavar="FOLDER|FILE", help="A folder of images, or files of vectors: Parquet, JSON Lines, FAISS indexes."
+    ),
 ]
 
 
@@ -36,7 +38,7 @@ def import_items(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one request.")] = 16,
     vectors: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The vectors (.npy, [n, d]) of the lines of a JSON Lines file.")
+        Path | None, typer.Option(metavar="FILE", help="A .npy with a vector for each line of a JSON Lines file.")
     ] = None,
     ids: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The ids (.npy, or one a line) of a FAISS index's vectors.")

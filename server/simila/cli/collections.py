@@ -13,12 +13,17 @@ from simila_client import Collection
 
 app = typer.Typer(help="Create, list, fill and delete collections.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="The collection.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The collection.")]
 
 
 @app.command("list")
 def list_collections(as_json: tables.JsonOption = False, url: UrlOption = None) -> None:
-    """List all collections."""
+    """List all collections.
+
+    simila collections list
+
+    simila collections list | jq -r .name
+    """
     with connect(url) as client:
         collections = client.collections()
     tables.answer(collections, lambda: _show_all(collections), as_json=as_json, lines=collections)
@@ -71,7 +76,10 @@ def delete(
 
 @app.command()
 def count(name: NameArgument, conditions: FilterOption = None, url: UrlOption = None) -> None:
-    """Count the items that match a filter, or all."""
+    """Count the items that match a filter, or all.
+
+    simila collections count shoes --filter '{"price": {"$lt": 100}}'
+    """
     with connect(url) as client:
         found = client.count(name, read_filter(conditions))
     tables.answer({"count": found}, lambda: tables.show(str(found)))
@@ -85,7 +93,10 @@ def delete_items(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     url: UrlOption = None,
 ) -> None:
-    """Delete the items that match a filter, or all."""
+    """Delete the items that match a filter, or all; `forget` leaves no trace of them either.
+
+    simila collections delete-items shoes --filter '{"season": 2019}'
+    """
     if (conditions is None) != everything:
         raise WrongUsage("give exactly one of --filter and --all")
     matching = read_filter(conditions)
@@ -103,7 +114,10 @@ def index(
     drop: Annotated[bool, typer.Option("--drop", help="Keep that index no longer.")] = False,
     url: UrlOption = None,
 ) -> None:
-    """Make filters on a payload key quick."""
+    """Make filters on a payload key quick.
+
+    simila collections index shoes price
+    """
     with connect(url) as client:
         if drop:
             client.delete_payload_index(name, key)

@@ -34,12 +34,16 @@ def embed(
     model: Annotated[str, typer.Option(help="The encoder; `simila models list` names them.")],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT…|-|FILE.jsonl]", help="Texts; - reads one a line from stdin; or a file of them."),
+        typer.Argument(
+            metavar="TEXT|-|FILE.jsonl", help="Texts; - reads one a line from stdin; or one file of inputs."
+        ),
     ] = None,
     images: ImageOption = None,
     output_format: Annotated[
         Format | None,
-        typer.Option("--format", help="A JSON line an input, a float32 array, or Parquet; by default as FILE ends."),
+        typer.Option(
+            "--format", help="JSON lines, one float32 array, or Parquet; by default as FILE ends, else JSON lines."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, not to stdout.")
@@ -54,11 +58,13 @@ def embed(
 
     simila embed FILE.jsonl -o vectors.parquet --model all-minilm-l6-v2
 
-    The lines of FILE.jsonl are {"text": "…"} or {"image": "FILE"}, with id, label and payload if you like.
+    Lines of FILE.jsonl: {"text": "…"} or {"image": "FILE"}, with id, label, payload if you like.
 
-    An input that fails has an error in the place of its vector, and the others go on; the exit code is then 3. What was
-    interrupted on its way to a FILE of any format goes on when the command is given again. `simila collections import`
-    takes Parquet and JSON lines.
+    An input that fails has an error in place of its vector; others go on, and the exit code is 3.
+
+    What was interrupted on its way to a FILE goes on when the command is given again.
+
+    `simila collections import` takes Parquet and JSON lines.
     """
     output_format = output_format or OF_SUFFIX.get(output.suffix.lower() if output else "")
     if output is None and output_format is Format.PARQUET:

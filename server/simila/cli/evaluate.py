@@ -23,7 +23,7 @@ def evaluate(
     held_out: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Judge so much by the rest, not each item by all others.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of what is held out.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="With --held-out: of the draw of what is held out.")] = None,
     hold_out: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="A class that is not learned; repeatable.")
     ] = None,

@@ -21,7 +21,12 @@ def forget(
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
 ) -> None:
-    """Delete items so that no file of the server holds a trace of them, and print the receipt."""
+    """Delete items so that no file of the server holds a trace of them, and print the receipt.
+
+    simila collections forget shoes --id boots/17.jpg
+
+    simila collections forget shoes --filter '{"customer": 7}' --yes
+    """
     if sum(given is not None for given in (ids or None, label, conditions)) != 1:
         raise WrongUsage("give exactly one of --id, --label and --filter")
     matching = read_filter(conditions)

@@ -16,7 +16,9 @@ from simila_client import ApiError, InvalidArgument
 INPUTS_PER_REQUEST = 64
 BYTES_PER_REQUEST = 16 * 2**20
 
-TextArgument = Annotated[list[str] | None, typer.Argument(help="Texts; - reads one a line from stdin.")]
+TextArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="TEXT|-", help="Texts; - reads one a line from stdin.")
+]
 ImageOption = Annotated[list[Path] | None, typer.Option("--image", metavar="FILE", help="An image file; repeatable.")]
 
 # How the server names an input; people know it by its text or file.

@@ -23,7 +23,9 @@ def migrate(
 ) -> None:
     """Move a collection into another encoder's space; it serves meanwhile, and switches when all is embedded.
 
-    The collection must keep its sources: create it with --store-inputs.
+    simila collections migrate shoes --encoder efficientnet-lite2
+
+    The collection must keep its sources: it was created with --store-inputs.
     """
     with connect(url) as client, ProgressBars() as bars:
         migration = client.migrate(name, encoder)

@@ -29,16 +29,16 @@ Ask = Callable[[Query], Results]
 
 
 def search(
-    name: Annotated[str, typer.Argument(help="The collection.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The collection; `simila collections list` names them.")],
     text: Annotated[
         str | None, typer.Option(help="Find what this text describes; - reads a text a line from stdin.")
     ] = None,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="Find what looks like this image.")] = None,
     item_id: Annotated[str | None, typer.Option("--id", help="Find what is like this stored item.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most results, or groups.")] = 10,
-    threshold: Annotated[float | None, typer.Option(help="Least cosine of a result.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Least cosine of a result, from -1 to 1.")] = None,
     conditions: FilterOption = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Compare with every vector.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare with every vector, instead of by the index.")] = False,
     group_by: Annotated[
         str | None, typer.Option(metavar="KEY", help="Group by this payload key, dotted, or by $label.")
     ] = None,

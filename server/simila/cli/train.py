@@ -25,9 +25,15 @@ _NUMBER_BYTES = 8
 
 def train(
     source: Annotated[
-        Path | None, typer.Argument(help="A folder with CLASS/image files, or JSON Lines of {text or vector, label}.")
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER|FILE.jsonl",
+            help="A folder with CLASS/image files, or JSON Lines of {text or vector, label}.",
+        ),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The encoder.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The encoder of FOLDER or FILE; `simila models list` names them.")
+    ] = None,
     collection: Annotated[str | None, typer.Option(help="Learn from the labelled items of this collection.")] = None,
     method: Annotated[
         str,
@@ -53,6 +59,8 @@ def train(
     """Learn classes from examples, and print the id to classify by.
 
     simila train photos/ --model efficientnet-lite0 --name shoes
+
+    simila train reviews.jsonl --model all-minilm-l6-v2 --method logistic
 
     simila train --collection shoes --method ridge
 

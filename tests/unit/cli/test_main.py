@@ -42,7 +42,23 @@ EXAMPLE = re.compile(r"^ *(?:cat \S+ \| )?(simila .+)$", re.MULTILINE)
 
 @pytest.mark.parametrize(
     "command",
-    ["embed", "classify", "train", "search", "evaluate", "collections create", "collections import", "models add"],
+    ["embed", "classify", "train", "search", "evaluate", "models add"]
+    + [
+        f"collections {name}"
+        for name in [
+            "list",
+            "create",
+            "count",
+            "delete-items",
+            "index",
+            "import",
+            "forget",
+            "export",
+            "backup",
+            "restore",
+            "migrate",
+        ]
+    ],
 )
 def test_help_teaches_by_examples_whose_options_exist(run, command):
     examples = EXAMPLE.findall(run(*command.split(), "--help").stdout)
