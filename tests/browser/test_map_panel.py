@@ -6,6 +6,8 @@ from collections.abc import Callable
 import httpx
 from playwright.sync_api import Page, expect
 
+from browser.conftest import HOSTILE
+
 Open = Callable[..., Page]
 
 
@@ -40,6 +42,8 @@ def test_the_map_is_made_and_coloured_by_label_payload_or_cluster(open_page: Ope
     expect(colours).to_have_count(4)
     page.get_by_label("Colour by").select_option("file")
     expect(colours).to_have_count(9)
+    page.get_by_label("Colour by").select_option("caption")
+    expect(colours).to_have_text([f"{HOSTILE}11"])
     page.get_by_label("Colour by").select_option("cluster")
     expect(colours).to_have_text([re.compile(r"^1(, mostly \w+)?\d+$"), re.compile(r"^2(, mostly \w+)?\d+$")])
     assert httpx.get(f"{server}/v1/collections/photos/map").json()["state"] == "done"

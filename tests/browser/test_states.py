@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browser.conftest import PHOTOGRAPHS
+from browser.usability import is_usable
 from server_process import ServerProcess, folder_with_models
 from simila.domain.access import Scope
 from simila.domain.model_repository import ModelRepository
@@ -61,8 +62,11 @@ def test_a_key_is_asked_for_and_stays_in_the_session(open_page: Open, guarded: G
 
 def test_without_a_key_the_page_says_so(open_page: Open, guarded: Guarded) -> None:
     page = open_page("classify", url=guarded.url)
+    expect(page.get_by_label("Key", exact=True)).to_be_focused()
+    is_usable(page)
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("alert").get_by_role("heading")).to_have_text("A key is needed")
+    is_usable(page)
 
 
 def test_no_collection_and_no_permission_to_make_one(open_page: Open, guarded: Guarded) -> None:

@@ -11,7 +11,7 @@ from simila.index.clusters import cluster_centres, nearest_centres
 from simila.index.collection import Collection
 from simila.storage.map_file import StoredMap
 
-# Each item is looked up in the index: 100,000 of 384 dimensions take a minute or two of one core.
+# Each item is looked up in the index, which takes about a millisecond of one core where it is approximate.
 MOST_COMPARED = 200_000
 MOST_CLUSTERS = 8  # as many as colours that people tell apart
 
