@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,6 +26,7 @@ from simila.cli.rate_bar import RateBar
 from simila_client import Model, NotFound, Simila, SimilaClientError
 
 PART_ROWS = 4096
+PART_SECONDS = 10  # on a slow machine so many rows take long
 # Of a part: the encoder that its vectors are of, and the hash of the rows that it was made of.
 FINGERPRINT, ROWS_SHA256 = b"simila.fingerprint", b"simila.rows-sha256"
 GOES_ON = "the same command goes on from here"
@@ -113,14 +115,14 @@ def _metadata(encoder: Model, rows: Sequence[Row]) -> dict[bytes, bytes]:
 
 def _parts(answers: Iterator[Answer], bar: RateBar, failures: Failures) -> Iterator[list[Answer]]:
     part: list[Answer] = []
-    count = 0
+    count, began = 0, time.monotonic()
     for answer in failures.told(answers):
         part.append(answer)
         bar.advance(len(answer.rows))
         count += len(answer.rows)
-        if count >= PART_ROWS:
+        if count >= PART_ROWS or time.monotonic() - began >= PART_SECONDS:
             yield part
-            part, count = [], 0
+            part, count, began = [], 0, time.monotonic()
     if part:
         yield part
 

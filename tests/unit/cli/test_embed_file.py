@@ -102,6 +102,18 @@ def test_what_was_interrupted_goes_on_after_the_last_whole_part(interrupted, run
     assert (tmp_path / target).read_bytes() == (tmp_path / f"uncut-{target}").read_bytes()
 
 
+def test_a_part_is_finished_after_some_time_though_few_rows_are_done(interrupted, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed_file, "PART_ROWS", 4096)
+    monkeypatch.setattr(embed_file, "PART_SECONDS", 0)
+    write(tmp_path)
+    interrupted.at = "a bird"
+    run(*COMMAND)
+    interrupted.asked, interrupted.at = [], None
+
+    assert run(*COMMAND).exit_code == 0
+    assert sorted(map(len, interrupted.asked)) == [1, 2]
+
+
 def test_a_server_that_goes_away_leaves_what_is_done(interrupted, run, tmp_path, server):
     write(tmp_path)
     server.broken_at = "a bird"
