@@ -137,7 +137,8 @@ def test_no_vectors_have_no_best():
 
 @pytest.mark.skipif(not CLIP_TEXT.exists(), reason=f"there is no {CLIP_TEXT}")
 @pytest.mark.usefixtures("screens_everything")
-def test_with_clips_own_text_vectors_the_best_of_1203_labels_is_numpys_in_float64():
+def test_with_clips_own_text_vectors_the_best_of_1203_labels_is_numpys_in_float64(monkeypatch):
+    monkeypatch.setattr(screening, "_CLASSES_A_BLOCK", 500)
     labels = unit_rows(np.load(CLIP_TEXT).astype(np.float32))
     random = np.random.default_rng(0)
     between = unit_rows(labels[random.permutation(1203)] + labels + 1e-4 * unit_vectors(0, 1203, 512))
