@@ -60,6 +60,22 @@ def test_cuda(cuda, graph):
     assert_as_on_the_cpu(graph, LeastLoadedBackend([CudaRuntime().start(graph, one, 1) for one in range(cuda)]))
 
 
+@pytest.mark.usefixtures("cuda")
+def test_towers_capture_and_load_beside_each_other(exported_repository):
+    """What another thread does on a GPU would spoil a capture, if they were not kept apart."""
+
+    def check(name):
+        files = exported_repository.tower(name, TOWERS[name])
+        graph = TowerGraph(bundled_manifests()[name], TOWERS[name], files, files.onnx)
+        for _ in range(3):
+            backend = CudaRuntime().start(graph, 0, 1)
+            assert_as_on_the_cpu(graph, backend)
+            backend.close()
+
+    with ThreadPoolExecutor(len(TOWERS)) as pool:
+        list(pool.map(check, TOWERS))
+
+
 def test_tensorrt_runs_what_was_built_and_builds_nothing_itself(tensorrt, graph):
     runtime = TensorRtRuntime()
     assert runtime.objection(graph).startswith("no engine is built for device 0")
