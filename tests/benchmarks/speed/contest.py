@@ -26,10 +26,17 @@ class Pass:
     p99_ms: float | None = None
     cosines: tuple[float, ...] = ()
     """The lowest of each answer that was checked."""
+    cpu_seconds: float | None = None
+    """Of the process that did the work: on a shared machine it tells more than the time that went by."""
 
     @property
     def rate(self) -> float:
         return self.items / self.seconds
+
+    @property
+    def cpu_ms(self) -> float | None:
+        """Processor time for one item."""
+        return None if self.cpu_seconds is None else 1000 * self.cpu_seconds / self.items
 
 
 class Contender(Protocol):
@@ -43,7 +50,7 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class Standing:
-    """A contender's medians over the rounds. `rates` are items a second, one a round."""
+    """A contender's medians over the rounds. `rates` are items a second, one a round; `cpu_ms` are for one item."""
 
     name: str
     rate: float
@@ -53,6 +60,7 @@ class Standing:
     checked: int
     lowest_cosine: float | None
     invalid: str | None = None
+    cpu_ms: float | None = None
 
 
 @dataclass
@@ -72,7 +80,8 @@ class Limit:
 
     def run(self, first: int, requests: int) -> Pass:
         items = [item for number in range(first, first + requests) for item in self.load.group(number)]
-        return Pass(len(items), self._process.seconds(items))
+        seconds, cpu_seconds = self._process.spent(items)
+        return Pass(len(items), seconds, cpu_seconds=cpu_seconds)
 
 
 class Served:
@@ -96,6 +105,7 @@ class Served:
 
         """
         with_probe = Probe(self._server.url, self._bodies.path, self._bodies.content_type, self._probed)
+        cpu_seconds = self._server.cpu_seconds()
         figures = run_wrk(
             self._server.url,
             self._bodies,
@@ -112,6 +122,7 @@ class Served:
             figures.p50_ms,
             figures.p99_ms,
             cosines,
+            self._server.cpu_seconds() - cpu_seconds,
         )
 
 
@@ -173,6 +184,7 @@ def _standing(name: str, score: _Score) -> Standing:
         checked=len(cosines),
         lowest_cosine=min(cosines, default=None),
         invalid=score.invalid,
+        cpu_ms=_median_of_known([done.cpu_ms for done in passes]),
     )
 
 

@@ -135,7 +135,11 @@ class LimitProcess:
         self._process.submit(_prepare, layout).result()
 
     def seconds(self, items: Sequence[Item]) -> float:
-        return self._process.submit(_seconds, items).result()
+        return self.spent(items)[0]
+
+    def spent(self, items: Sequence[Item]) -> tuple[float, float]:
+        """Seconds that the items took, and seconds of processor time."""
+        return self._process.submit(_spent, items).result()
 
     def __enter__(self) -> Self:
         return self
@@ -179,7 +183,7 @@ def _prepare(layout: Layout) -> None:
     _tower.prepare(layout)
 
 
-def _seconds(items: Sequence[Item]) -> float:
-    began = time.perf_counter()
+def _spent(items: Sequence[Item]) -> tuple[float, float]:
+    began, began_cpu = time.perf_counter(), time.process_time()
     _tower.run(items)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - began_cpu

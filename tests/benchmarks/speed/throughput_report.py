@@ -50,7 +50,7 @@ def show_report(results: Sequence[Result]) -> None:
 
 
 def _contest_table(results: Sequence[ScenarioResult]) -> Table:
-    numbers = ("items/s", "p50 ms", "p99 ms", "checked", "lowest cosine")
+    numbers = ("items/s", "CPU ms/item", "p50 ms", "p99 ms", "checked", "lowest cosine")
     numeric = [column(name, justify="right") for name in numbers]
     rows = table(column("scenario"), column("encoder"), column("who"), *numeric, column("note"))
     for result in results:
@@ -62,6 +62,7 @@ def _contest_table(results: Sequence[ScenarioResult]) -> Table:
                 result.encoder,
                 standing.name,
                 f"{standing.rate:.1f}",
+                _number(standing.cpu_ms, 2),
                 _number(standing.p50_ms, 0),
                 _number(standing.p99_ms, 0),
                 str(standing.checked),

@@ -43,7 +43,8 @@ class Worker:
         self.runs.append((first, requests))
         if self._fails:
             raise WrongAnswer("a vector is wrong")
-        return Pass(2 * requests, 2 * requests / self._rate, p50_ms=10, p99_ms=20, cosines=(1.0, 0.99995))
+        seconds, cpu_seconds = 2 * requests / self._rate, requests / 256
+        return Pass(2 * requests, seconds, 10, 20, cosines=(1.0, 0.99995), cpu_seconds=cpu_seconds)
 
 
 def silent(message: str) -> None:
@@ -82,6 +83,7 @@ def test_medians_are_over_the_rounds_without_the_first():
 
     assert (found.rate, found.rates) == (100, (100, 100, 100))
     assert (found.p50_ms, found.p99_ms, found.checked, found.lowest_cosine) == (10, 20, 6, 0.99995)
+    assert found.cpu_ms == 1000 / 512
 
 
 def test_who_answers_wrongly_is_invalid_and_does_not_go_on():
