@@ -74,7 +74,7 @@ def _search_stored(
     wanted, lacking = _candidates_wanted(body, k), 0
     while mask.count > max(_FEW_ROWS, wanted):
         neighbours, search, gone = _search_codes(body, queries, k, stored, mask, wanted)
-        if not len(gone) and neighbours.fewest() == k:
+        if not len(gone) and neighbours.are_complete():
             return neighbours, replace(search, lacking=lacking)
         # Others would have been candidates in the place of those that are gone; where some are, more may be.
         mask, wanted = mask.without(gone), 2 * wanted

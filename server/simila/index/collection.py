@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -18,7 +19,7 @@ from simila.index.body import Body, Measured
 from simila.index.body_file import BodyUnusable, load_body
 from simila.index.body_upkeep import BodyUpkeep
 from simila.index.filtered_search import FilterAccount, FilteredSearch
-from simila.index.neighbours import Neighbours
+from simila.index.neighbours import NO_SEQUENCE, Neighbours
 from simila.index.statistics import CollectionStatistics, IndexStatistics, disk_bytes
 from simila.index.view import SearchAccount, View
 from simila.storage.backup import BackupContents
@@ -189,11 +190,12 @@ class Collection:
             self._upkeep.retune()
         while True:
             neighbours, account, filter_account = self._neighbours(query, excluded)
-            wanted = np.unique(neighbours.sequences[neighbours.sequences >= 0])
-            rows = self.reader.by_sequence(wanted)
+            sequences = neighbours.sequences.tolist()
+            wanted = set(chain.from_iterable(sequences)) - {NO_SEQUENCE}
+            rows = self.reader.by_sequence(sorted(wanted))
             if len(rows) == len(wanted):
-                return SearchResult(_hits(neighbours, rows), account, filter_account, newest)
-            excluded = np.union1d(excluded, [sequence for sequence in wanted.tolist() if sequence not in rows])
+                return SearchResult(_hits(sequences, neighbours.scores, rows), account, filter_account, newest)
+            excluded = np.union1d(excluded, sorted(wanted - rows.keys()))
             self._catch_up()  # what replaced them is durable, and may not be in the view yet
 
     def nearest(self, vectors: Float32, limit: int) -> Neighbours:
@@ -351,14 +353,14 @@ class _StaleView(Exception):
     """The view misses a write."""
 
 
-def _hits(neighbours: Neighbours, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:
+def _hits(sequences: Sequence[Sequence[int]], scores: Float32, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:
     # Rounding takes the inner product of unit vectors past 1, a cosine never is.
-    cosines = np.clip(neighbours.scores, -1, 1).tolist()
+    cosines = np.clip(scores, -1, 1).tolist()
     return [
         [
-            Hit(row.id, score, row.label, row.payload_json, sequence)
-            for sequence, score in zip(sequences, scores, strict=True)
+            Hit(row.id, cosine, row.label, row.payload_json, sequence)
+            for sequence, cosine in zip(found, cosines_found, strict=True)
             if (row := rows.get(sequence))
         ]
-        for sequences, scores in zip(neighbours.sequences.tolist(), cosines, strict=True)
+        for found, cosines_found in zip(sequences, cosines, strict=True)
     ]

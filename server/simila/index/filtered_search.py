@@ -66,7 +66,7 @@ class FilteredSearch:
             found, account = view.search(queries, candidates, self._reader, excluded=excluded, exact=exact)
             rejected = self._rejected(np.unique(found.sequences[found.sequences >= 0]), where)
             neighbours = _without(found, rejected, k)
-            if neighbours.fewest() == k or candidates >= len(view):
+            if neighbours.are_complete() or candidates >= len(view):
                 return view, neighbours, account, FilterAccount(f"filter on {candidates} candidates", share)
             candidates *= _GROWTH
         view, matching = self._matching(where)

@@ -8,6 +8,8 @@ import numpy as np
 
 from simila.domain.vectors import Float32, Int64
 
+NO_SEQUENCE = -1
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -22,7 +24,7 @@ class Neighbours:
 
     @classmethod
     def none(cls, queries: int, k: int) -> Self:
-        return cls(np.full((queries, k), -np.inf, np.float32), np.full((queries, k), -1, np.int64))
+        return cls(np.full((queries, k), -np.inf, np.float32), np.full((queries, k), NO_SEQUENCE, np.int64))
 
     @classmethod
     def best(cls, parts: Sequence["Neighbours"], k: int) -> Self:
@@ -32,7 +34,8 @@ class Neighbours:
             scores = np.concatenate([part.scores for part in parts], axis=1)
             sequences = np.concatenate([part.sequences for part in parts], axis=1)
         order = np.lexsort((sequences, -scores), axis=-1)[:, :k]
-        found = cls(np.take_along_axis(scores, order, axis=1), np.take_along_axis(sequences, order, axis=1))
+        rows = np.arange(len(order))[:, np.newaxis]
+        found = cls(scores[rows, order], sequences[rows, order])
         missing = k - found.scores.shape[1]
         if missing <= 0:
             return found
@@ -44,6 +47,6 @@ class Neighbours:
         """One answer of parts that have other queries each, and the same k."""
         return cls(np.concatenate([part.scores for part in parts]), np.concatenate([part.sequences for part in parts]))
 
-    def fewest(self) -> int:
-        """How many rows the query has that found the fewest."""
-        return int((self.sequences >= 0).sum(axis=1).min()) if len(self.sequences) else 0
+    def are_complete(self) -> bool:
+        """Whether each query has all k, which are 1 at least."""
+        return bool((self.sequences[:, -1] >= 0).all())

@@ -15,7 +15,7 @@ from simila.engine.admission import Admission
 from simila.index.collection import Collection, SearchQuery, SearchResult
 
 MOST_SEARCHES_AT_ONCE = 64
-PATIENCE_SECONDS = 0.005
+PATIENCE_SECONDS = 0.02
 
 
 @dataclass(eq=False, slots=True)

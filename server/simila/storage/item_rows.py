@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -95,7 +96,7 @@ def unpacked_rows(text: str) -> list[ItemRow]:
         ValueError: naming an item whose bytes are not those that were written.
 
     """
-    return [unpacked_row(*values) for values in orjson.loads(text)]
+    return list(starmap(unpacked_row, orjson.loads(text)))
 
 
 def unpacked_row(sequence: int, item_id: str, label: str | None, payload: str | None, expected: int) -> ItemRow:
@@ -105,7 +106,9 @@ def unpacked_row(sequence: int, item_id: str, label: str | None, payload: str | 
         ValueError: its bytes are not those that were written.
 
     """
-    if checksum([None if text is None else text.encode() for text in (item_id, label, payload)]) != expected:
+    label_bytes = _ABSENT if label is None else label.encode()
+    payload_bytes = _ABSENT if payload is None else payload.encode()
+    if checksum((item_id.encode(), label_bytes, payload_bytes)) != expected:
         raise ValueError(f"item '{item_id}' (sequence {sequence}) fails its checksum")
     return ItemRow(sequence, item_id, label, payload)
 

@@ -39,11 +39,12 @@ class VectorCodec:
 
     def checksums(self, content: bytes) -> list[int]:
         """The CRC-32 of each BLOB."""
-        view = memoryview(content)
-        return [_crc32(view[start : start + self.row_bytes]) for start in range(0, len(content), self.row_bytes)]
+        view, row_bytes = memoryview(content), self.row_bytes
+        crc32 = zlib.crc32 if row_bytes <= _PIECE_BYTES else _crc32_by_pieces
+        return [crc32(view[start : start + row_bytes]) for start in range(0, len(content), row_bytes)]
 
 
-def _crc32(row: memoryview) -> int:
+def _crc32_by_pieces(row: memoryview) -> int:
     checksum = 0
     for start in range(0, len(row), _PIECE_BYTES):
         checksum = zlib.crc32(row[start : start + _PIECE_BYTES], checksum)
