@@ -33,9 +33,9 @@ from simila.storage.collection_store import CollectionStore
 from simila.storage.durable_folders import make_folder, rename_folder
 
 logger = logging.getLogger("simila.index")
-# A folder of this prefix is half made or half removed. No collection is named like it.
 # More than are given before a migration ends; JSON numbers hold two million times as many.
 SEQUENCES_A_GENERATION = 2**32
+# A folder of this prefix is half made or half removed. No collection is named like it.
 _TRANSIENT = ".transient-"
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import chain
@@ -12,7 +12,6 @@ from typing import Self, TypeVar
 import numpy as np
 
 from simila.domain.errors import InvalidVector, SimilaError
-from simila.domain.results import Hit
 from simila.domain.vectors import Float32, Int64
 from simila.index.asked_queries import AskedQueries, SyntheticQueries
 from simila.index.body import Body, Measured
@@ -20,6 +19,7 @@ from simila.index.body_file import BodyUnusable, load_body
 from simila.index.body_upkeep import BodyUpkeep
 from simila.index.filtered_search import FilterAccount, FilteredSearch
 from simila.index.neighbours import NO_SEQUENCE, Neighbours
+from simila.index.search_result import SearchResult, hits_of
 from simila.index.statistics import CollectionStatistics, IndexStatistics, disk_bytes
 from simila.index.view import SearchAccount, View
 from simila.storage.backup import BackupContents
@@ -27,7 +27,6 @@ from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
 from simila.storage.freed_memory import give_back_freed_memory
 from simila.storage.item_reader import ItemReader
-from simila.storage.item_rows import ItemRow
 from simila.storage.item_writes import Change, Delete, Operation
 from simila.storage.where import Where
 
@@ -49,19 +48,6 @@ class SearchQuery:
     where: Where | None = None
     excluded_ids: Sequence[str] = ()
     exact: bool = False
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The hits of each query, the nearest first, of equals the oldest; and how they were found.
-
-    Everything up to the sequence `newest` could be found, and perhaps what came while it was searched.
-    """
-
-    hits: Sequence[Sequence[Hit]]
-    account: SearchAccount
-    filter_account: FilterAccount | None
-    newest: int
 
 
 class Collection:
@@ -194,7 +180,7 @@ class Collection:
             wanted = set(chain.from_iterable(sequences)) - {NO_SEQUENCE}
             rows = self.reader.by_sequence(sorted(wanted))
             if len(rows) == len(wanted):
-                return SearchResult(_hits(sequences, neighbours.scores, rows), account, filter_account, newest)
+                return SearchResult(hits_of(sequences, neighbours.scores, rows), account, filter_account, newest)
             excluded = np.union1d(excluded, sorted(wanted - rows.keys()))
             self._catch_up()  # what replaced them is durable, and may not be in the view yet
 
@@ -351,16 +337,3 @@ class Collection:
 
 class _StaleView(Exception):
     """The view misses a write."""
-
-
-def _hits(sequences: Sequence[Sequence[int]], scores: Float32, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:
-    # Rounding takes the inner product of unit vectors past 1, a cosine never is.
-    cosines = np.clip(scores, -1, 1).tolist()
-    return [
-        [
-            Hit(row.id, cosine, row.label, row.payload_json, sequence)
-            for sequence, cosine in zip(found, cosines_found, strict=True)
-            if (row := rows.get(sequence))
-        ]
-        for found, cosines_found in zip(sequences, cosines, strict=True)
-    ]

@@ -12,7 +12,8 @@ from time import perf_counter
 import numpy as np
 
 from simila.engine.admission import Admission
-from simila.index.collection import Collection, SearchQuery, SearchResult
+from simila.index.collection import Collection, SearchQuery
+from simila.index.search_result import SearchResult
 
 MOST_SEARCHES_AT_ONCE = 64
 PATIENCE_SECONDS = 0.02

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from simila.domain.errors import CollectionUnavailable, Overloaded
-from simila.index.collection import SearchQuery, SearchResult
+from simila.index.collection import SearchQuery
+from simila.index.search_result import SearchResult
 from simila.services.search_queue import SearchQueue, _Waiting
 
 PATIENCE_SECONDS = 10
