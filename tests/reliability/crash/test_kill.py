@@ -1,6 +1,6 @@
 """A writer killed at a random moment loses nothing that it acknowledged, and leaves nothing half done.
 
-`CRASH_ROUNDS` sets the number of kills: 10, and 200 in the long mode.
+`CRASH_ROUNDS` sets the number of kills: 20, and 200 in the long mode.
 """
 
 import os
@@ -22,7 +22,7 @@ from simila.index.filters import compile_filter
 from simila.storage.data_folder import DataFolder
 from small_collections import are_nearest, lower_flat_values, nearest
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 LONGEST_LIFE_SECONDS = 0.6
 DISK_CALLS_OF_A_SAVE = 8
 WRITER = Path(__file__).with_name("writer.py")
