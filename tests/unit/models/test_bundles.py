@@ -8,8 +8,8 @@ import pytest
 from simila.domain.errors import HashMismatch, ModelError, NotExported
 from simila.domain.manifest import Manifest, Modality, read_manifest
 from simila.domain.model_repository import ModelRepository
+from simila_models.additions import write_manifest
 from simila_models.bundles import unpack_bundle, write_bundle
-from simila_models.export.user_manifest import write_manifest
 from simila_models.integrity import sha256_of
 from tiny_manifests import manifest_of, source
 
