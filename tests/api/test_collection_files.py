@@ -63,7 +63,7 @@ def test_an_export_that_is_imported_is_the_same_bit_for_bit(api, client, run, sh
     exported = run("export", shop, tmp_path / "shop.parquet")
     assert exported.exit_code == 0, exported.stderr
     imported = run("import", "copy", tmp_path / "shop.parquet", "--encoder", ENCODER)
-    assert (imported.exit_code, imported.stdout) == (0, "copy: 6 stored\n")
+    assert (imported.exit_code, imported.stdout) == (0, '{"name": "copy", "stored": 6}\n')
     assert stored(client, "copy") == stored(client, shop)
     assert vectors_of(api, "copy") == vectors_of(api, shop)
     np.testing.assert_array_equal(np.array(list(vectors_of(api, "copy").values()), np.float32), VECTORS)
@@ -89,7 +89,8 @@ def test_a_backup_goes_and_comes(api, client, run, shop, tmp_path: Path) -> None
     assert run("backup", shop, backup).exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["shop.simila"]
     restored = run("restore", "copy", backup)
-    assert restored.stdout.replace("\n", "") == f"copy: 6 items of {ENCODER}, restored from {backup}"
+    answer = json.loads(restored.stdout)
+    assert (answer["name"], answer["items"], answer["encoder"]) == ("copy", 6, ENCODER)
     assert vectors_of(api, "copy") == vectors_of(api, shop)
     client.delete_item("copy", "a")
     refused = run("restore", "copy", backup)
@@ -127,7 +128,7 @@ def test_json_lines_are_imported(api, client, run, shop, tmp_path: Path, beside:
     lines.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
     np.save(array, VECTORS)
     result = run("import", "copy", lines, "--encoder", ENCODER, *(["--vectors", array] if beside else []))
-    assert (result.exit_code, result.stdout) == (0, "copy: 6 stored\n")
+    assert (result.exit_code, result.stdout) == (0, '{"name": "copy", "stored": 6}\n')
     assert stored(client, "copy") == stored(client, shop)
     assert vectors_of(api, "copy") == vectors_of(api, shop)
 
@@ -150,7 +151,7 @@ def test_an_index_is_imported_under_its_numbers(api, run, tmp_path: Path, factor
         index.add_with_ids(VECTORS, np.array(ids, dtype=np.int64))
     faiss.write_index(index, str(tmp_path / "a.faiss"))
     result = run("import", "copy", tmp_path / "a.faiss", "--encoder", ENCODER)
-    assert (result.exit_code, result.stdout) == (0, "copy: 6 stored\n")
+    assert (result.exit_code, result.stdout) == (0, '{"name": "copy", "stored": 6}\n')
     expected = dict(zip(ids, VECTORS.tolist(), strict=True))
     assert {item: np.float32(vector).tolist() for item, vector in vectors_of(api, "copy").items()} == expected
 

@@ -133,7 +133,7 @@ def test_classification_follows_every_write(api: httpx.Client, collection) -> No
         ({"id": "x", "vector": [*axis(0)[1:], 1e39]}, "items[1]", "position 1279 is not a finite float32"),
         ({"id": "x", "vector": [0.0] * DIMENSION}, "items[1]", "no direction"),
         ({"id": "x", "vector": ["a"]}, "items[1].vector[0]", "should be a valid number"),
-        ({"id": "x", "vector": axis(0), "label": "   "}, "items[1].label", "the label is blank"),
+        ({"id": "x", "vector": axis(0), "label": "   "}, "items[1].label", "it is blank"),
         ({"id": "x", "vector": axis(0), "payload": [1]}, "items[1].payload", "valid dictionary"),
         ({"id": "x", "vector": axis(0), "payload": {"a": float("nan")}}, "items[1].payload", "not JSON"),
         ({"id": "x", "vector": axis(0), "payload": {"a": "\ud800"}}, "items[1].payload", "not JSON"),
