@@ -91,9 +91,12 @@ async function photograph(taken) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: true });
     if (!dialog.open) return stream.getTracks().forEach((track) => track.stop());
+    // Before its first frame a camera's picture is of no size.
+    video.addEventListener("loadeddata", () => {
+      said.textContent = "";
+      shoot.disabled = false;
+    });
     video.srcObject = stream;
-    said.textContent = "";
-    shoot.disabled = false;
     shoot.addEventListener("click", async () => {
       const uri = drawn(video, video.videoWidth, video.videoHeight);
       dialog.close();
