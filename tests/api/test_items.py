@@ -46,8 +46,8 @@ def test_a_label_changes_alone(api: httpx.Client, shop: str) -> None:
     before = api.get(f"{shop}/items/3", params={"vector": True}).json()
     assert api.patch(f"{shop}/items/3", json={"label": "prime"}).json() == {"upserted": 1, "sequence": 11}
     assert api.get(f"{shop}/items/3", params={"vector": True}).json() == {**before, "label": "prime", "sequence": 11}
-    many = api.patch(f"{shop}/items", json={"ids": ["5", "nobody", "3"], "label": None})
-    assert many.json() == {"relabelled": 2, "sequence": 13}
+    many = api.patch(f"{shop}/items", json={"ids": ["5", "nobody", "3", "5", "nobody", "no/one"], "label": None})
+    assert many.json() == {"relabelled": 2, "sequence": 13, "missing": ["nobody", "no/one"]}
     assert api.get(shop).json()["labels"] == {}
     assert search(api, shop, vector=axis(3), limit=1)[0]["id"] == "3"
 
@@ -61,20 +61,19 @@ def test_labels_that_are_refused(api: httpx.Client, shop: str) -> None:
         refused = api.patch(f"{shop}/{path}", json=body)
         assert (refused.status_code, error(refused)["param"]) == (status, param)
     nobody = api.patch(f"{shop}/items", json={"ids": ["none"], "label": "a"})
-    assert nobody.json() == {"relabelled": 0, "sequence": None}
+    assert nobody.json() == {"relabelled": 0, "sequence": None, "missing": ["none"]}
 
 
 def test_items_are_deleted_by_ids_by_filter_and_all(api: httpx.Client, shop: str) -> None:
-    def deleted(**body: object) -> int:
+    def deleted(**body: object) -> object:
         response = api.post(f"{shop}/items/delete", json=body)
         assert response.status_code == httpx.codes.OK, response.text
-        count: int = response.json()["deleted"]
-        return count
+        return response.json()
 
-    assert deleted(ids=["0", "1", "nobody"]) == 2
-    assert deleted(filter={"odd": True}) == 4
+    assert deleted(ids=["nobody", "1", "0", "nobody"]) == {"deleted": 2, "missing": ["nobody"]}
+    assert deleted(filter={"odd": True}) == {"deleted": 4, "missing": []}
     assert [hit["id"] for hit in search(api, shop, vector=axis(4))] == ["4", "2", "6", "8"]
-    assert deleted(all=True) == 4
+    assert deleted(all=True) == {"deleted": 4, "missing": []}
     assert counted(api, shop) == 0
     assert search(api, shop, vector=axis(4)) == []
 

@@ -94,7 +94,8 @@ def test_items_are_relabelled_scrolled_seen_and_mapped(addresses: Addresses, pho
         names = ("coffee.png", "rocket.jpg", "camera.png")
         client.upsert("seen", [Item(name, photo(name), payload={"bytes": len(photo(name))}) for name in names])
         assert client.relabel("seen", "rocket.jpg", "machine").count == 1
-        assert client.relabel_many("seen", ["camera.png", "missing"], "machine").count == 1
+        done = client.relabel_many("seen", ["camera.png", "nobody"], "machine")
+        assert (done.count, done.missing) == (1, ("nobody",))
         machines = list(client.scroll("seen", filter={"$label": "machine"}, with_vectors=True, page_items=1))
         queries = [machines[0].vector, "a cup of coffee", StoredId("missing")]
         by_vector = client.search_many("seen", queries, limit=1, on_error="partial")

@@ -16,7 +16,7 @@ from simila.api.application import documented_api
 CONTRACT = Path(__file__).with_name("openapi_contract.json")
 PROSE = {"title", "description", "summary", "example", "examples", "tags", "operationId", "default"}
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern")
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("get", "put", "post", "patch", "delete")
 
 Schema = dict[str, Any]
 

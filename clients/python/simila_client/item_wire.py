@@ -96,7 +96,7 @@ def _item_page(body: Json) -> ItemPage:
 
 
 def _relabelled(body: Json) -> Relabelled:
-    return Relabelled(count=body["relabelled"], sequence=body["sequence"])
+    return Relabelled(count=body["relabelled"], sequence=body["sequence"], missing=tuple(body["missing"]))
 
 
 def _octets(body: Json) -> bytes:

@@ -188,10 +188,11 @@ class Upserted:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """How many items there were to relabel, and the newest of their sequences; None where there was none."""
+    """How many items were relabelled, the newest of their sequences (None where there was none), and ids of no item."""
 
     count: int
     sequence: int | None
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

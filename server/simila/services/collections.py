@@ -27,9 +27,8 @@ from simila.storage.item_writes import (
     DropPayloadIndex,
     Operation,
     Upsert,
-    Written,
 )
-from simila.storage.relabelling import Relabel
+from simila.storage.relabelling import Relabel, Relabelled
 from simila.storage.where import Where
 
 R = TypeVar("R")
@@ -132,7 +131,7 @@ class CollectionService:
             raise unknown_item(name, item_id, param="id")
         return stored
 
-    async def relabel(self, name: str, ids: Sequence[str], label: str | None) -> Written:
+    async def relabel(self, name: str, ids: Sequence[str], label: str | None) -> Relabelled:
         """Give items another label, or none. Vectors, payloads and what was kept stay; ids of no item are passed over.
 
         Raises:
@@ -163,15 +162,15 @@ class CollectionService:
         if not deleted.ids:
             raise unknown_item(name, item_id, param="id")
 
-    async def delete_items(self, name: str, ids: Sequence[str]) -> int:
-        """Delete the items of these ids and say how many there were.
+    async def delete_items(self, name: str, ids: Sequence[str]) -> Sequence[str]:
+        """Delete the items of these ids and say which there were.
 
         Raises:
             LimitExceeded: more ids than items may be in one upsert.
 
         """
         check_ids(ids, self._limits.items.items)
-        return len((await write(self._catalogue.get(name), Delete(ids))).ids)
+        return (await write(self._catalogue.get(name), Delete(ids))).ids
 
     async def delete_matching(self, name: str, filter: Any) -> int:  # noqa: A002 - the wire's name
         """Delete all items that match and say how many there were.

@@ -13,8 +13,8 @@ from simila.storage.collection_file import CollectionSpec
 from simila.storage.connections import path_of, unavailable
 from simila.storage.group_commit import Outcome
 from simila.storage.item_rows import checksum, packed, unpacked_rows
-from simila.storage.item_table import PIECE_ROWS, last_sequence, sequences_of, utf8
-from simila.storage.item_writes import Change, Written, no_change
+from simila.storage.item_table import PIECE_ROWS, ids_of, last_sequence, sequences_of, utf8
+from simila.storage.item_writes import Change, no_change
 
 _SELECT_ITEMS = """
 SELECT json_group_array(json_array(sequence, id, label, payload, checksum))
@@ -35,6 +35,15 @@ _MOVE_OTHERS = [
 
 
 @dataclass(frozen=True)
+class Relabelled:
+    """The items that there were, from the oldest to the newest: their ids, their new sequences and their old ones."""
+
+    ids: Sequence[str]  # [n]
+    sequences: Int64  # [n], ascending
+    replaced: Int64  # [n], ascending
+
+
+@dataclass(frozen=True)
 class Relabel:
     """Give the items of these ids another label, or none; ids of no item are passed over.
 
@@ -52,15 +61,15 @@ class Relabel:
     ids: Sequence[str]
     label: str | None
 
-    def prepared(self, spec: CollectionSpec) -> Callable[[sqlite3.Connection], Outcome[Written, Change]]:
+    def prepared(self, spec: CollectionSpec) -> Callable[[sqlite3.Connection], Outcome[Relabelled, Change]]:
         ids = [item_id.encode("utf-8", "surrogatepass") for item_id in self.ids]
         pieces = [packed(ids[start : start + PIECE_ROWS]) for start in range(0, len(ids), PIECE_ROWS)]
         utf8([self.label])
 
-        def run(connection: sqlite3.Connection) -> Outcome[Written, Change]:
+        def run(connection: sqlite3.Connection) -> Outcome[Relabelled, Change]:
             found = np.unique(np.concatenate([np.empty(0, np.int64), *(sequences_of(connection, p) for p in pieces)]))
             if not len(found):
-                return Outcome(Written(found, found), no_change(spec))
+                return Outcome(Relabelled((), found, found), no_change(spec))
             return _relabelled(connection, spec, found, self.label)
 
         return run
@@ -68,7 +77,7 @@ class Relabel:
 
 def _relabelled(
     connection: sqlite3.Connection, spec: CollectionSpec, found: Int64, label: str | None
-) -> Outcome[Written, Change]:
+) -> Outcome[Relabelled, Change]:
     lost = class_sums_of(connection, spec.codec, found)
     first = last_sequence(connection) + 1
     sequences = np.arange(first, first + len(found), dtype=np.int64)
@@ -82,7 +91,7 @@ def _relabelled(
     connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'items'", (int(sequences[-1]),))
     change_class_sums(connection, spec.codec, class_sums_of(connection, spec.codec, sequences), lost)
     change = Change(sequences, _vectors_from(connection, spec, first), [label] * len(found), found)
-    return Outcome(Written(sequences, found), change)
+    return Outcome(Relabelled(ids_of(connection, sequences), sequences, found), change)
 
 
 def _layout(connection: sqlite3.Connection, sequences: Int64, label: str | None) -> str:

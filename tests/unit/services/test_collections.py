@@ -72,7 +72,7 @@ def test_items_are_counted_with_and_without_a_filter(collections):
 
 def test_deleting_by_ids_counts_those_that_were_there(collections):
     numbered(collections, 4)
-    assert run(collections.delete_items("colours", ["i1", "nobody", "i3"])) == 2
+    assert run(collections.delete_items("colours", ["i3", "nobody", "i1"])) == ["i1", "i3"]
     assert ids(collections) == ["i0", "i2"]
 
 

@@ -36,6 +36,7 @@ def test_the_label_changes_and_nothing_else(store):
     changes = []
     store.on_commit = changes.extend
     written = done(store, Relabel(["c", "nobody", "a"], "new"))
+    assert list(written.ids) == ["a", "c"]
     assert (written.sequences.tolist(), written.replaced.tolist()) == ([5, 6], [1, 3])
     for sequence, position in ((5, 0), (6, 2)):
         stored = store.reader.get(NAMES[position])
@@ -62,7 +63,7 @@ def test_no_sequence_is_given_twice(store):
 
 def test_items_of_no_id_change_nothing(store):
     written = done(store, Relabel(["nobody"], "new"))
-    assert len(written.sequences) == len(written.replaced) == 0
+    assert len(written.ids) == len(written.sequences) == len(written.replaced) == 0
     assert store.reader.last_sequence() == 4
 
 

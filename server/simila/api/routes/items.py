@@ -1,5 +1,6 @@
 """`/v1/collections/{name}/items`. An item's id may contain slashes."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -62,9 +63,10 @@ async def scroll(name: str, body: ScrollRequest, services: FromServices) -> Scro
 
 @router.post("/delete", summary="Delete many items")
 async def delete_items(name: str, body: DeleteItemsRequest, services: FromServices) -> DeleteItemsResponse:
-    """Delete the items of some ids, those that match a filter, or all. Ids of no item are passed over."""
+    """Delete the items of some ids, those that match a filter, or all. Ids of no item are named in the answer."""
     if body.ids is not None:
-        return DeleteItemsResponse(deleted=await services.collections.delete_items(name, body.ids))
+        deleted = await services.collections.delete_items(name, body.ids)
+        return DeleteItemsResponse(deleted=len(deleted), missing=_missing(body.ids, deleted))
     if body.filter is not None:
         return DeleteItemsResponse(deleted=await services.collections.delete_matching(name, body.filter))
     return DeleteItemsResponse(deleted=await services.collections.delete_all_items(name))
@@ -84,12 +86,22 @@ async def relabel(name: str, id: str, body: RelabelRequest, services: FromServic
 
 @router.patch("", summary="Give many items another label")
 async def relabel_many(name: str, body: RelabelManyRequest, services: FromServices) -> RelabelResponse:
-    """All in one transaction; no write of another's comes between, and nothing is embedded again."""
+    """All in one transaction; no write of another's comes between, and nothing is embedded again.
+
+    Ids of no item are named in the answer.
+    """
     count_items(len(body.ids))
-    sequences = (await services.collections.relabel(name, body.ids, body.label)).sequences
-    return RelabelResponse(relabelled=len(sequences), sequence=int(sequences[-1]) if len(sequences) else None)
+    done = await services.collections.relabel(name, body.ids, body.label)
+    newest = int(done.sequences[-1]) if done.ids else None
+    return RelabelResponse(relabelled=len(done.ids), sequence=newest, missing=_missing(body.ids, done.ids))
 
 
 @router.delete("/{id:path}", summary="Delete an item", status_code=HTTPStatus.NO_CONTENT)
 async def delete_item(name: str, id: str, services: FromServices) -> None:  # noqa: A002
     await services.collections.delete_item(name, id)
+
+
+def _missing(asked: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Each id once, in the order in which they were asked for."""
+    there = set(found)
+    return [item_id for item_id in dict.fromkeys(asked) if item_id not in there]

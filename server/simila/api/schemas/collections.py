@@ -150,16 +150,17 @@ class RelabelRequest(RequestBody):
 
 
 class RelabelManyRequest(RelabelRequest):
-    """The same for many items; ids of no item are passed over."""
+    """The same for many items."""
 
     ids: NonEmptyList[Text]
 
 
 class RelabelResponse(BaseModel):
-    """How many items there were, and the newest of their sequences; null where there was none."""
+    """How many items there were, the newest of their sequences (null where there was none), and the ids of no item."""
 
     relabelled: int
     sequence: int | None
+    missing: list[str]
 
 
 class UpsertResponse(BaseModel):
@@ -254,9 +255,10 @@ class DeleteItemsRequest(RequestBody):
 
 
 class DeleteItemsResponse(BaseModel):
-    """How many items there were; they are off the disk and no search finds them."""
+    """How many items there were; they are off the disk and no search finds them. `missing` are the ids of no item."""
 
     deleted: int
+    missing: list[str] = []
 
 
 class CountRequest(RequestBody):
