@@ -140,6 +140,7 @@ def create_app(settings: Settings, drain: Drain | None = None) -> ASGIApp:
         max_body_bytes=settings.limits.max_body_bytes,
         max_decompressed_bytes=settings.limits.max_decompressed_bytes,
         max_backup_bytes=settings.limits.max_backup_bytes,
+        max_json_depth=settings.limits.max_json_depth,
         request_timeout_seconds=settings.request_timeout_seconds,
         door=door,
         drain=drain,

@@ -50,6 +50,9 @@ class LimitSettings(BaseModel):
         default=256 * 2**20, gt=0, description="Largest request body that came compressed, once it is unpacked."
     )
     max_backup_bytes: int = Field(default=64 * 2**30, gt=0, description="Largest backup to restore.")
+    max_json_depth: int = Field(
+        default=200, gt=0, le=200, description="Deepest nesting of JSON; the parser itself goes no deeper than 200."
+    )
     max_inputs: int = Field(default=2048, gt=0, description="Most inputs in one embedding or classification request.")
     max_items: int = Field(default=2048, gt=0, description="Most items in one upsert.")
     max_vector_items: int = Field(default=32_768, gt=0, description="Most items in one upsert as an Arrow stream.")

@@ -19,6 +19,7 @@ from simila.api.doorkeeper import Doorkeeper
 from simila.api.draining import Draining
 from simila.api.errors import register_error_handlers
 from simila.api.foreign_errors import ForeignErrors, Reshape
+from simila.api.json_depth import DEEPEST_JSON
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
 from simila.api.openapi_examples import with_examples
 from simila.api.request_metrics import RequestMetrics
@@ -84,6 +85,7 @@ def create_api(
     max_body_bytes: int,
     max_decompressed_bytes: int,
     max_backup_bytes: int,
+    max_json_depth: int = DEEPEST_JSON,
     request_timeout_seconds: float,
     door: Doorkeeper,
     drain: Drain,
@@ -103,7 +105,7 @@ def create_api(
     body = LargestBody(max_body_bytes, "SIMILA_LIMITS__MAX_BODY_BYTES")
     backup = LargestBody(max_backup_bytes, "SIMILA_LIMITS__MAX_BACKUP_BYTES")
     decompressed = LargestBody(max_decompressed_bytes, "SIMILA_LIMITS__MAX_DECOMPRESSED_BYTES")
-    app: ASGIApp = CompressedBodies(DirectRoutes(api), decompressed)
+    app: ASGIApp = CompressedBodies(DirectRoutes(api, max_json_depth=max_json_depth), decompressed)
     app = BodyLimit(app, lambda scope: backup if backups.is_restore(scope) else body)
     if trail is not None:
         app = AuditedRequests(app, trail)

@@ -5,6 +5,7 @@ way, which finds and words the error, so that both ways accept the same and refu
 """
 
 import inspect
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -16,9 +17,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from simila.api.dependencies import services_with_images
 from simila.api.errors import answer_to
+from simila.api.json_depth import DEEPEST_JSON, JsonRequest, check_depth
 from simila.domain.errors import SimilaError
 
 MEDIA_TYPE = "application/json"
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class DirectRoute(APIRoute):
@@ -36,6 +40,14 @@ class DirectRoute(APIRoute):
         self._wants_request = "request" in parameters
         if "body" in parameters and "POST" in (self.methods or ()):
             self.body_type = parameters["body"].annotation
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return handle_json
 
     def read(self, content: bytes) -> BaseModel:
         """Validate the JSON of a body.
@@ -60,8 +72,9 @@ class DirectRoute(APIRoute):
 class DirectRoutes:
     """Stands before FastAPI, answers what its direct routes can read, and hands it everything else."""
 
-    def __init__(self, api: FastAPI) -> None:
+    def __init__(self, api: FastAPI, *, max_json_depth: int = DEEPEST_JSON) -> None:
         self._api = api
+        self._max_json_depth = api.state.max_json_depth = max_json_depth
         direct = [route for route in api.routes if isinstance(route, DirectRoute) and route.body_type]
         self._fixed = {route.path: route for route in direct if not route.param_convertors}
         self._patterns = [route for route in direct if route.param_convertors]
@@ -75,6 +88,8 @@ class DirectRoutes:
         scope["app"], scope["route"] = self._api, route
         try:
             content = await whole_body(receive)
+            if self._max_json_depth < DEEPEST_JSON:
+                check_depth(content, self._max_json_depth)
             body = _read(route, content)
             if body is None:
                 await self._api(scope, _replayed(content, receive), send)

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from simila.api.json_depth import DEEPEST_JSON, too_deep
 from simila.domain import errors
 from simila.telemetry.metrics import ERRORS
 
@@ -42,9 +43,6 @@ NOT_AN_OBJECT = {"missing", "model_type", "model_attributes_type"}
 RETRY_AFTER_SECONDS = 1
 MOST_CHARACTERS = 2000
 INTERNAL_ERROR = "the server failed; its log says why"
-# pydantic's parser goes so deep, json's a few times as deep; what is read from either is held to less by its schema.
-DEEPEST_JSON = 200
-TOO_DEEP = f"the body is nested too deep to be read: more than {DEEPEST_JSON} levels"
 
 
 class ErrorDetail(BaseModel):
@@ -125,7 +123,7 @@ def _validation_error(error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid" and first["loc"][0] == "body":
         if first["ctx"]["error"].startswith("recursion limit exceeded"):
-            return _response(HTTPStatus.BAD_REQUEST, TOO_DEEP, code="invalid_json")
+            return _simila_error(too_deep(DEEPEST_JSON))
         message = f"the body is not valid JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
         return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_json")
     if first["loc"] == ("body",) and first["type"] in NOT_AN_OBJECT:
@@ -138,8 +136,8 @@ def _validation_error(error: RequestValidationError) -> JSONResponse:
 
 def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
     """Answers of Starlette's and FastAPI's own: no such route, a method that a route has not, a body past reading."""
-    if isinstance(error.__cause__, RecursionError):
-        return _response(HTTPStatus.BAD_REQUEST, TOO_DEEP, code="invalid_json")
+    if isinstance(error.__cause__, errors.SimilaError):
+        return _simila_error(error.__cause__)
     status = HTTPStatus(error.status_code)
     message = f"{error.detail}: {request.method} {request.url.path}"
     return _response(status, message, code=status.phrase.lower().replace(" ", "_"), headers=dict(error.headers or {}))

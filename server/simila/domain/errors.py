@@ -3,6 +3,7 @@
 SimilaError
 ├── InvalidInput               malformed: the caller must change the request
 │   ├── InvalidImage
+│   ├── InvalidJson            nested too deep
 │   ├── InvalidVector
 │   ├── DuplicateId
 │   ├── InvalidLabels
@@ -73,6 +74,10 @@ class InvalidInput(SimilaError):
 
 class InvalidImage(InvalidInput):
     code = "invalid_image"
+
+
+class InvalidJson(InvalidInput):
+    code = "invalid_json"
 
 
 class InvalidVector(InvalidInput):

@@ -1,13 +1,12 @@
 """`POST /v1/embeddings`, as JSON, a form or an image file, answered in JSON or in octets."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from fastapi import Request, Response
 
 from simila.api.accept import OCTETS, preferred
 from simila.api.dependencies import FromServices, services_of
-from simila.api.direct_route import DirectRoute
+from simila.api.direct_route import DirectRoute, Handler
 from simila.api.embedding_answer import DOCUMENTED_ANSWER, OTHER_TYPES, embeddings_answer
 from simila.api.embeddings_form import FILE_SCHEMA, FORM, FORM_SCHEMA, IMAGE, read_form, read_image_body
 from simila.api.request_metrics import BEGAN_AT
@@ -15,8 +14,6 @@ from simila.api.router import v1_router
 from simila.api.schemas.embeddings import EmbeddingOptions, EmbeddingsRequest, EmbeddingsResponse
 from simila.domain.errors import InvalidInput, SimilaError
 from simila.domain.inputs import Input
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class _JsonOrFiles(DirectRoute):

@@ -1,7 +1,6 @@
 """`POST /v1/collections/{name}/items` as an Arrow IPC stream: ready vectors, thousands in one request."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
@@ -9,12 +8,11 @@ from fastapi import Request, Response
 from simila.api.accept import ARROW_STREAM
 from simila.api.arrow_items import read_items
 from simila.api.dependencies import services_of
-from simila.api.direct_route import DirectRoute
+from simila.api.direct_route import DirectRoute, Handler
 from simila.api.schemas.collections import UpsertResponse
 
 FINGERPRINT_HEADER = "X-Simila-Fingerprint"
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 ARROW_BODY: dict[str, Any] = {
     "parameters": [

@@ -8,6 +8,7 @@ from fastapi import Depends, Request, Response
 
 from simila.api.accept import JSON, OCTETS
 from simila.api.dependencies import services_of
+from simila.api.json_depth import check_depth
 from simila.api.open_inference import SERVER_METADATA, OpenInference
 from simila.api.router import protocol_router
 from simila.api.schemas.open_inference import (
@@ -85,7 +86,9 @@ INFER: dict[str, Any] = {
 @router.post("/models/{model}/versions/{version}/infer", summary="Embed by a version", **INFER)
 async def infer(model: str, request: Request, protocol: FromOpenInference, version: str = "") -> Response:
     """Tensors `text` and `image` of BYTES in, `embedding` of FP32 out, in JSON or as octets after it."""
-    asked, tensors = read_infer(await request.body(), _json_bytes(request))
+    body, json_bytes = await request.body(), _json_bytes(request)
+    check_depth(body[:json_bytes], request.app.state.max_json_depth)
+    asked, tensors = read_infer(body, json_bytes)
     vectors = await protocol.infer(model, version, tensors, [output.name for output in asked.outputs])
     content, json_bytes = infer_answer(model, asked, vectors)
     if json_bytes is None:
