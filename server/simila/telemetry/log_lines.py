@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 from logging.handlers import QueueHandler, QueueListener
 from queue import Full, Queue
 
@@ -14,6 +15,24 @@ STANDARD_ERROR = 2
 Lines = Queue[logging.LogRecord]
 
 
+def standard_error_for_log() -> int:
+    """A descriptor of standard error for whoever may wait for its reader. Nobody else in this process does from now on.
+
+    Libraries in C and C++ write to standard error themselves. Where it is a pipe, it is opened once more, for this
+    process alone and without waiting: what finds it full is lost. The descriptor returned waits, as those of the
+    processes that share the pipe go on to.
+    """
+    waiting = os.dup(STANDARD_ERROR)
+    if stat.S_ISFIFO(os.fstat(STANDARD_ERROR).st_mode):
+        try:
+            opened = os.open(f"/proc/self/fd/{STANDARD_ERROR}", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # another user's pipe, or a system without /proc
+            return waiting
+        os.dup2(opened, STANDARD_ERROR)
+        os.close(opened)
+    return waiting
+
+
 class NonBlockingHandler(QueueHandler):
     """Formats a record where it was logged and leaves its writing to a thread, so that whoever logs never waits.
 
@@ -24,7 +43,7 @@ class NonBlockingHandler(QueueHandler):
 
     queue: Lines
 
-    def __init__(self, descriptor: int = STANDARD_ERROR) -> None:
+    def __init__(self, descriptor: int) -> None:
         super().__init__(Queue(MOST_WAITING_LINES))
         self._missing = 0
         self._writer = _Writer(self.queue, descriptor)

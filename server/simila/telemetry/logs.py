@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 
-from simila.telemetry.log_lines import NonBlockingHandler
+from simila.telemetry.log_lines import NonBlockingHandler, standard_error_for_log
 
 LogFormat = Literal["text", "json"]
 
@@ -25,8 +25,11 @@ current_request_id: ContextVar[str | None] = ContextVar("current_request_id", de
 
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
-    """Send records of at least `level` to standard error; other libraries speak up from warnings on."""
-    handler = NonBlockingHandler()
+    """Send records of at least `level` to standard error; other libraries speak up from warnings on.
+
+    Once a process: nobody else waits for the reader of its standard error from then on.
+    """
+    handler = NonBlockingHandler(standard_error_for_log())
     handler.addFilter(_add_request_id)
     handler.setFormatter(_json_formatter() if log_format == "json" else _TextFormatter(LINE))
     logging.basicConfig(

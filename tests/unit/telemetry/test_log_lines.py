@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from simila.telemetry.log_lines import MOST_WAITING_LINES
 
 CONFIGURED = """
-import logging, signal
+import logging, signal, sys
 signal.alarm(30)  # rather than to stand still for ever
 from simila.telemetry.logs import configure_logging
 from simila.telemetry.metrics import LOG_LINES_DROPPED
@@ -22,11 +23,12 @@ PIPE_BYTES = 4096
 LINES = 2 * MOST_WAITING_LINES
 
 
-def started(program: str) -> subprocess.Popen[str]:
-    """A process whose standard error is a small pipe."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+def started(program: str, stderr=subprocess.PIPE) -> subprocess.Popen[str]:
+    """A process whose standard error is a small pipe, unless it is given."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": stderr}
     process = subprocess.Popen([sys.executable, "-c", CONFIGURED + program], text=True, **pipes)
-    fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    if process.stderr:
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     return process
 
 
@@ -35,7 +37,7 @@ def test_whoever_logs_goes_on_and_is_told_how_many_lines_were_dropped():
 for number in range({LINES}):
     log(str(number))
 print(int(LOG_LINES_DROPPED._value.get()), flush=True)
-input()
+sys.stdin.read()
 log("last")
 """
     with started(program) as process:
@@ -66,3 +68,29 @@ def test_a_process_ends_as_it_wants_to_whatever_becomes_of_its_lines(is_closed):
         if is_closed:
             process.stderr.close()
         assert process.wait(60) == 7
+
+
+def test_a_library_that_writes_to_standard_error_itself_does_not_wait_for_a_reader():
+    program = f"""
+import os
+import faiss
+import numpy as np
+for number in range({MOST_WAITING_LINES}): log(str(number))
+try:
+    while True:
+        os.write(2, b"filling up\\n")
+except BlockingIOError:
+    faiss.Kmeans(2, 10).train(np.ones((20, 2), dtype=np.float32))  # a warning by fprintf: too few for ten clusters
+    print("trained", flush=True)
+sys.stdin.read()
+"""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    with os.fdopen(reader) as lines, os.fdopen(writer, "w") as shared, started(program, stderr=shared) as process:
+        assert process.stdout.readline() == "trained\n"
+        assert os.get_blocking(writer), "others who write to the pipe wait as before"
+        shared.close()
+        process.stdin.close()
+        written = [line for line in lines if line.startswith("{")]
+        assert process.wait(60) == 0
+    assert [json.loads(line)["event"] for line in written] == [str(number) for number in range(MOST_WAITING_LINES)]
