@@ -15,13 +15,11 @@ from simila.cli.failures import Failures
 from simila.cli.inputs import (
     INPUTS_PER_REQUEST,
     ImageOption,
-    NamedInput,
-    TextArgument,
     names_input,
-    read_inputs,
     request_batches,
     without_name,
 )
+from simila.cli.rows import Row, RowsArgument, Stdin, StdinOption, read_rows
 from simila.cli.rules import (
     ESTIMATE,
     ConfidenceOption,
@@ -47,13 +45,14 @@ BAR_COLUMNS = 24
 
 Question = Callable[[Simila, Sequence[Source]], Sequence[Classification]]
 Ask = Callable[[Sequence[Source]], Sequence[Classification]]
-Answer = tuple[NamedInput, Classification | str]
+Answer = tuple[Row, Classification | str]
 """An input and its classes, or why it has none."""
 
 
 def classify(
-    texts: TextArgument = None,
+    texts: RowsArgument = None,
     images: ImageOption = None,
+    stdin: StdinOption = Stdin.TEXT,
     labels: Annotated[str | None, typer.Option(metavar="A,B,C", help="Zero-shot: the classes.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="One class, commas and all; repeatable.")] = None,
     model: Annotated[str | None, typer.Option(help="Zero-shot: the encoder; `simila models list` names them.")] = None,
@@ -86,6 +85,10 @@ def classify(
 
     cat reviews.txt | simila classify - --classifier ID > classes.jsonl
 
+    simila classify lines.jsonl --model simila-lite --labels "a dog,a cat"
+
+    A line of JSON: {"text": "…"} or {"image": "FILE"}, with id if you like.
+
     An input that fails has an error instead of classes; others go on, and the exit code is 3.
     """
     classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
@@ -104,7 +107,7 @@ def classify(
     if trained and (classes or model or template):
         raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
     ask = trained or _zero_shot_question(classes, model, template, how)
-    inputs = read_inputs(texts, images)
+    inputs = read_rows(texts, images, stdin)
     together = priors == ESTIMATE
     if together:
         inputs = iter(_of_one_request(inputs))
@@ -119,19 +122,19 @@ def classify(
     failures.finish()
 
 
-def _of_one_request(inputs: Iterator[NamedInput]) -> list[NamedInput]:
+def _of_one_request(inputs: Iterator[Row]) -> list[Row]:
     first, *others = request_batches(inputs, size_bytes=lambda one: one.size_bytes, max_items=sys.maxsize)
     if others:
         raise WrongUsage("priors are estimated of the inputs of one request, and these do not fit into one: give fewer")
     return first
 
 
-def _answers(ask: Ask, inputs: Iterator[NamedInput], most: int) -> Iterator[Answer]:
+def _answers(ask: Ask, inputs: Iterator[Row], most: int) -> Iterator[Answer]:
     for batch in request_batches(inputs, size_bytes=lambda one: one.size_bytes, max_items=most):
         yield from _batch_answers(ask, batch)
 
 
-def _batch_answers(ask: Ask, batch: Sequence[NamedInput]) -> Iterator[Answer]:
+def _batch_answers(ask: Ask, batch: Sequence[Row]) -> Iterator[Answer]:
     """The answers of a batch; where one of its inputs is refused, those of each alone."""
     try:
         yield from zip(batch, ask([_sound(one) for one in batch]), strict=True)
@@ -153,7 +156,7 @@ class _BadInput(Exception):
     """An input that cannot be sent."""
 
 
-def _sound(one: NamedInput) -> Source:
+def _sound(one: Row) -> Source:
     if isinstance(one.content, InvalidArgument):
         raise _BadInput(one.content.message)
     return one.content
@@ -185,14 +188,14 @@ def _report(answers: Iterator[Answer], *, as_json: bool, decided: bool) -> None:
             tables.show_line(_facts(*answer))
 
 
-def _facts(one: NamedInput, result: Classification | str) -> dict[str, Any]:
+def _facts(one: Row, result: Classification | str) -> dict[str, Any]:
     """An answer as JSON; what no rule has set is left out."""
     if isinstance(result, str):
-        return {"input": one.name, "error": result}
+        return {"id": one.id, "input": one.name, "error": result}
     decision = {"prediction": result.label, "score": result.score}
     details = {name: getattr(result, name) for name in ("labels", "familiarity", "expected_squared_distance")}
     given = {name: value for name, value in details.items() if value is not None}
-    return {"input": one.name, **decision, **given, "predictions": result.predictions}
+    return {"id": one.id, "input": one.name, **decision, **given, "predictions": result.predictions}
 
 
 def _trained_question(collection: str | None, classifier: str | None, how: Mapping[str, Any]) -> Question | None:
@@ -213,7 +216,7 @@ def _zero_shot_question(
     return lambda client, contents: client.classify(contents, model=model, labels=classes, templates=templates, **how)
 
 
-def _show(one: NamedInput, result: Classification | str, position: int, *, decided: bool) -> None:
+def _show(one: Row, result: Classification | str, position: int, *, decided: bool) -> None:
     if isinstance(result, str):
         return  # stderr has it
     table = tables.table(

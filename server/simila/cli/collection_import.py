@@ -9,20 +9,21 @@ import typer
 from simila.cli import tables
 from simila.cli.collections import NameArgument
 from simila.cli.connection import UrlOption, connect
-from simila.cli.errors import FAILED, WrongUsage, print_error, print_warning
+from simila.cli.errors import INTERRUPTED, SOME_FAILED, WrongUsage, print_error, print_warning, stop
 from simila.cli.folder_import import IMAGE_SUFFIXES, FolderImport, ImageFile, ImportReport, find_images
 from simila.cli.rate_bar import RateBar
-from simila.cli.vector_files import VectorFile, VectorRows, open_json_lines
-from simila_client import ApiError, NotFound, Simila
+from simila.cli.rows import JSON_LINES_SUFFIXES, STDIN
+from simila.cli.vector_files import VectorFile, VectorRows, open_json_lines, open_stdin
+from simila_client import NotFound, Simila, SimilaClientError
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
-JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 FAISS_SUFFIXES = frozenset({".faiss", ".index"})
 
 SourcesArgument = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FOLDER|FILE", help="A folder of images, or files of vectors: Parquet, JSON Lines, FAISS indexes."
+        metavar="FOLDER|FILE|-",
+        help="A folder of images, or files of vectors: Parquet, JSON Lines (- of stdin), FAISS indexes.",
     ),
 ]
 
@@ -53,11 +54,17 @@ def import_items(
 
     simila collections import shoes items.jsonl --vectors vectors.npy
 
-    Import a folder again to go on where it was cut, or to take in what changed.
+    cat vectors.jsonl | simila collections import lines - --encoder simila-lite
+
+    A line of JSON Lines: {"id": …, "vector": […]}, with label, payload if you like.
+
+    Import a folder again to go on where it was cut, or to take in what changed; images that are refused are listed, the
+    others are stored, and the exit code is 3. Vectors begin again after an interrupt, and replace what is stored of
+    them; of a pipe, which cannot be read twice, whoever writes it must.
     """
     if len(sources) > 1 and (vectors or ids):
         raise WrongUsage("--vectors and --ids belong to one file; import one at a time")
-    if len(sources) == 1 and not sources[0].is_file():
+    if len(sources) == 1 and not (_is_stdin(sources[0]) or sources[0].is_file()):
         _import_folder(name, sources[0], encoder, batch_size, url, labels_from_folders=labels_from_folders)
         return
     files = [_opened(path, vectors, ids) for path in sources]
@@ -80,7 +87,11 @@ def _import_folder(
         report = _import_images(client, name, images, batch_size)
     _show_report(name, report)
     if report.refused:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _is_stdin(source: Path) -> bool:
+    return str(source) == STDIN
 
 
 def _opened(path: Path, vectors: Path | None, ids: Path | None) -> VectorFile:
@@ -89,6 +100,8 @@ def _opened(path: Path, vectors: Path | None, ids: Path | None) -> VectorFile:
         raise WrongUsage(f"--vectors belongs to a JSON Lines file, and {path} is none")
     if ids and suffix not in FAISS_SUFFIXES:
         raise WrongUsage(f"--ids belongs to a FAISS index, and {path} is none")
+    if _is_stdin(path):
+        return open_stdin()
     if suffix in JSON_LINES_SUFFIXES:
         return open_json_lines(path, vectors)
     # pyarrow and FAISS take long to import, and only those who import such files need them.
@@ -117,14 +130,18 @@ def _require_collection(client: Simila, name: str, encoder: str | None) -> None:
 def _import_file(client: Simila, name: str, file: VectorFile) -> int:
     for warning in file.warnings:
         print_warning(f"{file.name}: {warning}")
-    stored = 0
-    with RateBar(f"import {file.name}", file.rows, "vectors") as bar:
-        for rows in file.batches:
-            _send(client, name, file, rows)
-            stored += len(rows.ids)
-            bar.advance(len(rows.ids))
-    if stored < file.rows:
-        print_warning(f"{file.name}: {file.rows - stored} rows have an error and no vector, and are left out")
+    stored, left_out = 0, 0
+    try:
+        with RateBar(f"import {file.name}", file.rows, "vectors") as bar:
+            for rows in file.batches:
+                if rows.ids:
+                    _send(client, name, file, rows)
+                stored, left_out = stored + len(rows.ids), left_out + rows.left_out
+                bar.advance(len(rows.ids))
+    except KeyboardInterrupt:
+        stop(f"interrupted; {stored} vectors of {file.name} are stored, and replaced if they come again", INTERRUPTED)
+    if left_out:
+        print_warning(f"{file.name}: {left_out} rows have an error and no vector, and are left out")
     return stored
 
 
@@ -133,19 +150,22 @@ def _send(client: Simila, name: str, file: VectorFile, rows: VectorRows) -> None
         client.upsert_vectors(
             name, rows.ids, rows.vectors, labels=rows.labels, payloads=rows.payloads, fingerprint=file.fingerprint
         )
-    except ApiError:
+    except SimilaClientError:
         print_error(f"{file.name}: items[0] of what follows is row {rows.start}; rows before it are stored")
         raise
 
 
 def _import_images(client: Simila, name: str, images: Sequence[ImageFile], batch_size: int) -> ImportReport:
-    with RateBar(f"import {name}", len(images), "images") as bar:
-        return FolderImport(client, name, batch_items=batch_size, on_image=bar.advance).run(images)
+    try:
+        with RateBar(f"import {name}", len(images), "images") as bar:
+            return FolderImport(client, name, batch_items=batch_size, on_image=bar.advance).run(images)
+    except KeyboardInterrupt:
+        stop("interrupted; the same command goes on from here", INTERRUPTED)
 
 
 def _show_report(name: str, report: ImportReport) -> None:
     counts = {"stored": report.stored, "unchanged": report.unchanged, "refused": len(report.refused)}
     words = ", ".join(f"{count} {what}" for what, count in counts.items())
-    tables.answer({"name": name, **counts}, lambda: tables.show(f"{name}: {words}"))
     for refused in report.refused:
         print_error(f"{refused.id}: {refused.reason}")
+    tables.answer({"name": name, **counts}, lambda: tables.show(f"{name}: {words}"))

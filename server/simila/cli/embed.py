@@ -12,10 +12,11 @@ import typer
 
 from simila.cli import tables
 from simila.cli.connection import UrlOption, connect
-from simila.cli.embed_rows import Answer, embedded, is_json_lines, json_line, read_rows
+from simila.cli.embed_rows import Answer, embedded, json_line
 from simila.cli.errors import WrongUsage
 from simila.cli.failures import Failures
 from simila.cli.inputs import ImageOption
+from simila.cli.rows import RowsArgument, Stdin, StdinOption, is_json_lines, read_rows
 from simila_client.batches import joined
 
 SHOWN_VALUES = 5
@@ -32,13 +33,9 @@ OF_SUFFIX = {".parquet": Format.PARQUET, ".npy": Format.NPY}
 
 def embed(
     model: Annotated[str, typer.Option(help="The encoder; `simila models list` names them.")],
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TEXT|-|FILE.jsonl", help="Texts; - reads one a line from stdin; or one file of inputs."
-        ),
-    ] = None,
+    texts: RowsArgument = None,
     images: ImageOption = None,
+    stdin: StdinOption = Stdin.TEXT,
     output_format: Annotated[
         Format | None,
         typer.Option(
@@ -58,7 +55,9 @@ def embed(
 
     simila embed FILE.jsonl -o vectors.parquet --model all-minilm-l6-v2
 
-    Lines of FILE.jsonl: {"text": "…"} or {"image": "FILE"}, with id, label, payload if you like.
+    zcat lines.jsonl.gz | simila embed - --stdin jsonl --model all-minilm-l6-v2 -o vectors.parquet
+
+    A line of JSON: {"text": "…"} or {"image": "FILE"}, with id, label, payload if you like.
 
     An input that fails has an error in place of its vector; others go on, and the exit code is 3.
 
@@ -72,7 +71,7 @@ def embed(
     to_terminal = output is None and tables.is_terminal()
     if to_terminal and output_format is Format.NPY:
         raise WrongUsage("npy is binary; give --output FILE, or pipe it")
-    rows, failures = read_rows(texts or [], images or []), Failures()
+    rows, failures = read_rows(texts, images, stdin), Failures()
     with connect(url) as client:
         if output:
             # pyarrow takes a quarter of a second to import, and only this needs it.

@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from simila.cli.embed_rows import Answer, Row, embedded, json_line
+from simila.cli.embed_rows import Answer, embedded, json_line
 from simila.cli.errors import FAILED, INTERRUPTED, WrongUsage, stop
 from simila.cli.failures import Failures
 from simila.cli.rate_bar import RateBar
+from simila.cli.rows import Row
 from simila_client import Model, NotFound, Simila, SimilaClientError
 
 PART_ROWS = 4096

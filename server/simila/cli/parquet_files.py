@@ -45,24 +45,26 @@ def _parquet_batches(path: Path, file: pq.ParquetFile) -> Iterator[VectorRows]:
     try:
         for read in file.iter_batches(rows, columns=columns):
             batch = read.filter(read["error"].is_null()) if "error" in columns else read
-            if batch.num_rows:
-                yield _rows(path, start, batch, columns)
+            yield _rows(path, start, batch, columns, left_out=read.num_rows - batch.num_rows)
             start += read.num_rows
     except (pa.ArrowException, OSError) as error:
         raise WrongUsage(f"{path} cannot be read from row {start} on: {error}") from error
 
 
-def _rows(path: Path, start: int, batch: pa.RecordBatch, columns: Sequence[str]) -> VectorRows:
+def _rows(path: Path, start: int, batch: pa.RecordBatch, columns: Sequence[str], *, left_out: int) -> VectorRows:
     return VectorRows(
         start,
         batch["id"].cast(pa.string()).to_pylist(),
         _matrix(path, start, batch["vector"]),
         batch["label"].cast(pa.string()).to_pylist() if "label" in columns else None,
         _payloads(batch["payload"]) if "payload" in columns else None,
+        left_out=left_out,
     )
 
 
 def _matrix(path: Path, start: int, column: pa.Array) -> NDArray[np.floating[Any]]:
+    if not len(column):
+        return np.empty((0, 0))
     lengths = column.value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
     values = column.flatten()
     if (lengths != lengths[0]).any() or values.null_count:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,24 +15,39 @@ from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
 from simila.cli.failures import Failures
 from simila.cli.filters import FilterOption, read_filter
-from simila.cli.inputs import read_image, read_inputs
-from simila_client import Group, Hit, InvalidArgument, Query, StoredId
+from simila.cli.inputs import read_image
+from simila.cli.rows import STDIN, Stdin, StdinOption, read_rows
+from simila_client import BadRequest, CannotServe, Group, Hit, InvalidArgument, Query, StoredId, TooLarge
 
 PAYLOAD_CHARACTERS = 40
 OTHER_COLUMNS = 60
-STDIN = "-"
+# What the server calls the query itself; other parts of a search are the same for all lines of stdin.
+OF_QUERY = frozenset({"text", "image"})
 
 Value = str | float | bool
-NamedQuery = tuple[str, Query | InvalidArgument]
 Results = Sequence[Hit | Group]
 Ask = Callable[[Query], Results]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query under its name, and its id where it is one of many, of stdin."""
+
+    name: str
+    query: Query | InvalidArgument
+    id: str | None = None
+
+    def facts(self) -> dict[str, str]:
+        """What each of its results is told with."""
+        return {"query": self.name} | ({} if self.id is None else {"query_id": self.id})
 
 
 def search(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The collection; `simila collections list` names them.")],
     text: Annotated[
-        str | None, typer.Option(help="Find what this text describes; - reads a text a line from stdin.")
+        str | None, typer.Option(help="Find what this text describes; - reads a query a line from stdin.")
     ] = None,
+    stdin: StdinOption = Stdin.TEXT,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="Find what looks like this image.")] = None,
     item_id: Annotated[str | None, typer.Option("--id", help="Find what is like this stored item.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most results, or groups.")] = 10,
@@ -56,11 +71,15 @@ def search(
 
     cat wishes.txt | simila search shoes --text - > found.jsonl
 
+    simila search shoes --text - --stdin jsonl < queries.jsonl | jq -c '{query_id, id}'
+
     A pipe gets a JSON line for each result, with the query that it answers.
+
+    A query of stdin that fails is told on stderr; others go on, and the exit code is 3.
     """
     if threshold is not None and not math.isfinite(threshold):
         raise WrongUsage(f"--threshold is a cosine, a number from -1 to 1; {threshold} is none")
-    queries = _queries(text, image, item_id)
+    questions = _questions(text, image, item_id, stdin)
     options: dict[str, Any] = {
         "limit": limit,
         "score_threshold": threshold,
@@ -72,42 +91,49 @@ def search(
         ask: Ask = partial(client.search, name, **options)
         if group_by is not None:
             ask = partial(client.search_groups, name, group_by=group_by, group_size=group_size, **options)
-        found = _found(ask, queries, failures)
+        found = _found(ask, questions, failures)
         if as_json:
             key = "results" if group_by is None else "groups"
-            documents = [{"query": query, key: results} for query, results in found]
+            documents = [{**question.facts(), key: results} for question, results in found]
             tables.show_json(documents if text == STDIN else documents[0])
         elif tables.is_terminal():
-            for position, (query, results) in enumerate(found):
+            for position, (question, results) in enumerate(found):
                 if text == STDIN:
-                    tables.show(("\n" if position else "") + query, style="bold")
+                    tables.show(("\n" if position else "") + question.name, style="bold")
                 _show(_rows(results))
         else:
-            for query, results in found:
+            for question, results in found:
                 for one in results:
-                    tables.show_line({"query": query, **asdict(one)})
+                    tables.show_line({**question.facts(), **asdict(one)})
     failures.finish()
 
 
-def _queries(text: str | None, image: Path | None, item_id: str | None) -> Iterator[NamedQuery]:
+def _questions(text: str | None, image: Path | None, item_id: str | None, stdin: Stdin) -> Iterator[Question]:
+    if stdin is Stdin.JSON_LINES and text != STDIN:
+        raise WrongUsage("--stdin jsonl says what - reads: give --text -")
     match text, image, item_id:
         case str(words), None, None if words == STDIN:
-            return ((one.name, one.content) for one in read_inputs([words], None))
+            return (Question(row.name, row.content, row.id) for row in read_rows([STDIN], stdin=stdin))
         case str(words), None, None:
-            return iter([(words, words)])
+            return iter([Question(words, words)])
         case None, Path() as path, None:
-            return iter([(str(path), read_image(path))])
+            return iter([Question(str(path), read_image(path))])
         case None, None, str(stored_id):
-            return iter([(stored_id, StoredId(stored_id))])
+            return iter([Question(stored_id, StoredId(stored_id))])
     raise WrongUsage("give exactly one of --text, --image and --id")
 
 
-def _found(ask: Ask, queries: Iterator[NamedQuery], failures: Failures) -> Iterator[tuple[str, Results]]:
-    for name, query in queries:
-        if isinstance(query, InvalidArgument):
-            failures.add(name, query.message)
-        else:
-            yield name, ask(query)
+def _found(ask: Ask, questions: Iterator[Question], failures: Failures) -> Iterator[tuple[Question, Results]]:
+    for question in questions:
+        if isinstance(question.query, InvalidArgument):
+            failures.add(question.name, question.query.message)
+            continue
+        try:
+            yield question, ask(question.query)
+        except (BadRequest, CannotServe, TooLarge) as error:
+            if question.id is None or error.param not in OF_QUERY:
+                raise
+            failures.add(question.name, error.message)
 
 
 def _rows(results: Results) -> list[tuple[Value | None, Hit]]:

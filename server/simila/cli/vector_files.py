@@ -1,7 +1,8 @@
-"""Files of vectors; here JSON Lines, with or without a NumPy array beside them."""
+"""Files of vectors; here JSON Lines, of stdin too, with or without a NumPy array beside them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,21 +20,25 @@ MOST_VECTOR_BYTES = 24 * 2**20
 
 @dataclass(frozen=True)
 class VectorRows:
-    """Consecutive rows of a file, the first of them at `start`."""
+    """Consecutive rows of a file, the first of them at `start`; `left_out` more have an error and no vector."""
 
     start: int
     ids: Sequence[str]
     vectors: NDArray[np.floating[Any]]  # [n, d]
     labels: Sequence[str | None] | None = None
     payloads: Sequence[str | Mapping[str, Any] | None] | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
 class VectorFile:
-    """A file of vectors that is read as it is sent. `fingerprint` is its encoder's, where the file knows it."""
+    """A file of vectors that is read as it is sent.
+
+    `rows` and `fingerprint`, its encoder's, are given where they are known before all is read.
+    """
 
     name: str
-    rows: int
+    rows: int | None
     batches: Iterator[VectorRows]
     fingerprint: str | None = None
     warnings: Sequence[str] = field(default=())
@@ -53,7 +58,12 @@ def open_json_lines(path: Path, vectors: Path | None) -> VectorFile:
     array = None if vectors is None else open_array(vectors)
     if array is not None and len(array) != lines:
         raise WrongUsage(f"{path} has {lines} lines, and {vectors} has {len(array)} vectors")
-    return VectorFile(path.name, lines, _json_batches(path, array))
+    return VectorFile(path.name, lines, _file_batches(path, array))
+
+
+def open_stdin() -> VectorFile:
+    """The same lines from stdin, read as they come; nothing knows how many there will be."""
+    return VectorFile("stdin", None, _json_batches(sys.stdin.buffer, "stdin", None))
 
 
 def open_array(path: Path) -> NDArray[np.floating[Any]]:
@@ -77,45 +87,50 @@ def batch_rows(dimension: int) -> int:
     return max(1, min(MOST_ROWS, MOST_VECTOR_BYTES // (4 * max(1, dimension))))
 
 
-def _json_batches(path: Path, array: NDArray[np.floating[Any]] | None) -> Iterator[VectorRows]:
-    rows = batch_rows(array.shape[1]) if array is not None else UNKNOWN_DIMENSION_ROWS
+def _file_batches(path: Path, array: NDArray[np.floating[Any]] | None) -> Iterator[VectorRows]:
     with path.open("rb") as file:
-        lines = ((number, line) for number, line in enumerate(file, 1) if line.strip())
-        start = 0
-        while found := [_object(path, number, line, array is None) for number, line in islice(lines, rows)]:
-            objects = [one for one in found if array is not None or one["vector"] is not None]
-            if array is None:
-                vectors = _stacked(path, start, [one["vector"] for one in objects])
-            else:
-                vectors = np.asarray(array[start : start + len(objects)])
-            ids = [str(one["id"]) for one in objects]
-            labels, payloads = ([one.get(name) for one in objects] for name in ("label", "payload"))
-            if objects:
-                yield VectorRows(start, ids, vectors, labels, payloads)
-            start += len(found)
+        yield from _json_batches(file, str(path), array)
 
 
-def _object(path: Path, number: int, line: bytes, with_vector: bool) -> dict[str, Any]:
+def _json_batches(source: Iterable[bytes], name: str, array: NDArray[np.floating[Any]] | None) -> Iterator[VectorRows]:
+    rows = batch_rows(array.shape[1]) if array is not None else UNKNOWN_DIMENSION_ROWS
+    lines = ((number, line) for number, line in enumerate(source, 1) if line.strip())
+    start = 0
+    while found := [_object(name, number, line, array is None) for number, line in islice(lines, rows)]:
+        objects = [one for one in found if array is not None or one["vector"] is not None]
+        if array is None:
+            vectors = _stacked(name, start, [one["vector"] for one in objects])
+        else:
+            vectors = np.asarray(array[start : start + len(objects)])
+        ids = [str(one["id"]) for one in objects]
+        labels, payloads = ([one.get(key) for one in objects] for key in ("label", "payload"))
+        yield VectorRows(start, ids, vectors, labels, payloads, left_out=len(found) - len(objects))
+        start += len(found)
+
+
+def _object(name: str, number: int, line: bytes, with_vector: bool) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise WrongUsage(f"{path}, line {number}: it is not JSON: {error}") from error
+        raise WrongUsage(f"{name}, line {number}: it is not JSON: {error}") from error
     if with_vector and isinstance(found, dict) and "error" in found:
         found.setdefault("vector", None)  # `simila embed` says so of an input that failed
     names = ("id", "vector") if with_vector else ("id",)
-    if not isinstance(found, dict) or any(name not in found for name in names):
+    if not isinstance(found, dict) or any(key not in found for key in names):
         advice = "; give the vectors with --vectors FILE.npy" if with_vector else ""
-        raise WrongUsage(f"{path}, line {number}: it is no object with {' and '.join(names)}{advice}")
+        raise WrongUsage(f"{name}, line {number}: it is no object with {' and '.join(names)}{advice}")
     if isinstance(found["id"], bool) or not isinstance(found["id"], str | int):
-        raise WrongUsage(f"{path}, line {number}: the id is neither a text nor a whole number")
+        raise WrongUsage(f"{name}, line {number}: the id is neither a text nor a whole number")
     return found
 
 
-def _stacked(path: Path, start: int, vectors: Sequence[Any]) -> NDArray[np.floating[Any]]:
+def _stacked(name: str, start: int, vectors: Sequence[Any]) -> NDArray[np.floating[Any]]:
+    if not vectors:
+        return np.empty((0, 0))
     try:
         stacked = np.array(vectors, dtype=np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise WrongUsage(f"{path}: the vectors from item {start} on are not all lists of as many numbers") from error
+        raise WrongUsage(f"{name}: the vectors from item {start} on are not all lists of as many numbers") from error
     if stacked.ndim != 2:
-        raise WrongUsage(f"{path}: the vectors from item {start} on are no lists of numbers")
+        raise WrongUsage(f"{name}: the vectors from item {start} on are no lists of numbers")
     return stacked

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from simila.cli import classify, inputs
+from simila.cli import classify, rows
 from unit.cli.fake_server import UNREADABLE
 
 
@@ -44,7 +44,7 @@ def test_nearest_mean_asks_the_collection(server, run):
     result = run("classify", "meow", "--collection", "pets", "--json")
 
     expected = [{"label": "cat", "score": 0.75, "cosine": 0.31}]
-    answer = {"input": "meow", "prediction": "cat", "score": 0.75, "predictions": expected}
+    answer = {"id": "1", "input": "meow", "prediction": "cat", "score": 0.75, "predictions": expected}
     assert json.loads(result.stdout) == [answer]
     assert server.requests == [("POST", "/v1/collections/pets/classify", {"input": [{"text": "meow"}]})]
 
@@ -135,8 +135,29 @@ def test_a_pipe_gets_a_json_line_an_input(run):
 
     predictions = [{"label": "cat", "score": 0.75, "cosine": 0.31}]
     assert [json.loads(line) for line in result.stdout.splitlines()] == [
-        {"input": text, "prediction": "cat", "score": 0.75, "predictions": predictions} for text in ("meow", "woof")
+        {"id": row_id, "input": text, "prediction": "cat", "score": 0.75, "predictions": predictions}
+        for row_id, text in (("1", "meow"), ("2", "woof"))
     ]
+
+
+@pytest.mark.usefixtures("piped")
+@pytest.mark.parametrize("source", [["in.jsonl"], ["-", "--stdin", "jsonl"]], ids=["file", "stdin"])
+def test_lines_of_json_are_texts_and_images_under_their_ids(server, run, tmp_path, source):
+    (tmp_path / "cat.jpg").write_bytes(b"cat")
+    (tmp_path / "in.jsonl").write_text(
+        '{"text": "{}", "id": 7}\n{"image": "no.jpg"}\n{"image": "cat.jpg", "id": "c"}\n'
+    )
+
+    result = run("classify", *source, "--model", "m", "--labels", "cat,dog", stdin=(tmp_path / "in.jsonl").read_bytes())
+
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["id"], line["input"], line.get("prediction")) for line in lines] == [
+        ("7", "{}", "cat"),
+        ("2", "no.jpg", None),
+        ("c", "cat.jpg", "cat"),
+    ]
+    assert (result.exit_code, result.stderr) == (3, "error: image no.jpg: No such file or directory\n")
+    assert [body["input"] for _, _, body in server.requests] == [[{"text": "{}"}], [{"image": "Y2F0"}]]
 
 
 @pytest.mark.usefixtures("piped")
@@ -154,7 +175,7 @@ def test_one_bad_input_has_an_error_of_its_own(server, run, tmp_path):
         ("broken.jpg", None),
         ("cat.jpg", "cat"),
     ]
-    assert lines[2] == {"input": "broken.jpg", "error": "cannot be decoded"}
+    assert lines[2] == {"id": "3", "input": "broken.jpg", "error": "cannot be decoded"}
     assert (result.exit_code, result.stderr.count("error: ")) == (3, 2)
     assert [len(body["input"]) for _, _, body in server.requests] == [1, 1, 1]
 
@@ -174,8 +195,8 @@ def test_stdin_is_classified_while_it_is_still_written(monkeypatch):
             written.append(n)
             yield b"text %d\n" % n
 
-    monkeypatch.setattr(inputs.sys, "stdin", SimpleNamespace(buffer=lines()))
-    answers = classify._answers(lambda contents: contents, inputs.read_inputs(["-"], None), most=2)
+    monkeypatch.setattr(rows.sys, "stdin", SimpleNamespace(buffer=lines()))
+    answers = classify._answers(lambda contents: contents, rows.read_rows(["-"]), most=2)
 
     assert next(answers)[0].name == "text 0"
     assert len(written) == 3  # and the one that showed that the batch was full

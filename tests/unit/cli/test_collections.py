@@ -115,12 +115,12 @@ def test_import_creates_the_collection_and_goes_on_where_it_was_cut(server, run,
     assert sizes == [2, 1]
 
 
-def test_import_lists_what_was_refused_and_fails(run, photos):
+def test_import_lists_what_was_refused_and_says_so_by_its_exit_code(run, photos):
     (photos / "Food/bad.jpg").write_bytes(UNREADABLE)
 
     result = run("collections", "import", "shop", photos, "--encoder", "m")
 
-    assert (result.exit_code, result.stdout) == (1, "shop: 3 stored, 0 unchanged, 1 refused\n")
+    assert (result.exit_code, result.stdout) == (3, "shop: 3 stored, 0 unchanged, 1 refused\n")
     assert result.stderr.endswith("error: Food/bad.jpg: cannot be decoded\n")
 
 
@@ -166,7 +166,7 @@ def test_import_names_a_file_that_is_not_utf8_readably(run, photos):
 
     result = run("collections", "import", "shop", photos, "--encoder", "m")
 
-    assert (result.exit_code, result.stdout) == (1, "shop: 3 stored, 0 unchanged, 1 refused\n")
+    assert (result.exit_code, result.stdout) == (3, "shop: 3 stored, 0 unchanged, 1 refused\n")
     assert result.stderr.endswith("error: bad\\udcff.jpg: the file name is not UTF-8: surrogates not allowed\n")
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from simila.cli import embed_rows, inputs
+from simila.cli import embed_rows, inputs, rows
 from simila_client import Embeddings
 from unit.cli.fake_server import UNREADABLE
 
@@ -32,6 +32,20 @@ def test_texts_are_read_from_stdin_line_by_line(run):
     result = run("embed", "first", "-", "--model", "m", stdin="a cat\n\na dog\r\n")
 
     assert [json.loads(line)["input"] for line in result.stdout.splitlines()] == ["first", "a cat", "a dog"]
+
+
+def test_lines_of_stdin_are_json_where_that_is_said_and_nowhere_else(server, run, tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(b"cat")
+    stdin = '{"text": "a cat", "id": "c", "label": "animal", "payload": {"legs": 4}}\n{"image": "cat.jpg"}\n'
+
+    of_json = run("embed", "-", "--stdin", "jsonl", "--model", "m", stdin=stdin)
+    of_text = run("embed", "-", "--model", "m", stdin=stdin)
+
+    first, second = (json.loads(line) for line in of_json.stdout.splitlines())
+    assert (first["id"], first["input"], first["label"], first["payload"]) == ("c", "a cat", "animal", {"legs": 4})
+    assert (second["id"], second["input"]) == ("2", "cat.jpg")
+    assert [json.loads(line)["input"] for line in of_text.stdout.splitlines()] == stdin.splitlines()
+    assert server.requests[0][2]["input"] == [{"text": "a cat"}, {"image": "Y2F0"}]
 
 
 def test_many_texts_go_in_several_requests_and_come_out_in_order(server, run, monkeypatch):
@@ -60,8 +74,8 @@ def test_stdin_is_answered_while_it_is_still_written(monkeypatch):
                 nothing = np.zeros((len(batch), 1), dtype=np.float32)
                 yield Embeddings(nothing, nothing, (False,) * len(batch), "m", 0, 0)
 
-    monkeypatch.setattr(inputs.sys, "stdin", SimpleNamespace(buffer=Lines()))
-    answers = embed_rows.embedded(Answering(), embed_rows.read_rows(["-"], []), "m")
+    monkeypatch.setattr(rows.sys, "stdin", SimpleNamespace(buffer=Lines()))
+    answers = embed_rows.embedded(Answering(), rows.read_rows(["-"]), "m")
 
     assert [row.name for row in next(answers).rows] == ["text 0", "text 1"]
     assert written == [0, 1]
@@ -116,7 +130,7 @@ def test_a_file_that_is_typed_as_a_text_is_warned_of(run, tmp_path):
 
     assert json.loads(result.stdout)["input"] == "notes.txt"
     assert result.stderr == (
-        "warning: notes.txt is a file, whose name is embedded; for its lines: simila embed - < notes.txt\n"
+        "warning: notes.txt is a file, whose name is taken as a text; for its lines give: - < notes.txt\n"
     )
 
 
@@ -151,6 +165,9 @@ def test_a_failed_request_leaves_no_file(run, tmp_path):
         (["missing.jsonl"], "file missing.jsonl: No such file or directory"),
         (["a", "--format", "parquet"], "Parquet needs --output FILE"),
         (["a", "--url", "localhost:8000"], "'localhost:8000' is no address of a server"),
+        (["a", "--stdin", "jsonl"], "--stdin jsonl says what - reads: give -"),
+        (["a", "-", "--stdin", "jsonl"], "JSON Lines have all inputs; give nothing beside them"),
+        (["-", "--stdin", "jsonl"], "stdin has no lines"),
         (["bytes \udcff"], "text 'bytes \\udcff' is not UTF-8"),
     ],
 )

@@ -252,7 +252,7 @@ def test_a_file_has_all_inputs(run, tmp_path):
 
     result = run("embed", "in.jsonl", "another text", "-o", "x.parquet", "--model", "m")
 
-    assert (result.exit_code, result.stderr) == (2, "error: a FILE.jsonl has all inputs; give nothing beside it\n")
+    assert (result.exit_code, result.stderr) == (2, "error: JSON Lines have all inputs; give nothing beside them\n")
 
 
 @pytest.mark.usefixtures("interrupted")

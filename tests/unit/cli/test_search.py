@@ -4,6 +4,7 @@ import pytest
 
 from simila.cli import connection
 from simila_client import Simila
+from unit.cli.fake_server import error
 
 
 @pytest.fixture
@@ -170,3 +171,40 @@ def test_each_line_of_stdin_is_a_query(run, monkeypatch):
     assert [document["query"] for document in documents] == ["red", "blue"]
     assert [json.loads(line)["query"] for line in piped.stdout.splitlines()] == ["red", "blue"]
     assert (piped.exit_code, piped.stderr[:31]) == (3, "error: stdin, line 2: not UTF-8")
+
+
+@pytest.mark.usefixtures("photos", "piped")
+def test_queries_of_json_are_texts_and_images_under_their_ids(server, run, tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(b"cat")
+    stdin = '{"text": "{}", "id": "q7"}\n{"txt": "a"}\n{"image": "cat.jpg"}\n'
+
+    result = run("search", "photos", "--text", "-", "--stdin", "jsonl", "--limit", "1", stdin=stdin)
+
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["query"], line["query_id"], line["id"]) for line in lines] == [
+        ("{}", "q7", "Food/[b]x.jpg"),
+        ("cat.jpg", "3", "Food/[b]x.jpg"),
+    ]
+    assert [body for _, _, body in server.requests] == [{"text": "{}", "limit": 1}, {"image": "Y2F0", "limit": 1}]
+    assert (result.exit_code, result.stderr[:41]) == (3, 'error: stdin, line 2: not of the form {"t')
+
+
+@pytest.mark.usefixtures("piped")
+@pytest.mark.parametrize(("param", "exit_code", "answered"), [("text", 3, ["a", "b"]), ("filter", 1, ["a"])])
+def test_a_query_of_many_that_is_refused_keeps_no_other_out(photos, run, param, exit_code, answered):
+    search = photos.search
+    refusal = error(400, "invalid_input", f"{param}: too long", param=param)
+    photos.search = lambda name, body: refusal if body["text"] == "long" else search(name, body)
+
+    result = run("search", "photos", "--text", "-", "--limit", "1", stdin="a\nlong\nb\n")
+
+    assert [json.loads(line)["query"] for line in result.stdout.splitlines()] == answered
+    assert result.exit_code == exit_code
+    assert f"{param}: too long" in result.stderr
+
+
+def test_what_stdin_holds_is_of_no_use_where_it_is_not_read(photos, run):
+    result = run("search", "photos", "--text", "a", "--stdin", "jsonl")
+
+    assert (result.exit_code, result.stderr) == (2, "error: --stdin jsonl says what - reads: give --text -\n")
+    assert photos.requests == []
