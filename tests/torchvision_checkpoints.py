@@ -158,7 +158,9 @@ def main(root: Path) -> None:
     figures = {
         "timm-resnet": check_timm_by_name(root / "timm-resnet"),
         "timm-vit": check_timm(root / "timm-vit", "test_vit"),
-        "timm-vgg-layer": check_timm(root / "timm-vgg-layer", "vgg11", layer="features.10", mlp_ratio=0.01),
+        "timm-vgg, layer features.10": check_timm(
+            root / "timm-vgg-layer", "vgg11", layer="features.10", mlp_ratio=0.01
+        ),
         "open-clip": check_open_clip_by_name(root / "open-clip"),
     }
     (root / "pickles").mkdir()

@@ -11,7 +11,15 @@ sys.path.insert(0, str(TESTS))
 
 from added_encoder import lowest_cosine  # noqa: E402
 from parity.test_bands import compared_with_transformers  # noqa: E402
-from parity.test_families import IMAGES, TEXTS, added, reference_images, reference_texts  # noqa: E402
+from parity.test_families import (  # noqa: E402
+    IMAGES,
+    INNER_LAYER,
+    TEXTS,
+    added,
+    inner_layer_compared,
+    reference_images,
+    reference_texts,
+)
 from random_checkpoints import CHECKPOINTS  # noqa: E402
 from torchvision_libraries import findings_on_torchvision_families  # noqa: E402
 
@@ -25,7 +33,7 @@ REFERENCES = {
     BANDS: "transformers, torch",
     "clip": "transformers", "siglip": "transformers", "siglip2": "transformers",
     "bert": SENTENCE, "mpnet": SENTENCE, "xlm_roberta": SENTENCE, "modernbert": SENTENCE, "qwen3": SENTENCE,
-    "timm-resnet": "timm", "timm-vit": "timm", "timm-vgg-layer": "timm", "open-clip": "OpenCLIP",
+    "timm-resnet": "timm", "timm-vit": "timm", "timm-vgg, layer features.10": "timm", "open-clip": "OpenCLIP",
 }  # fmt: skip
 
 
@@ -42,6 +50,10 @@ def rows(data_dir: Path) -> Iterator[str]:
             if encoder.manifest.text:
                 figures["text"] = lowest_cosine(encoder.text_vectors(TEXTS), reference_texts(checkpoint, TEXTS))
             yield line(name, figures)
+    with TemporaryDirectory() as folder:
+        began_at = time.process_time()
+        cosine = inner_layer_compared(Path(folder))
+        yield line(f"convnext, layer {INNER_LAYER}", {"image": cosine, "seconds": time.process_time() - began_at})
     with TemporaryDirectory() as folder:
         began_at = time.process_time()
         _, cosine = compared_with_transformers(Path(folder))

@@ -30,6 +30,7 @@ from tolerances import MOST_ROUNDED_PIXELS, PARITY_COSINE, ROUNDED_GREY_LEVELS
 JOINT = ("clip", "siglip", "siglip2")
 SENTENCE = ("bert", "mpnet", "xlm_roberta", "modernbert", "qwen3")
 VISION = ("vit", "dinov2_with_registers", "rad_dino", "vit_mae", "convnext", "resnet")
+INNER_LAYER = "encoder.stages.2"
 TEXTS = [*GOLDEN_TEXTS, "   ", "a photo of a cat", "It's a cat-dog, (really)!", "the lazy dog " * 60]
 
 
@@ -81,6 +82,17 @@ def reference_images(checkpoint: Path, images: Sequence[bytes]) -> torch.Tensor:
     return torch.cat([model(**one).last_hidden_state[:, 0] for one in pixels])
 
 
+@torch.no_grad()
+def inner_layer_compared(root: Path) -> float:
+    """Lowest cosine of a ConvNeXt's third stage, averaged over places, to the hidden state that transformers gives."""
+    checkpoint, encoder = added("convnext", root, layer=INNER_LAYER)
+    assert encoder.manifest.architecture["layer"] == INNER_LAYER
+    processor, model = processor_of(checkpoint), AutoModel.from_pretrained(checkpoint).eval()
+    pixels = [processor(images=on_white(decoded(image)), return_tensors="pt") for image in IMAGES]
+    states = [model(**one, output_hidden_states=True).hidden_states[3] for one in pixels]
+    return lowest_cosine(encoder.image_vectors(IMAGES), torch.cat([state.mean((2, 3)) for state in states]))
+
+
 def on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -122,6 +134,14 @@ def test_vectors_are_the_librarys(pair: tuple[Path, Added], record_property: Cal
     for modality, cosine in figures.items():
         record_property(f"lowest cosine, {modality}", cosine)
     assert min(figures.values()) >= PARITY_COSINE
+
+
+def test_an_inner_layer_of_a_convnet_is_the_librarys(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    cosine = inner_layer_compared(tmp_path)
+    record_property("lowest cosine, image", cosine)
+    assert cosine >= PARITY_COSINE
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip"])

@@ -16,7 +16,7 @@ def found(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Findings:
 
 def test_vectors_are_the_librarys(found: Findings, record_property: Callable[[str, object], None]) -> None:
     figures = found.figures
-    assert list(figures) == ["timm-resnet", "timm-vit", "timm-vgg-layer", "open-clip"]
+    assert list(figures) == ["timm-resnet", "timm-vit", "timm-vgg, layer features.10", "open-clip"]
     for name, measured in figures.items():
         for what, figure in measured.items():
             record_property(f"{name}, {what}", figure)

@@ -23,7 +23,7 @@ from simila_models.export import export_precisions
 from simila_models.export.precision.inputs import given_inputs, shipped_inputs
 from simila_models.export.precision.node_search import nodes_in_float
 from simila_models.export.precision.quantisation import quantisable_nodes, quantise
-from simila_models.export.precision.runs import vectors_in_batches, vectors_of
+from simila_models.export.precision.runs import open_session, vectors_in_batches, vectors_of
 from simila_models.export.precision.smoothing import smoothed
 from simila_models.export.precision.task_check import check_task
 from simila_models.progress import Silent
@@ -160,6 +160,17 @@ def test_batches_give_each_row_its_own_vector(repository, encoder):
     np.testing.assert_allclose(
         vectors_in_batches(path, "embedding", rows), vectors_of(path, "embedding", rows), atol=FLOAT32_VALUES
     )
+
+
+def test_as_many_rows_are_judged_together_as_a_busy_server_batches(tmp_path, repository, encoder):
+    source, int8 = with_products(UNEVEN, repository, encoder), tmp_path / "int8.onnx"
+    rows = rows_of(repository, encoder, ["red house"] * 31 + ["blue blue"])  # the last has the largest values
+    nodes = quantisable_nodes(onnx.load(source), Precision.INT8_DYNAMIC)
+    quantise(source, int8, Precision.INT8_DYNAMIC, nodes, rows)
+    together = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    (expected,) = open_session(int8).run(["embedding"], together)
+    np.testing.assert_array_equal(vectors_in_batches(int8, "embedding", rows), expected)
+    assert np.abs(vectors_of(int8, "embedding", rows) - expected)[0].max() > FLOAT32_VALUES
 
 
 def test_a_graph_without_products_has_nothing_to_quantise(repository, encoder, texts):
