@@ -132,6 +132,13 @@ def test_inputs_that_fail_leave_their_errors_and_rows_of_nan(embed, tmp_path, ba
     assert found.errors[2] == InputError(missing, "invalid_argument")
 
 
+@pytest.mark.parametrize(("text", "why"), [("", "must not be empty"), ("a\ud800", "not UTF-8 (surrogates not allowed")])
+def test_a_text_that_no_request_may_hold_fails_alone(embed, text, why):
+    found = embed(FakeEncoder(), ["1", text, "3"], on_error="partial")
+    np.testing.assert_array_equal(found.vectors, [unit(1), [np.nan] * 2, unit(3)])
+    assert [(at, error.message[: len(why)]) for at, error in found.errors.items()] == [(1, why)]
+
+
 def test_all_inputs_failing_is_an_error_of_the_request(embed):
     with pytest.raises(InvalidArgument, match=r"^all inputs failed; the first: input\[0\]: is bad$"):
         embed(FakeEncoder(), ["bad"] * 3, on_error="partial", batch_items=2)

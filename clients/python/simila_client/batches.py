@@ -56,6 +56,8 @@ def embedding(start: int, contents: Sequence[Input | InvalidArgument], options: 
     first error is raised, with the caller's position in it.
     """
     is_partial = options.get("on_error") == "partial"
+    if is_partial:
+        contents = [_text_or_error(one) if isinstance(one, str) else one for one in contents]
     bad = {at: one for at, one in enumerate(contents) if isinstance(one, InvalidArgument)}
     if bad and not is_partial:
         raise next(iter(bad.values()))
@@ -66,6 +68,15 @@ def embedding(start: int, contents: Sequence[Input | InvalidArgument], options: 
     places = [start + at for at in good]
     answer = yield from _embedding(places, [one for one in contents if isinstance(one, str | bytes)], options)
     return answer if not bad else _scattered(answer, good, failures, len(contents))
+
+
+def _text_or_error(text: str) -> str | InvalidArgument:
+    """A text, or why the whole request would be refused for it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return InvalidArgument(f"not UTF-8 ({error.reason} at character {error.start})")
+    return text or InvalidArgument("must not be empty")
 
 
 def _embedding(places: Sequence[int], contents: Sequence[Input], options: Mapping[str, Json]) -> Dialogue:

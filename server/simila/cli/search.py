@@ -22,7 +22,7 @@ from simila_client import BadRequest, CannotServe, Group, Hit, InvalidArgument, 
 PAYLOAD_CHARACTERS = 40
 OTHER_COLUMNS = 60
 # What the server calls the query itself; other parts of a search are the same for all lines of stdin.
-OF_QUERY = frozenset({"text", "image"})
+OF_QUERY = frozenset({"query", "text", "image"})
 
 Value = str | float | bool
 Results = Sequence[Hit | Group]

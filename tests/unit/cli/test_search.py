@@ -190,7 +190,9 @@ def test_queries_of_json_are_texts_and_images_under_their_ids(server, run, tmp_p
 
 
 @pytest.mark.usefixtures("piped")
-@pytest.mark.parametrize(("param", "exit_code", "answered"), [("text", 3, ["a", "b"]), ("filter", 1, ["a"])])
+@pytest.mark.parametrize(
+    ("param", "exit_code", "answered"), [("text", 3, ["a", "b"]), ("query", 3, ["a", "b"]), ("filter", 1, ["a"])]
+)
 def test_a_query_of_many_that_is_refused_keeps_no_other_out(photos, run, param, exit_code, answered):
     search = photos.search
     refusal = error(400, "invalid_input", f"{param}: too long", param=param)
