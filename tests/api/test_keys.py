@@ -91,6 +91,9 @@ def test_a_key_of_some_collections_reaches_no_other(url: str, keys: ApiKeys) -> 
     assert (refused.status_code, refused.json()["error"]["param"]) == (403, "name")
     listed = {entry["name"] for entry in call(url, "GET", "/v1/collections", some).json()["data"]}
     assert listed == {"mine"}
+    for key, seen in ((some, {"mine"}), (everything, {"mine", "theirs"})):
+        measured = call(url, "GET", "/metrics", key).text
+        assert {name for name in ("mine", "theirs") if f'collection="{name}"' in measured} == seen
     learned = call(url, "POST", "/v1/train", some, json={"collection": "theirs"})
     assert (learned.status_code, learned.json()["error"]["param"]) == (403, "collection")
     assert call(url, "POST", "/v1/train", some, json={"collection": "mine"}).is_success

@@ -14,8 +14,8 @@ LogFormat = Literal["text", "json"]
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Others tell at low levels what came to them: Pillow what stands in an image, httpcore where it asks.
 OWN = ("simila", "simila_models")
-# Warnings are about inputs, for instance damaged EXIF in an image that can be decoded all the same.
-SILENT = "py.warnings"
+# Their warnings are about inputs: damaged EXIF in an image that can be decoded all the same, bytes of a damaged form.
+SILENT = ("py.warnings", "python_multipart")
 SERVER_ERROR = 500
 SERVER_FAULTS = frozenset(("UNKNOWN", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"))
 """The statuses of gRPC that OpenTelemetry counts as a server's errors, but for deadlines, which may be the client's."""
@@ -38,7 +38,8 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     for name in OWN:
         logging.getLogger(name).setLevel(level.upper())
     logging.captureWarnings(True)
-    logging.getLogger(SILENT).setLevel(logging.ERROR)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class RequestLog:

@@ -66,3 +66,18 @@ log.answered("GET", "/v1/models", 500, 0.001)
 """
     )
     assert line["status"] == 500
+
+
+def test_what_libraries_say_of_inputs_is_not_logged():
+    lines = logged(
+        """
+import warnings
+from python_multipart.multipart import MultipartParser
+try:
+    MultipartParser(b"B").write(b"--Bsecret")
+except ValueError:
+    warnings.warn("an image says so")
+logging.getLogger("httpx").warning("of no input")
+"""
+    )
+    assert [line["event"] for line in lines] == ["of no input"]
