@@ -61,7 +61,7 @@ def main(
                 shutil.rmtree(folder, ignore_errors=True)
             known = folder / "result.json"
             if resume and known.exists():
-                results.append(IndexResult(**orjson.loads(known.read_bytes())))
+                results.append(IndexResult.read(known))
                 continue
             results.append(measured(corpus, folder, models_dir, rounds, seconds))
             known.write_bytes(orjson.dumps(asdict(results[-1])))
@@ -115,7 +115,10 @@ def table(results: Sequence[IndexResult]) -> Table:
         shown.add_column(heading, justify="left" if heading in ("corpus", "kind") else "right")
     for heading in (
         "raw q/s",
-        "1 thread",
+        "served",
+        "ratio",
+        "raw cpu ms",
+        "16 a call",
         "empty",
         "served",
         "ratio",
@@ -137,12 +140,15 @@ def table(results: Sequence[IndexResult]) -> Table:
             f"{one.disk_factor:.2f}",
             f"{one.resident_mebibytes:.0f}",
             f"{one.resident_mebibytes / one.index_mebibytes:.2f}",
-            f"{one.raw:.0f}",
-            f"{one.raw_one_thread:.0f}",
-            f"{one.empty:.0f}",
-            f"{one.served:.0f}",
-            f"{one.ratio:.2f}",
-            f"{one.added_p50_ms:.2f}",
+            f"{one.rates.raw:.0f}",
+            f"{one.rates.served:.0f}",
+            f"{one.rates.ratio:.2f}",
+            f"{one.rates.raw_cpu_ms:.3f}",
+            f"{one.rates.raw_batch_cpu_ms:.3f}",
+            f"{one.rates.empty_cpu_ms:.3f}",
+            f"{one.rates.served_cpu_ms:.3f}",
+            f"{one.rates.cpu_ratio:.2f}",
+            f"{one.rates.added_p50_ms:.2f}",
             f"{one.recall:.3f}",
             *(f"{recall:.3f}" for recall in one.filtered_recall.values()),
         )

@@ -1,17 +1,17 @@
 """What a search is by: texts, images, vectors and stored items, together one vector."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from simila.domain.errors import InvalidInput
+from simila.domain.errors import InvalidInput, SimilaError
 from simila.domain.inputs import ImageInput, Source, TextInput, TokensInput, VectorInput
-from simila.domain.vectors import Float32
+from simila.domain.vectors import Float32, given_vector
 from simila.index.collection import Collection
 from simila.services.collections import unknown_item
+from simila.services.embedding import name_failures
 from simila.services.source_vectors import SourceVectors
 
 # Rocchio's weights of what is relevant and of what is not, as in Manning, Raghavan and Schütze 2008, section 9.1.1.
@@ -59,14 +59,13 @@ def by_examples(
     return [*pulls, *pushes]
 
 
-def digest_of(query: Sequence[WeightedExample]) -> bytes:
+def spelt_out(query: Sequence[WeightedExample]) -> bytes:
     """The same for the same query, and for no other."""
-    digest = hashlib.blake2b(digest_size=16)
+    parts = []
     for part in query:
         content = _content(part.example)
-        digest.update(f"{type(part.example).__name__} {part.weight!r} {len(content)} ".encode())
-        digest.update(content)
-    return digest.digest()
+        parts += [f"{type(part.example).__name__} {part.weight!r} {len(content)} ".encode(), content]
+    return b"".join(parts)
 
 
 class QueryVectors:
@@ -84,6 +83,9 @@ class QueryVectors:
             InvalidVector, FingerprintMismatch, …: see `SourceVectors.of`.
 
         """
+        match query:
+            case [WeightedExample(VectorInput(values), name, weight)] if weight > 0:  # the most frequent, and cheapest
+                return QueryVector(_given(values, collection.spec.dimension, name))
         vectors = np.empty((len(query), collection.spec.dimension), np.float32)
         sources: list[Source] = []
         rows, names, stored_ids = [], [], []
@@ -98,6 +100,13 @@ class QueryVectors:
         if sources:
             vectors[rows], _ = await self._source_vectors.of(collection.spec, sources, names, "query")
         return QueryVector(_weighted_sum(vectors, [part.weight for part in query], place), tuple(stored_ids))
+
+
+def _given(values: Sequence[float] | Float32, dimension: int, name: str) -> Float32:
+    try:
+        return given_vector(values, dimension)
+    except SimilaError as error:
+        raise name_failures({0: error}, [name]) from error
 
 
 async def _stored_vector(collection: Collection, item_id: str, name: str) -> Float32:

@@ -13,7 +13,7 @@ from simila.index.filters import compile_filter
 from simila.services.embedding import OnError, name_failures
 from simila.services.grouping import GroupKey
 from simila.services.paging import Cursor
-from simila.services.query_vectors import QueryVectors, digest_of
+from simila.services.query_vectors import QueryVectors, spelt_out
 from simila.services.search_queue import SearchQueue
 from simila.services.search_results import Found, find
 from simila.services.search_terms import Search, UnderstoodSearch
@@ -125,7 +125,5 @@ class SearchService:
 
 def _digest(collection: Collection, search: Search, where: Where | None) -> str:
     """The same for all pages of a search, whose vector may come out a little different each time."""
-    digest = hashlib.blake2b(digest_size=9)
-    for part in (collection.spec.store_id.encode(), digest_of(search.query), repr(where).encode()):
-        digest.update(part)
-    return digest.hexdigest()
+    parts = (collection.spec.store_id.encode(), spelt_out(search.query), repr(where).encode())
+    return hashlib.blake2b(b"".join(parts), digest_size=9).hexdigest()

@@ -1,11 +1,8 @@
 """One corpus through a server, and in turns with it FAISS alone on the same index, and HTTP alone."""
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, Self
 
 import numpy as np
@@ -13,8 +10,8 @@ import orjson
 from speed.bench import Bench
 from speed.clip_export import CLIP
 from speed.servers import Server
-from speed.wrk import Bodies, WrkFigures, run_wrk
 
+from neighbours.rates import Rates, rates, warm_up
 from neighbours.raw_faiss import RawFaiss
 from neighbours.served import ServedCollection
 from neighbours.vectors import NEIGHBOURS, Corpus, Int64
@@ -23,15 +20,15 @@ from simila.index.generations import current_generation
 ENCODER_OF = {384: "all-minilm-l6-v2", 512: CLIP}
 EMPTY = Path(__file__).with_name("empty_route.py")
 PATH = "/v1/collections/bench"
-CONNECTIONS = 16
-SINGLE_REQUESTS = 500
+# A body is tuned anew after 256 real queries, and after sixteen times as many.
+WARM_UP_REQUESTS = 4_500
 BUCKETS = {"0.1 %": 1, "1 %": 10, "10 %": 100, "50 %": 500}
 MEBI = 2**20
 
 
 @dataclass(frozen=True)
 class IndexResult:
-    """What one corpus came to. Rates are queries a second; recalls are at 10."""
+    """What one corpus came to; recalls are at 10."""
 
     corpus: str
     rows: int
@@ -43,19 +40,15 @@ class IndexResult:
     disk_factor: float  # disk used, in vectors
     resident_mebibytes: float  # what the collection adds to the server, its mapped index included
     index_mebibytes: float  # what its index needs
-    raw: float
-    raw_one_thread: float
-    empty: float  # requests a second over HTTP that look for nothing
-    served: float
-    added_p50_ms: float
-    empty_p50_ms: float
+    rates: Rates
     recall: float
     measured_recall: dict[str, float]
     filtered_recall: dict[str, float]
 
-    @property
-    def ratio(self) -> float:
-        return self.served / self.raw
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        found = orjson.loads(file.read_bytes())
+        return cls(**{**found, "rates": Rates(**found["rates"])})
 
 
 @dataclass(frozen=True)
@@ -98,9 +91,12 @@ def measure(bench: Bench, empty_bench: Bench, corpus: Corpus, filled: Filled) ->
     with (
         empty_bench.simila([encoder], program=[str(EMPTY)]) as empty,
         bench.simila([encoder]) as server,
-        RawFaiss(generation, vectors_file, queries_file) as raw,
     ):
         collection = ServedCollection(server, PATH)
+        bodies = collection.written_bodies(corpus, bench.scratch / "searches")
+        warm_up(server, bodies, WARM_UP_REQUESTS)
+        collection.wait_until_idle()
+        bench.tell(f"{corpus.name}: ready after {server.seconds_to_ready:.1f} s, and warm; recall follows")
         recall = recall_at_10(collection.neighbours(corpus), corpus.true_neighbours())
         filtered = {
             share: recall_at_10(
@@ -108,7 +104,9 @@ def measure(bench: Bench, empty_bench: Bench, corpus: Corpus, filled: Filled) ->
             )
             for share, most in BUCKETS.items()
         }
-        rates = _rates(bench, collection, corpus, raw, empty)
+        bench.tell(f"recall {recall:.3f}, filtered {filtered}")
+        with RawFaiss(generation, vectors_file, queries_file) as raw:
+            turns = rates(bench, collection, bodies, raw, empty)
         described = collection.described()
         empty_bytes = empty.anonymous_bytes()
         resident_bytes = server.anonymous_bytes() - empty_bytes + _mapped_bytes(generation)
@@ -123,54 +121,11 @@ def measure(bench: Bench, empty_bench: Bench, corpus: Corpus, filled: Filled) ->
         disk_factor=described["disk_bytes"] / corpus.vectors.nbytes,
         resident_mebibytes=resident_bytes / MEBI,
         index_mebibytes=_index_bytes(described, corpus) / MEBI,
-        **asdict(rates),
+        rates=turns,
         recall=recall,
         measured_recall=described["index"]["recall_at_10"] or {},
         filtered_recall=filtered,
     )
-
-
-@dataclass(frozen=True)
-class _Rates:
-    raw: float
-    raw_one_thread: float
-    empty: float
-    served: float
-    added_p50_ms: float
-    empty_p50_ms: float
-
-    @classmethod
-    def median(cls, rounds: Sequence[Self]) -> Self:
-        return cls(*(median(values) for values in zip(*map(astuple, rounds), strict=True)))
-
-
-def _rates(bench: Bench, collection: ServedCollection, corpus: Corpus, raw: RawFaiss, empty: Server) -> _Rates:
-    bodies = collection.written_bodies(corpus, bench.scratch / "searches")
-    count = max(200, round(raw.figures(200).queries_a_second * bench.seconds))
-    rounds = []
-    for number in range(bench.rounds):
-        collection.wait_until_idle()
-        alone, one_thread = raw.figures(count), raw.figures(count, threads=1)
-        busy = _load(collection.server, bodies, CONNECTIONS, count)
-        single = _load(collection.server, bodies, 1, SINGLE_REQUESTS)
-        empty_busy = _load(empty, bodies, CONNECTIONS, count)
-        empty_single = _load(empty, bodies, 1, SINGLE_REQUESTS)
-        rounds.append(
-            _Rates(
-                raw=alone.queries_a_second,
-                raw_one_thread=one_thread.queries_a_second,
-                empty=count / empty_busy.seconds,
-                served=count / busy.seconds,
-                added_p50_ms=single.p50_ms - one_thread.p50_ms,
-                empty_p50_ms=empty_single.p50_ms,
-            )
-        )
-        bench.tell(f"round {number + 1}: {rounds[-1]}")
-    return _Rates.median(rounds)
-
-
-def _load(server: Server, bodies: Bodies, connections: int, requests: int) -> WrkFigures:
-    return run_wrk(server.url, bodies, connections=connections, first=0, requests=requests, beside=nullcontext())
 
 
 def recall_at_10(found: Int64, truth: Int64) -> float:

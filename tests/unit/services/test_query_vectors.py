@@ -6,7 +6,7 @@ import pytest
 from simila.domain.errors import InvalidInput, UnknownItem
 from simila.domain.inputs import ImageInput, TextInput, VectorInput
 from simila.services.item_checks import NewItem
-from simila.services.query_vectors import QueryVectors, StoredId, WeightedExample, by_examples, digest_of
+from simila.services.query_vectors import QueryVectors, StoredId, WeightedExample, by_examples, spelt_out
 from simila.services.source_vectors import SourceVectors
 from unit.services.word_encoders import direction
 
@@ -101,6 +101,6 @@ def test_only_the_same_query_has_the_same_digest():
         [WeightedExample(VectorInput([1.0, 2.0]))],
         [WeightedExample(VectorInput([2.0, 1.0]))],
     ]
-    assert len({digest_of(query) for query in queries}) == len(queries)
+    assert len({spelt_out(query) for query in queries}) == len(queries)
     as_array = [WeightedExample(VectorInput(np.array([1, 2], np.float32)), name="other")]
-    assert digest_of(as_array) == digest_of(queries[6])
+    assert spelt_out(as_array) == spelt_out(queries[6])
