@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import skimage.data
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from server_process import ServerProcess, folder_with_models
 from simila.domain.model_repository import ModelRepository
@@ -44,6 +44,10 @@ LABELLED = {
     "motorcycle_left.png": "thing",
     "motorcycle_right.png": "thing",
 }
+# What a page is waited for: generous, because other work may share the cores, and waiting ends when it is there.
+PATIENCE_MILLISECONDS = 30_000
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
+
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
 
@@ -104,7 +108,7 @@ def open_page(browser: Browser, server: str) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(**{"viewport": DESKTOP, **options})  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("request", lambda asked: None if is_own(asked.url, url) else strangers.append(asked.url))
         page.goto(f"{url}/explorer/#{panel}")

@@ -7,33 +7,9 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from browser.conftest import HOSTILE
+from browser.maps import draw_round_everything, opened_map
 
 Open = Callable[..., Page]
-
-
-def opened_map(open_page: Open) -> Page:
-    """The map of the first collection."""
-    page = open_page("map")
-    make = page.get_by_role("button", name="Make the map")
-    expect(make.or_(page.locator(".scatter"))).to_be_visible()
-    if make.is_visible():
-        make.click()
-    expect(page.locator(".plane .figures")).to_contain_text("11 items")
-    return page
-
-
-def lasso(page: Page) -> None:
-    """Draw a line round everything."""
-    page.get_by_role("button", name="Lasso").click()
-    box = page.locator(".scatter").bounding_box()
-    assert box
-    left, top = box["x"] + 2, box["y"] + 2
-    right, bottom = left + box["width"] - 4, min(top + box["height"] - 4, 855)
-    page.mouse.move(left, top)
-    page.mouse.down()
-    for x, y in ((right, top), (right, bottom), (left, bottom)):
-        page.mouse.move(x, y)
-    page.mouse.up()
 
 
 def test_the_map_is_made_and_coloured_by_label_payload_or_cluster(open_page: Open, server: str) -> None:
@@ -51,7 +27,8 @@ def test_the_map_is_made_and_coloured_by_label_payload_or_cluster(open_page: Ope
 
 def test_the_lasso_takes_what_it_encloses(open_page: Open) -> None:
     page = opened_map(open_page)
-    lasso(page)
+    page.get_by_role("button", name="Lasso").click()
+    draw_round_everything(page)
     expect(page.get_by_text("11 selected")).to_be_visible()
 
 

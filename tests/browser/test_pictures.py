@@ -1,16 +1,20 @@
 """The ways in which a picture comes in: dropped, pasted, taken by the camera."""
 
+import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import JSHandle, Page, expect
 
 from browser.conftest import as_base64
 
 Open = Callable[..., Page]
+PASTE = """(carried) => document.activeElement.dispatchEvent(
+  new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true }))"""
 
 
-def transfer(page: Page, *files: str) -> JSHandle:
-    """What a drag or the clipboard carries."""
+def transfer(page: Page, *photographs: str, **files: str) -> JSHandle:
+    """What a drag or the clipboard carries: photographs, and files as base64."""
     return page.evaluate_handle(
         """(files) => {
           const carried = new DataTransfer();
@@ -20,7 +24,7 @@ def transfer(page: Page, *files: str) -> JSHandle:
           }
           return carried;
         }""",
-        [(file, as_base64(file)) for file in files],
+        [*files.items(), *((file, as_base64(file)) for file in photographs)],
     )
 
 
@@ -47,11 +51,9 @@ def test_a_picture_is_dropped_and_one_that_misses_its_place_does_not_replace_the
 def test_a_picture_is_pasted_and_a_text_goes_where_it_is_pasted(open_page: Open) -> None:
     page = open_page("search")
     expect(page.locator(".card").first).to_be_visible()
-    paste = """(carried) => document.activeElement.dispatchEvent(
-      new ClipboardEvent("paste", { clipboardData: carried, bubbles: true, cancelable: true }))"""
-    assert page.evaluate(paste, page.evaluate_handle("new DataTransfer()")) is True
-    assert page.evaluate(paste, transfer(page, "motorcycle_left.png")) is False
-    expect(page.get_by_label("Examples").locator("li")).to_have_text(["motorcycle_left.png"])
+    assert page.evaluate(PASTE, page.evaluate_handle("new DataTransfer()")) is True
+    assert page.evaluate(PASTE, transfer(page, "motorcycle_left.png")) is False
+    expect(page.get_by_label("Examples").locator("li")).to_have_text([re.compile(r"^pasted 2\d{3}-.*\.png$")])
     expect(page.locator(".card .id").nth(1)).to_have_text("motorcycle_right.png")
 
 
@@ -64,6 +66,63 @@ def test_several_pictures_are_dropped_to_teach(open_page: Open, taught: str) -> 
     assert page.request.get(f"{taught}/thumbnails/text.png").headers["content-type"] == "image/jpeg"
 
 
+@pytest.mark.usefixtures("taught")
+def test_what_is_wrong_with_one_picture_is_said_and_keeps_no_other_out(open_page: Open) -> None:
+    page = open_page("teach")
+    expect(page.locator(".accuracy")).to_contain_text("11 items")
+    files = transfer(page, "page.png", "text.png", **{"broken.png": "bm90IGFuIGltYWdl"})
+    page.locator(".drop").dispatch_event("drop", {"dataTransfer": files})
+    expect(page.locator(".gallery")).to_contain_text("text.png")
+    expect(page.locator(".gallery")).to_contain_text("page.png")
+    expect(page.locator(".fault")).to_contain_text(["broken.png: items[0]: not an image"])
+
+
+@pytest.mark.usefixtures("taught")
+def test_after_a_refusal_of_all_the_rest_is_not_tried(open_page: Open) -> None:
+    page = open_page("teach")
+    expect(page.locator(".card")).to_have_count(11)
+    asked = []
+    page.route("**/a-class/items", lambda route: (asked.append(route), route.abort()))
+    page.locator(".drop").dispatch_event("drop", {"dataTransfer": transfer(page, "page.png", "text.png", "coins.png")})
+    expect(page.locator(".fault")).to_have_text(["page.png: The server does not answer.", "The others were not tried."])
+    assert len(asked) == 1
+
+
+def test_pictures_that_are_pasted_under_one_name_are_items_of_their_own(open_page: Open, taught: str) -> None:
+    page = open_page("teach")
+    expect(page.locator(".accuracy")).to_contain_text("11 items")
+    for items in (12, 13):
+        page.evaluate(PASTE, transfer(page, "page.png"))
+        expect(page.locator(".card")).to_have_count(items)
+    assert page.request.get(taught).json()["items"] == 13
+
+
+@pytest.mark.usefixtures("taught")
+def test_a_picture_that_takes_an_items_place_is_shown(open_page: Open) -> None:
+    page = open_page("teach")
+    picture = page.locator(".card", has_text="chelsea.png").locator("img")
+    expect(picture).to_have_js_property("naturalHeight", 170)
+    files = transfer(page, **{"chelsea.png": as_base64("page.png")})
+    page.locator(".drop").dispatch_event("drop", {"dataTransfer": files})
+    expect(page.locator(".accuracy")).to_contain_text("10 items")
+    page.locator(".card", has_text="chelsea.png").scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("naturalHeight", 127)
+
+
+def test_a_drop_of_no_file_says_so_and_where_no_picture_goes_none_is_pasted(open_page: Open, server: str) -> None:
+    page = open_page("search")
+    expect(page.locator(".card").first).to_be_visible()
+    page.locator(".drop").dispatch_event("drop", {"dataTransfer": page.evaluate_handle("new DataTransfer()")})
+    expect(page.locator(".fault")).to_contain_text("That holds no file.")
+    texts = f"{server}/v1/collections/a-text"
+    page.request.put(texts, data={"encoder": "all-minilm-l6-v2"})
+    page.reload()
+    expect(page.get_by_role("heading", name="This collection is empty")).to_be_visible()
+    assert page.evaluate(PASTE, transfer(page, "coffee.png")) is True
+    page.request.delete(texts)
+    expect(page.get_by_label("Examples").locator("li")).to_have_count(0)
+
+
 def test_the_camera_takes_a_picture_and_is_let_go(open_page: Open) -> None:
     page = open_page("classify", permissions=["camera"])
     page.evaluate(
@@ -74,7 +133,7 @@ def test_the_camera_takes_a_picture_and_is_let_go(open_page: Open) -> None:
     )
     page.get_by_role("button", name="Camera").click()
     page.get_by_role("button", name="Take the picture").click()
-    expect(page.locator(".preview img")).to_have_attribute("alt", "camera.jpg")
+    expect(page.locator(".preview img")).to_have_attribute("alt", re.compile(r"^camera 2\d{3}-.*\.jpeg$"))
     expect(page.locator(".bars li")).to_have_count(5)
     assert page.locator(".preview img").evaluate("image => image.naturalWidth") > 0
     assert page.evaluate("lent.getTracks().map((track) => track.readyState)") == ["ended"]

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from browser.conftest import PHOTOGRAPHS
+from browser.slow_server import Gate
 from browser.usability import is_usable
 from server_process import ServerProcess, folder_with_models
 from simila.domain.access import Scope
@@ -21,10 +22,11 @@ LIMITS = {"SIMILA_ENCODERS": '["simila-lite"]', "SIMILA_LIMITS__MAX_BODY_BYTES":
 
 @dataclass
 class Guarded:
-    """A server without collections that wants a key; `key` reads, and does not write."""
+    """A server without collections that wants a key; `key` reads, and does not write; `writing` does."""
 
     url: str
     key: str
+    writing: str
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +34,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, exported_repository: Model
     folder: Path = folder_with_models(tmp_path_factory.mktemp("guarded") / "data", exported_repository.root)
     keys = ApiKeys(Settings(data_dir=folder).keys_path)
     _, secret = keys.create("visitor", Scope.READ)
+    _, writing = keys.create("owner", Scope.WRITE)
     keys.close()
     with ServerProcess.start(folder, environment=LIMITS) as process:
-        yield Guarded(process.url, secret)
+        yield Guarded(process.url, secret, writing)
 
 
 def enter(page: Page, key: str) -> None:
@@ -78,6 +81,34 @@ def test_no_collection_and_no_permission_to_make_one(open_page: Open, guarded: G
     expect(page.get_by_role("heading", name="Your key does not allow this")).to_be_visible()
 
 
+def test_who_may_not_uses_another_key(open_page: Open, guarded: Guarded) -> None:
+    page = open_page("teach", url=guarded.url)
+    enter(page, guarded.key)
+    page.get_by_role("button", name="Make a collection").click()
+    page.get_by_role("button", name="Use another key").click()
+    enter(page, guarded.writing)
+    expect(page.get_by_role("heading", name="No items yet")).to_be_visible()
+    page.request.delete(f"{guarded.url}/v1/collections/photos", headers={"authorization": f"Bearer {guarded.writing}"})
+
+
+def test_a_refusal_that_comes_after_the_key_was_given_asks_for_none(open_page: Open, guarded: Guarded) -> None:
+    page = open_page("classify", url=guarded.url)
+    slow = Gate(page, "**/v1/collections")
+    page.evaluate(
+        """() => {
+          import("/explorer/api.js")
+            .then(({ get }) => get("/v1/collections"))
+            .then(() => (document.title = "answered"));
+        }"""
+    )
+    slow.wait()
+    enter(page, guarded.key)
+    expect(page.get_by_role("heading", name="Classify", exact=True)).to_be_visible()
+    slow.open()
+    expect(page).to_have_title("answered")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_too_large(open_page: Open, guarded: Guarded) -> None:
     page = open_page("classify", url=guarded.url)
     enter(page, guarded.key)
@@ -92,6 +123,13 @@ def test_what_is_no_picture_says_so(open_page: Open) -> None:
         {"name": "notes.tiff", "mimeType": "image/tiff", "buffer": b"no picture"}
     )
     expect(page.locator(".fault")).to_have_text("notes.tiff is not a picture that can be read.")
+
+
+def test_one_label_is_not_enough_and_says_so(open_page: Open) -> None:
+    page = open_page("classify")
+    classify_text(page)
+    page.get_by_label("Labels, one a line").fill("a cat")
+    expect(page.get_by_role("heading", name="Two labels at least")).to_be_visible()
 
 
 def test_overloaded_says_when_to_come_back_and_goes_on(open_page: Open) -> None:

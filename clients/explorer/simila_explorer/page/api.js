@@ -11,10 +11,13 @@ export class ApiError extends Error {
 
 let keyDialog = null;
 
-/** What asks a person for a key, and resolves to false when they would rather not. */
+/** What asks a person for a key, told whether the last one was wrong, and resolves to false when they would rather not. */
 export function askForKeysWith(ask) {
   keyDialog = ask;
 }
+
+/** For who holds a key that is not enough. */
+export const askForAnotherKey = () => keyDialog(false);
 
 export function keepKey(key) {
   if (key) sessionStorage.setItem(KEY, key);
@@ -27,7 +30,6 @@ export const sentKey = () => sessionStorage.getItem(KEY);
 export const get = (path, options) => json("GET", path, undefined, options);
 export const post = (path, body, options) => json("POST", path, body, options);
 export const put = (path, body) => json("PUT", path, body);
-export const del = (path) => json("DELETE", path);
 
 /** A path of names that may hold anything. */
 export function collectionPath(name, ...rest) {
@@ -39,25 +41,30 @@ export const idPath = (id) => id.split("/").map(encodeURIComponent).join("/");
 
 async function json(method, path, body, options) {
   const response = await call(method, path, body, options);
-  return response.status === 204 ? null : response.json();
+  return reached(() => response.json());
 }
 
-export async function call(method, path, body, { signal } = {}) {
+/** The answer to a request. `signal` gives it up; `asks: false` is for what nobody waits for, and asks for no key; `cache` is fetch's. */
+export async function call(method, path, body, { signal, cache, asks = true } = {}) {
   for (;;) {
     const key = sentKey();
     const headers = key ? { authorization: `Bearer ${key}` } : {};
     if (body !== undefined) headers["content-type"] = "application/json";
     const content = body === undefined ? undefined : JSON.stringify(body);
-    const response = await answer(path, { method, headers, body: content, signal });
-    if (response.status === 401 && keyDialog && (await keyDialog(Boolean(key)))) continue;
+    const response = await reached(() => fetch(path, { method, headers, body: content, signal, cache }));
+    if (response.status === 401) {
+      if (sentKey() !== key) continue; // it was asked for, and given, meanwhile
+      if (asks && (await keyDialog(Boolean(key)))) continue;
+    }
     if (!response.ok) throw await errorOf(response);
     return response;
   }
 }
 
-async function answer(path, request) {
+/** What a server that goes away amid its answer sends is as good as none. */
+async function reached(work) {
   try {
-    return await fetch(path, request);
+    return await work();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, { message: "The server does not answer.", code: "unreachable", param: null });

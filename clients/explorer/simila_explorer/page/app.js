@@ -17,6 +17,7 @@ const PANELS = [
   { id: "server", title: "Server", make: serverPanel },
 ];
 const HEALTH_MILLISECONDS = 5000;
+const HEALTH_PATIENCE_MILLISECONDS = 10000;
 
 const made = new Map();
 const place = document.getElementById("panel");
@@ -41,7 +42,7 @@ function show() {
 async function watchHealth() {
   const health = document.getElementById("health");
   try {
-    const models = (await get("/v1/models")).data;
+    const models = (await get("/v1/models", { signal: AbortSignal.timeout(HEALTH_PATIENCE_MILLISECONDS), asks: false })).data;
     const ready = models.filter((model) => model.state === "ready").length;
     health.textContent = `${ready} of ${models.length} encoders ready`;
     health.dataset.state = ready === models.length ? "good" : "waiting";

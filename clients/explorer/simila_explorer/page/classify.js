@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { announce, field, h, percent, select, settled } from "./dom.js";
-import { empty, showing } from "./notices.js";
+import { empty, showing, still } from "./notices.js";
 import { dropZone } from "./pictures.js";
 import { snippets } from "./snippets.js";
 
@@ -12,11 +12,13 @@ const PATH = "/v1/classify";
 
 export function classifyPanel() {
   const panel = h("section", { className: "panel split", ariaLabel: "Classify" });
-  showing(panel, "Asking for the encoders …", async () => {
-    const models = (await get("/v1/models")).data.filter((model) => model.modalities.includes("text"));
-    if (!models.length) return empty("No encoder reads labels", "Names of classes need an encoder with a text tower. Serve one, such as simila-lite.");
-    return classifier(models);
+  const read = () => showing(panel, "Asking for the encoders …", async (signal) => {
+    const models = (await get("/v1/models", { signal })).data.filter((model) => model.modalities.includes("text"));
+    if (models.length) return classifier(models);
+    return empty("No encoder reads labels", "Names of classes need an encoder with a text tower. Serve one, such as simila-lite.",
+      h("button", { type: "button", onclick: read }, "Look again"));
   });
+  read();
   return panel;
 }
 
@@ -52,29 +54,26 @@ function classifier(models) {
     thresholdSays.value = rejects.checked ? Number(threshold.value).toFixed(2) : "off";
     threshold.disabled = !rejects.checked;
     if (!state.picture && !text.value.trim()) {
-      results.turn = (results.turn ?? 0) + 1;
-      results.replaceChildren(empty("Nothing to classify yet", "Drop a picture or type a text, then change the labels and watch the bars."));
-      return;
+      return still(results, empty("Nothing to classify yet", "Drop a picture or type a text, then change the labels and watch the bars."));
     }
-    if (!lines(labels).length) {
-      results.turn = (results.turn ?? 0) + 1;
-      results.replaceChildren(empty("No labels yet", "Write one a line; any words will do."));
-      return;
-    }
+    if (lines(labels).length < 2) return still(results, empty("Two labels at least", "Write one a line; any words will do."));
     const chosen = [model.value, other.value].filter((name, at, all) => name && all.indexOf(name) === at);
-    showing(results, "Classifying …", async () => {
-      const columns = await Promise.all(chosen.map((name) => judged(name, body(name), state.picture && !seesPictures(name))));
+    return showing(results, "Classifying …", async (signal) => {
+      const columns = await Promise.all(chosen.map((name) => judged(name, body(name), state.picture && !seesPictures(name), signal)));
       return [h("div", { className: "columns" }, columns), snippets(PATH, body(model.value))];
     });
   };
+  /** What was given last is classified. */
   const take = (picture) => {
     state.picture = picture;
+    if (picture) text.value = "";
     preview.replaceChildren(...(picture ? [
       h("img", { src: picture.uri, alt: picture.name }),
       h("button", { type: "button", className: "quiet", onclick: () => take(null) }, "Remove the picture"),
     ] : []));
     update();
   };
+  text.addEventListener("input", () => state.picture && text.value.trim() && take(null));
   const later = settled(TYPING_MILLISECONDS, update);
   for (const control of [text, labels, templates, threshold]) control.addEventListener("input", later);
   for (const control of [model, other, rejects]) control.addEventListener("change", update);
@@ -95,11 +94,11 @@ function classifier(models) {
   ];
 }
 
-async function judged(name, body, isBlind) {
+async function judged(name, body, isBlind, signal) {
   const heading = h("h3", {}, name);
   if (isBlind) return h("div", { className: "column" }, heading, empty("It reads no pictures", "This encoder embeds texts alone."));
   const began = performance.now();
-  const [entry] = (await post(PATH, body)).data;
+  const [entry] = (await post(PATH, body, { signal })).data;
   const milliseconds = performance.now() - began;
   announce(entry.rejected ? `${name}: unknown` : `${name}: ${entry.predictions[0].label}, ${percent(entry.predictions[0].score)}`);
   return h("div", { className: "column" }, heading,

@@ -49,8 +49,8 @@ class Choice {
 export function collectionChoice(title, make, whenNone) {
   const panel = h("section", { className: "panel split", ariaLabel: title });
   let choice = null;
-  const read = () => showing(panel, "Asking for the collections …", async () => {
-    const [collections, models] = await Promise.all([get("/v1/collections"), get("/v1/models")]);
+  const read = () => showing(panel, "Asking for the collections …", async (signal) => {
+    const [collections, models] = await Promise.all([get("/v1/collections", { signal }), get("/v1/models", { signal })]);
     const ready = readyOf(collections);
     choice = ready.length ? new Choice(ready, models.data) : null;
     if (choice) return make(choice);

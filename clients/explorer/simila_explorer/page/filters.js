@@ -2,6 +2,7 @@
 
 import { collectionPath, post } from "./api.js";
 import { h, select } from "./dom.js";
+import { showing } from "./notices.js";
 
 const LOOKED_AT = 200;
 const MOST_SUGGESTED = 50;
@@ -18,6 +19,7 @@ export function filterBuilder(changed) {
   value.setAttribute("list", suggestions.id);
   const chips = h("ul", { className: "chips", ariaLabel: "Conditions" });
   const add = h("button", { type: "submit" }, "Add");
+  const place = h("div", {});
   const form = h("form", { className: "row filter" }, key, comparison, value, suggestions, add);
   let values = new Map();
 
@@ -46,15 +48,19 @@ export function filterBuilder(changed) {
   key.addEventListener("change", suggest);
 
   return {
-    element: h("div", { className: "filters" }, form, chips),
+    element: h("div", { className: "filters" }, place, chips),
     filter: () => (conditions.length ? { $and: conditions.map((condition) => condition.query) } : undefined),
-    async read(collection) {
+    /** Begin with another collection. */
+    read(collection) {
       conditions.length = 0;
       draw();
-      values = valuesOf((await post(collectionPath(collection, "items", "scroll"), { limit: LOOKED_AT })).data);
-      key.replaceChildren(...[...values.keys()].map((one) => h("option", { value: one }, shown(one))));
-      form.hidden = !values.size;
-      suggest();
+      place.replaceChildren();
+      return showing(place, "Asking for the payloads …", async (signal) => {
+        values = valuesOf((await post(collectionPath(collection, "items", "scroll"), { limit: LOOKED_AT }, { signal })).data);
+        key.replaceChildren(...[...values.keys()].map((one) => h("option", { value: one }, shown(one))));
+        suggest();
+        return values.size ? form : h("p", { className: "advice" }, "The items have neither labels nor payloads.");
+      });
     },
   };
 }

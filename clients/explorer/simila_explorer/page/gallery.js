@@ -3,24 +3,43 @@
 import { call, collectionPath, idPath } from "./api.js";
 import { h } from "./dom.js";
 
-export const THUMBNAIL_PIXELS = 256;
+const THUMBNAIL_PIXELS = 256;
 const MOST_KEPT = 400;
 const kept = new Map();
 
+const pathOf = (collection, id) => `${collectionPath(collection, "thumbnails", idPath(id))}?size=${THUMBNAIL_PIXELS}`;
+
 /** The address of an item's picture within this page, or null where the server has none. */
-export function pictureOf(collection, id, pixels = THUMBNAIL_PIXELS) {
-  const path = `${collectionPath(collection, "thumbnails", idPath(id))}?size=${pixels}`;
+export function pictureOf(collection, id) {
+  const path = pathOf(collection, id);
   if (!kept.has(path)) {
     if (kept.size >= MOST_KEPT) forget(kept.keys().next().value);
-    kept.set(path, call("GET", path).then(async (answer) => URL.createObjectURL(await answer.blob())).catch(() => null));
+    kept.set(path, addressed(path));
   }
   return kept.get(path);
+}
+
+async function addressed(path, cache) {
+  try {
+    const answer = await call("GET", path, undefined, { cache });
+    return URL.createObjectURL(await answer.blob());
+  } catch {
+    kept.delete(path); // what fails now may be there when it is asked for again
+    return null;
+  }
+}
+
+/** Another picture has taken an item's place. */
+export function replacePicture(collection, id) {
+  const path = pathOf(collection, id);
+  forget(path);
+  kept.set(path, addressed(path, "reload"));
 }
 
 async function forget(path) {
   const address = kept.get(path);
   kept.delete(path);
-  URL.revokeObjectURL(await address);
+  if (await address) URL.revokeObjectURL(await address);
 }
 
 /** A picture that comes when it is needed; where there is none, the item's first letter stands for it. */

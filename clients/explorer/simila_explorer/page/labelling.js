@@ -1,7 +1,7 @@
 // Giving classes to items that a person has picked out.
 
 import { call, collectionPath } from "./api.js";
-import { count, h } from "./dom.js";
+import { announce, count, h } from "./dom.js";
 import { refusal } from "./notices.js";
 
 const MOST_AT_ONCE = 1000; // the server has a limit, and each request is one transaction
@@ -14,20 +14,37 @@ export async function relabel(collection, ids, label) {
   }
 }
 
-/** A form that gives items a class, and calls `done` when they have it. */
-export function classForm(collection, ids, done) {
+/** A form that gives a class to the items it is offered, and calls `done(ids)` when they have it. */
+export function classForm(done) {
+  let offered = { collection: "", ids: [] };
+  const counted = h("strong", {});
   const label = h("input", { ariaLabel: "Class for the selected items", placeholder: "a class for them", required: true });
+  const give = h("button", { type: "submit", className: "main" }, "Give the class");
   const trouble = h("div", {});
-  return h("form", { className: "give", onsubmit: async (event) => {
+  const element = h("form", { className: "give", hidden: true, onsubmit: async (event) => {
     event.preventDefault();
+    const { collection, ids } = offered;
+    if (!label.value.trim() || give.disabled) return;
+    give.disabled = true;
+    trouble.replaceChildren();
     try {
       await relabel(collection, ids, label.value.trim());
-      await done();
+      announce(`${ids.length} items have the class`);
+      label.value = "";
+      if (offered.collection === collection) await done(ids);
     } catch (error) {
       trouble.replaceChildren(refusal(error));
+    } finally {
+      give.disabled = false;
     }
-  } }, h("div", { className: "row" }, h("strong", {}, `${count(ids.length)} selected`), label,
-    h("button", { type: "submit", className: "main" }, "Give the class")), trouble);
+  } }, h("div", { className: "row" }, counted, label, give), trouble);
+  const offer = (collection, ids) => {
+    offered = { collection, ids };
+    counted.textContent = `${count(ids.length)} selected`;
+    element.hidden = !ids.length;
+    if (element.hidden) trouble.replaceChildren();
+  };
+  return { element, offer };
 }
 
 /** A box on a card that puts its item among `selected`, a set of ids, or takes it out. */

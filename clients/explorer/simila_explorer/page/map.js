@@ -6,7 +6,7 @@ import { collectionChoice } from "./collections.js";
 import { announce, count, field, h, select } from "./dom.js";
 import { card, pictureOf } from "./gallery.js";
 import { classForm } from "./labelling.js";
-import { empty, loading, refusal, showing } from "./notices.js";
+import { empty, loading, refusal, showing, still } from "./notices.js";
 import { Scatter } from "./scatter.js";
 
 const POLL_MILLISECONDS = 300;
@@ -30,14 +30,17 @@ class Mapper {
     this.mark = select([["", "nothing"], ["duplicates", "near-duplicates"], ["outliers", "outliers"]]);
     this.legend = h("ul", { className: "legend", ariaLabel: "Colours" });
     this.place = h("div", { className: "results plane" });
-    this.below = h("div", {});
+    this.said = h("div", { className: "figures" });
+    this.giving = classForm((ids) => this.taught(ids));
+    this.chosen = h("ul", { className: "gallery small" });
+    this.below = h("div", { className: "results", hidden: true }, this.giving.element, this.chosen);
     this.hover = h("div", { className: "hover", hidden: true });
     this.again = h("button", { type: "button", onclick: () => this.make() }, "Make it anew");
     this.lasso = h("button", { type: "button", ariaPressed: "false", onclick: () => this.toggleLasso() }, "Lasso");
-    this.colour.addEventListener("change", () => this.read());
-    this.mark.addEventListener("change", () => this.paint());
+    this.colour.addEventListener("change", () => this.points && this.readAnew());
+    this.mark.addEventListener("change", () => this.points && this.paint());
     choice.onchange(() => this.choose());
-    choice.onshown(() => (this.points ? this.read().catch(() => this.choose()) : this.choose()));
+    choice.onshown(() => (this.points ? this.readAnew() : this.choose()));
     this.elements = [
       h("div", { className: "controls" },
         h("h2", {}, "Map"),
@@ -53,20 +56,28 @@ class Mapper {
   }
 
   choose() {
-    this.below.replaceChildren();
-    this.legend.replaceChildren();
-    this.points = null;
-    return showing(this.place, "Asking for the map …", async () => {
-      await this.readKeys();
+    this.forgetPoints();
+    this.place.replaceChildren();
+    this.again.disabled = !this.choice.entry.items;
+    return showing(this.place, "Asking for the map …", async (signal) => {
+      await this.readKeys(signal);
       if (!this.choice.entry.items) return empty("This collection is empty", "There is nothing to lay out yet.");
       try {
-        if ((await get(this.path)).state === "failed") return this.offer();
+        if ((await get(this.path, { signal })).state === "failed") return this.offer();
       } catch (error) {
         if (error.status === 404) return this.offer();
         throw error;
       }
-      return this.waited();
+      return this.waited(signal);
     });
+  }
+
+  /** Nothing of what was drawn can be taken hold of any more. */
+  forgetPoints() {
+    this.points = null;
+    this.below.hidden = this.hover.hidden = true;
+    this.legend.replaceChildren();
+    still(this.said);
   }
 
   offer() {
@@ -74,79 +85,102 @@ class Mapper {
       h("button", { type: "button", className: "main", onclick: () => this.make() }, "Make the map"));
   }
 
-  async readKeys() {
-    const { data } = await post(collectionPath(this.choice.name, "items", "scroll"), { limit: 100 });
+  async readKeys(signal) {
+    const { data } = await post(collectionPath(this.choice.name, "items", "scroll"), { limit: 100 }, { signal });
     const keys = new Set(data.flatMap((item) => Object.keys(item.payload ?? {})));
     this.colour.replaceChildren(...[...Object.entries(OWN_COLOURS).map(([key, { name }]) => [key, name]), ...[...keys].map((key) => [key, key])].map(([value, text]) => h("option", { value }, text)));
   }
 
   make() {
-    return showing(this.place, "Beginning …", async () => {
-      await post(this.path, {});
-      return this.waited();
+    this.forgetPoints();
+    this.place.replaceChildren();
+    return showing(this.place, "Beginning …", async (signal) => {
+      await post(this.path, {}, { signal });
+      return this.waited(signal);
     });
   }
 
-  async waited() {
+  async waited(signal) {
     const bar = h("progress", { ariaLabel: "Progress of the map" });
     for (;;) {
-      const state = await get(this.path);
+      const state = await get(this.path, { signal });
       if (state.state === "failed") return refusal(new Error(state.error), () => this.make());
-      if (state.state === "done") return this.drawn();
+      if (state.state === "done") return this.drawn(signal);
       [bar.max, bar.value] = [state.rows_total || 1, state.rows_done];
       if (!bar.isConnected) this.place.replaceChildren(loading("Laying the items out …"), bar);
       await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+      signal.throwIfAborted();
     }
   }
 
-  async drawn() {
+  async drawn(signal) {
     this.scatter ??= new Scatter({ onpick: (...at) => this.point(...at), onlasso: (indices) => this.select(indices) });
     if (!this.scatter.isSupported) return empty("No WebGL here", "This browser cannot draw the map.");
-    this.said = h("p", { className: "figures" });
     this.scatter.isMoved = false;
-    await this.read();
+    this.scatter.isLasso = this.lasso.ariaPressed === "true";
+    this.said.replaceChildren(await this.read(signal));
+    if (this.mark.value) this.select(this.marked());
     return [this.said, h("div", { className: "frame" }, this.scatter.element, this.hover)];
   }
 
-  async read() {
+  /** The points again, of other colours or after a change; where they are gone, what there is to do. */
+  readAnew() {
+    return showing(this.said, "Asking for the points …", async (signal) => {
+      try {
+        return await this.read(signal);
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        return this.choose();
+      }
+    });
+  }
+
+  /** Read and draw the points; return what there is to say of them. */
+  async read(signal) {
     const key = this.colour.value;
     const own = Object.hasOwn(OWN_COLOURS, key) ? OWN_COLOURS[key] : null;
     const query = own ? "" : `?values_of=${encodeURIComponent(key)}`;
-    this.points = await get(`${this.path}/points${query}`);
+    this.points = await get(`${this.path}/points${query}`, { signal });
+    this.hover.at = -1;
     const places = new Float32Array(this.points.ids.length * 2);
     this.points.x.forEach((x, at) => places.set([x, this.points.y[at]], at * 2));
-    this.said.textContent = `${count(this.points.ids.length)} items`;
     const { bytes, legend } = coloured(own ? own.values(this.points) : this.points.values);
     this.bytes = bytes;
     this.legend.replaceChildren(...legend.map(({ name, css, at }) => h("li", {},
       h("button", { type: "button", className: "quiet", title: "Select these", onclick: () => this.select(at) },
         h("span", { className: "dot", style: { background: css } }), name, h("small", {}, count(at.length))))));
-    this.scatter.set(places, bytes, this.sizes());
+    const found = this.marked();
+    this.scatter.set(places, bytes, this.sizes(found));
+    return this.words(found);
   }
 
   paint() {
-    if (this.points) this.scatter.paint(this.bytes, this.sizes());
+    const found = this.marked();
+    this.scatter.paint(this.bytes, this.sizes(found));
+    this.said.replaceChildren(this.words(found)); // new points may be under way, and come with their own
+    announce(this.said.textContent);
+    if (found.length) this.select(found);
   }
 
+  /** Which points are near-duplicates or outliers, as is chosen. */
   marked() {
     const { nearest } = this.points;
-    if (!this.mark.value || !nearest) return () => false;
-    if (this.mark.value === "duplicates") return (at) => nearest[at] >= NEAR_DUPLICATE;
+    if (!this.mark.value || !nearest) return [];
+    const positions = [...nearest.keys()];
+    if (this.mark.value === "duplicates") return positions.filter((at) => nearest[at] >= NEAR_DUPLICATE);
     const known = nearest.filter((cosine) => cosine > -1).sort((a, b) => a - b);
     const limit = known[Math.max(0, Math.ceil(known.length * OUTLIER_SHARE) - 1)];
-    return (at) => nearest[at] > -1 && nearest[at] <= limit;
+    return positions.filter((at) => nearest[at] > -1 && nearest[at] <= limit);
   }
 
-  sizes() {
+  words(found) {
+    const items = `${count(this.points.ids.length)} items`;
+    if (!this.mark.value) return items;
+    return `${items} · ${this.points.nearest ? `${count(found.length)} ${this.mark.selectedOptions[0].text}` : "too many to compare each with all"}`;
+  }
+
+  sizes(found) {
     const base = this.points.ids.length > 20000 ? 3 : this.points.ids.length > 1000 ? 5 : 10;
-    const isMarked = this.marked();
-    const found = this.points.ids.map((_, at) => at).filter(isMarked);
-    if (this.mark.value) {
-      const words = this.points.nearest ? `${count(found.length)} ${this.mark.selectedOptions[0].text}` : "too many items to compare each with all";
-      this.said.textContent = `${count(this.points.ids.length)} items · ${words}`;
-      announce(words);
-      if (found.length) this.select(found);
-    }
     const sizes = new Float32Array(this.points.ids.length).fill(base);
     for (const at of found) sizes[at] = base * 2;
     return sizes;
@@ -173,16 +207,17 @@ class Mapper {
 
   select(indices) {
     announce(`${indices.length} items selected`);
-    if (!indices.length) return this.below.replaceChildren();
     const ids = indices.map((at) => this.points.ids[at]);
-    const items = indices.slice(0, SHOWN_SELECTED).map((at) => ({ id: this.points.ids[at], label: this.points.labels[at] }));
-    this.below.replaceChildren(h("div", { className: "results" },
-      classForm(this.choice.name, ids, async () => {
-        await this.read();
-        this.below.replaceChildren();
-      }),
-      h("ul", { className: "gallery small" }, items.map((item) => card(this.choice.name, item, this.choice.entry.store_inputs)))));
-    return undefined;
+    this.giving.offer(this.choice.name, ids);
+    this.below.hidden = !ids.length;
+    this.chosen.replaceChildren(...indices.slice(0, SHOWN_SELECTED).map((at) =>
+      card(this.choice.name, { id: this.points.ids[at], label: this.points.labels[at] }, this.choice.entry.store_inputs)));
+    this.selected = ids;
+  }
+
+  async taught(ids) {
+    await this.readAnew();
+    if (this.selected === ids) this.below.hidden = true;
   }
 }
 

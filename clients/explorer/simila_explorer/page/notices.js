@@ -1,17 +1,20 @@
 // What stands where results would: nothing yet, work under way, or a refusal in plain words.
 
+import { askForAnotherKey } from "./api.js";
 import { h } from "./dom.js";
 
 const REFUSALS = {
   0: ["The server cannot be reached", "Is it still running? The page goes on where it was when it is back."],
+  400: ["That is not accepted", null],
   401: ["A key is needed", "This server answers only to callers with an API key."],
   403: ["Your key does not allow this", "Ask whoever runs the server for a key of a wider scope."],
   404: ["It is not there", "It may have been removed meanwhile; choose another."],
-  409: ["It is of another encoder", "The collection was made with another encoder, or another revision of it."],
+  409: ["It does not go with what is there", null],
   413: ["That is too large", "Send something smaller, or have the named limit raised."],
   422: ["That cannot be done here", null],
   429: ["The server is busy", "More work waits than it takes on."],
   503: ["Not ready yet", "An encoder or a collection is still loading."],
+  507: ["The disk is full", "Nothing was changed. Whoever runs the server can make room."],
   504: ["It took too long", "The server gave up at its time limit."],
 };
 
@@ -33,23 +36,43 @@ export function refusal(error, retry) {
     h("h3", {}, title),
     h("p", {}, error.message),
     (advice || wait) && h("p", { className: "advice" }, (advice ?? "") + wait),
-    retry && h("button", { type: "button", onclick: retry }, "Try again"),
+    h("div", { className: "row" },
+      retry && h("button", { type: "button", onclick: retry }, "Try again"),
+      retry && error.status === 403 && h("button", { type: "button", onclick: async () => (await askForAnotherKey()) && retry() }, "Use another key")),
   );
 }
 
-/** Show `loading`, then what `work` makes, or why not; of several at once the last one counts. */
+const SLOW_MILLISECONDS = 400;
+
+/**
+ * Show what `work(signal)` makes, or why not. What stood there stays meanwhile, dimmed, unless it was a notice.
+ * Who asks again, or `still`, takes the place: work that was under way is given up by its signal, and shows nothing.
+ */
 export async function showing(place, sentence, work) {
-  const turn = (place.turn = (place.turn ?? 0) + 1);
-  const timer = setTimeout(() => place.turn === turn && place.replaceChildren(loading(sentence)), place.childElementCount ? 400 : 0);
-  place.setAttribute("aria-busy", "true");
+  const signal = taken(place);
+  const hasResults = place.hasChildNodes() && !place.querySelector(":scope > .notice");
+  const timer = setTimeout(() => hasResults || place.replaceChildren(loading(sentence)), place.hasChildNodes() ? SLOW_MILLISECONDS : 0);
+  place.ariaBusy = "true";
   try {
-    const made = await work();
-    if (place.turn === turn) place.replaceChildren(...[made].flat().filter(Boolean));
+    const made = await work(signal);
+    if (!signal.aborted) place.replaceChildren(...[made].flat().filter(Boolean));
   } catch (error) {
-    if (error.name === "AbortError" || place.turn !== turn) return;
-    place.replaceChildren(refusal(error, () => showing(place, sentence, work)));
+    if (!signal.aborted) place.replaceChildren(refusal(error, () => showing(place, sentence, work)));
   } finally {
     clearTimeout(timer);
-    if (place.turn === turn) place.removeAttribute("aria-busy");
+    if (!signal.aborted) place.ariaBusy = null;
   }
+}
+
+/** Show these at once, whatever was under way. */
+export function still(place, ...elements) {
+  taken(place);
+  place.ariaBusy = null;
+  place.replaceChildren(...elements);
+}
+
+function taken(place) {
+  place.work?.abort();
+  place.work = new AbortController();
+  return place.work.signal;
 }

@@ -4,33 +4,42 @@ import { h } from "./dom.js";
 
 const LARGEST_EDGE_PIXELS = 1024;
 const LEFT_AS_IT_IS_BYTES = 1_000_000;
+const OWN_FAULTS = [400, 413, 422]; // what a server says of one picture, and not of itself
 
-/** A place to drop pictures on; `take` is called with `{ name, uri }` for each. */
+/** A place to drop pictures on; `take` is called with `{ name, uri }` for each, one after the other, and may refuse one. */
 export function dropZone(take, { hint = "Drop, paste or choose a picture", multiple = false } = {}) {
   const chooser = h("input", { type: "file", accept: "image/*", multiple, hidden: true });
-  const fault = h("p", { className: "fault", role: "alert" });
+  const faults = h("div", { className: "faults", role: "alert" });
+  const fault = (sentence) => faults.append(h("p", { className: "fault" }, sentence));
+  let newest = null;
   const taken = async (files) => {
-    fault.textContent = "";
+    faults.replaceChildren();
+    newest = files;
     for (const file of multiple ? files : files.slice(0, 1)) {
+      const uri = await dataUri(file).catch(() => fault(`${file.name} is not a picture that can be read.`));
+      if (!multiple && newest !== files) return; // another came while this one was read
       try {
-        take({ name: file.name || "pasted picture", uri: await dataUri(file) });
-      } catch {
-        fault.textContent = `${file.name || "This"} is not a picture that can be read.`;
+        if (uri) await take({ name: file.name, uri });
+      } catch (error) {
+        fault(`${file.name}: ${error.message}`);
+        if (OWN_FAULTS.includes(error.status)) continue;
+        if (file !== files.at(-1)) fault("The others were not tried.");
+        return;
       }
     }
   };
-  chooser.addEventListener("change", () => {
-    taken([...chooser.files]);
-    chooser.value = "";
-  });
   const zone = h(
     "div",
     { className: "drop" },
     h("button", { type: "button", className: "choose", onclick: () => chooser.click() }, hint),
-    h("button", { type: "button", className: "quiet camera", onclick: () => photograph(taken) }, "Camera"),
+    h("button", { type: "button", className: "quiet camera", onclick: () => photograph((file) => taken([file])) }, "Camera"),
     chooser,
-    fault,
+    faults,
   );
+  chooser.addEventListener("change", () => {
+    taken([...chooser.files]);
+    chooser.value = "";
+  });
   zone.addEventListener("dragover", (event) => {
     event.preventDefault();
     zone.classList.add("over");
@@ -39,15 +48,21 @@ export function dropZone(take, { hint = "Drop, paste or choose a picture", multi
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     zone.classList.remove("over");
-    taken([...event.dataTransfer.files]);
+    const files = [...event.dataTransfer.files];
+    if (files.length) taken(files);
+    else fault("That holds no file. Save the picture, then drop it here.");
   });
   zone.pasted = (event) => {
     const files = [...event.clipboardData.files];
-    if (files.length) event.preventDefault();
-    taken(files);
+    if (!files.length || zone.hidden) return;
+    event.preventDefault();
+    taken(files.map((file) => new File([file], named("pasted", file.type), { type: file.type })));
   };
   return zone;
 }
+
+/** A name of its own: items are known by their names, and all that is pasted is called image.png. */
+const named = (how, type) => `${how} ${new Date().toISOString().replace("T", " ").replaceAll(":", "-").slice(0, -1)}.${type.split("/")[1]}`;
 
 /** The picture as it is if it is small and of a common format, else as a smaller JPEG. */
 async function dataUri(file) {
@@ -67,7 +82,7 @@ function read(file) {
 }
 
 function drawn(source, width, height) {
-  const canvas = h("canvas", { width: Math.round(width), height: Math.round(height) });
+  const canvas = h("canvas", { width: Math.max(1, Math.round(width)), height: Math.max(1, Math.round(height)) });
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
@@ -97,10 +112,10 @@ async function photograph(taken) {
       shoot.disabled = false;
     });
     video.srcObject = stream;
-    shoot.addEventListener("click", async () => {
+    shoot.addEventListener("click", () => {
       const uri = drawn(video, video.videoWidth, video.videoHeight);
       dialog.close();
-      taken([new File([bytesOf(uri)], "camera.jpg", { type: "image/jpeg" })]);
+      taken(new File([bytesOf(uri)], named("camera", "image/jpeg"), { type: "image/jpeg" }));
     });
   } catch {
     said.textContent = "No camera can be used here. Browsers allow it on localhost and over HTTPS alone.";

@@ -19,6 +19,8 @@ export class Scatter {
     this.element = h("div", { className: "scatter" }, this.canvas, this.overlay);
     const gl = this.canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true });
     this.cloud = gl && new PointCloud(gl);
+    this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault()); // else it does not come back
+    this.canvas.addEventListener("webglcontextrestored", () => this.restore(gl));
     new ResizeObserver(() => this.resize()).observe(this.element);
     this.listen();
   }
@@ -37,6 +39,13 @@ export class Scatter {
   paint(colours, sizes) {
     this.cloud.set(this.places, colours, sizes);
     this.draw();
+  }
+
+  /** A graphics card that was lost took the points with it. */
+  restore(gl) {
+    const { places, colours, sizes } = this.cloud;
+    this.cloud = new PointCloud(gl);
+    if (places) this.paint(colours, sizes);
   }
 
   /** Show all points. */
@@ -144,13 +153,11 @@ export class Scatter {
     }, { passive: false });
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
-      this.isDown = true;
       this.line = [[event.offsetX, event.offsetY]];
     });
     this.canvas.addEventListener("pointermove", (event) => this.moved(event));
     this.canvas.addEventListener("pointerleave", () => this.onpick(-1));
     this.canvas.addEventListener("pointerup", () => {
-      this.isDown = false;
       if (this.isLasso && this.line.length > 2) this.onlasso(this.within(this.line.map(([x, y]) => this.toPlane(x, y))));
       this.line = [];
       this.drawLine();
@@ -158,7 +165,7 @@ export class Scatter {
   }
 
   moved(event) {
-    if (!this.isDown) this.onpick(this.picked(event.offsetX, event.offsetY), event.offsetX, event.offsetY);
+    if (!event.buttons || !this.line.length) this.onpick(this.picked(event.offsetX, event.offsetY), event.offsetX, event.offsetY);
     else if (this.isLasso) {
       this.line.push([event.offsetX, event.offsetY]);
       this.drawLine();

@@ -6,7 +6,7 @@ import { announce, count, field, h, settled } from "./dom.js";
 import { filterBuilder } from "./filters.js";
 import { card } from "./gallery.js";
 import { classForm, selectBox } from "./labelling.js";
-import { empty, refusal, showing } from "./notices.js";
+import { empty, showing } from "./notices.js";
 import { dropZone } from "./pictures.js";
 import { snippets } from "./snippets.js";
 
@@ -23,7 +23,7 @@ class Searcher {
     this.picture = null;
     this.examples = [];
     this.selected = new Set();
-    this.chosen = h("div", { className: "chosen" });
+    this.giving = classForm((ids) => this.taught(ids));
     this.text = h("input", { type: "search", placeholder: "what it shows, in words" });
     this.given = h("ul", { className: "chips", ariaLabel: "Examples" });
     this.filters = filterBuilder(() => this.update());
@@ -39,12 +39,12 @@ class Searcher {
         h("p", { className: "lead" }, "What is most like this? Words, a picture, or what you found before."),
         choice.field, this.textField, this.zone, this.given,
         h("fieldset", {}, h("legend", {}, "Only items where"), this.filters.element)),
-      h("div", { className: "stack" }, this.chosen, this.results),
+      h("div", { className: "stack" }, this.giving.element, this.results),
     ];
     this.choose();
   }
 
-  async choose() {
+  choose() {
     this.examples = [];
     this.picture = null;
     this.selected.clear();
@@ -52,12 +52,8 @@ class Searcher {
     const { modalities } = this.choice;
     this.textField.hidden = !modalities.includes("text");
     this.zone.hidden = !modalities.includes("image");
-    try {
-      await this.filters.read(this.choice.name);
-    } catch (error) {
-      this.results.replaceChildren(refusal(error, () => this.choose()));
-      return;
-    }
+    this.filters.read(this.choice.name);
+    this.results.replaceChildren();
     this.update();
   }
 
@@ -74,12 +70,13 @@ class Searcher {
 
   /** What is selected can be taught. */
   drawChosen() {
-    this.chosen.replaceChildren(...(this.selected.size ? [classForm(this.choice.name, [...this.selected], () => {
-      announce(`${this.selected.size} items have the class`);
-      this.selected.clear();
-      this.drawChosen();
-      this.update();
-    })] : []));
+    this.giving.offer(this.choice.name, [...this.selected]);
+  }
+
+  taught(ids) {
+    for (const id of ids) this.selected.delete(id);
+    this.drawChosen();
+    this.update();
   }
 
   /** The request's body; null while nothing is looked for. */
@@ -96,7 +93,7 @@ class Searcher {
   update() {
     this.drawExamples();
     const body = this.body();
-    showing(this.results, "Searching …", () => (body ? this.found(body) : this.browsed()));
+    showing(this.results, "Searching …", (signal) => (body ? this.found(body, signal) : this.browsed(signal)));
   }
 
   drawExamples() {
@@ -110,35 +107,37 @@ class Searcher {
         () => (this.examples = this.examples.filter((one) => one !== example)), example.sign > 0 ? "more" : "less", `the example ${example.id}`)));
   }
 
-  async found(body) {
+  async found(body, signal) {
     const path = collectionPath(this.choice.name, "search");
     const began = performance.now();
-    const answer = await post(path, body);
+    const answer = await post(path, body, { signal });
     const milliseconds = performance.now() - began;
     const { explain } = answer;
     announce(`${answer.results.length} results`);
     if (!answer.results.length) return empty("Nothing matches", "No item meets the conditions. Remove one.");
     const recall = explain.recall_at_10;
     const measured = recall ? Object.entries(recall).map(([kind, value]) => `${kind} ${value.toFixed(3)}`).join(", ") : "exact";
+    const gallery = this.gallery(answer.results);
     return [
       h("p", { className: "figures" },
         `${answer.results.length} nearest of ${count(this.choice.entry.items)} · ${milliseconds.toFixed(0)} ms here, ` +
         `${explain.milliseconds.toFixed(1)} ms in the index (${explain.kind}) · recall at 10: ${measured}`),
-      this.gallery(answer.results),
-      this.more(answer.next, (after) => post(path, { ...body, after }).then((next) => [next.results, next.next])),
+      gallery,
+      this.more(gallery, answer.next, (after, given) => post(path, { ...body, after }, { signal: given }).then((next) => [next.results, next.next])),
       snippets(path, body),
     ];
   }
 
-  async browsed() {
+  async browsed(signal) {
     const path = collectionPath(this.choice.name, "items", "scroll");
     const filter = this.filters.filter();
-    const page = await post(path, { filter, limit: RESULTS });
+    const page = await post(path, { filter, limit: RESULTS }, { signal });
     if (!page.data.length) return filter ? empty("Nothing matches", "No item meets the conditions. Remove one.") : empty("This collection is empty", "Add items in the Teach panel, or with: simila collections import NAME FOLDER --encoder ENCODER");
+    const gallery = this.gallery(page.data);
     return [
       h("p", { className: "figures" }, `${count(this.choice.entry.items)} items of ${this.choice.entry.encoder}, in the order they came`),
-      this.gallery(page.data),
-      this.more(page.next, (after) => post(path, { filter, limit: RESULTS, after }).then((next) => [next.data, next.next])),
+      gallery,
+      this.more(gallery, page.next, (after, given) => post(path, { filter, limit: RESULTS, after }, { signal: given }).then((next) => [next.data, next.next])),
     ];
   }
 
@@ -153,18 +152,14 @@ class Searcher {
       selectBox(this.selected, item, () => this.drawChosen()));
   }
 
-  more(next, load) {
+  more(gallery, next, load) {
     if (!next) return null;
-    const button = h("button", { type: "button", className: "more", onclick: async () => {
-      button.disabled = true;
-      try {
-        const [items, following] = await load(next);
-        button.previousElementSibling.append(...items.map((item) => this.card(item)));
-        button.replaceWith(...[this.more(following, load)].filter(Boolean));
-      } catch (error) {
-        button.replaceWith(refusal(error));
-      }
-    } }, "Show more");
-    return button;
+    const place = h("div", { className: "further" });
+    place.append(h("button", { type: "button", onclick: () => showing(place, "Asking for more …", async (signal) => {
+      const [items, following] = await load(next, signal);
+      gallery.append(...items.map((item) => this.card(item)));
+      return this.more(gallery, following, load);
+    }) }, "Show more"));
+    return place;
   }
 }

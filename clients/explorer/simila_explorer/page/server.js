@@ -24,21 +24,30 @@ export function serverPanel() {
     h("div", { className: "charts" }, Object.values(charts).map((chart) => chart.element)),
     h("h3", {}, "Encoders"), encoders, h("h3", {}, "Collections"), collections);
 
-  let isRunning = false;
-  panel.addEventListener("shown", () => {
-    if (isRunning) return;
-    isRunning = true;
-    watch(charts, trouble, panel).finally(() => (isRunning = false));
-    list(panel, encoders, collections);
-  });
+  whileShown(panel, SAMPLE_MILLISECONDS, sampling(charts, trouble));
+  whileShown(panel, LIST_MILLISECONDS, () => list(encoders, collections));
   return panel;
 }
 
-async function watch(charts, trouble, panel) {
+/** Do `work` again and again while the panel is looked at; left and shown again within the pause, it goes on as it was. */
+function whileShown(panel, milliseconds, work) {
+  let isRunning = false;
+  panel.addEventListener("shown", async () => {
+    if (isRunning) return;
+    isRunning = true;
+    while (panel.isConnected) {
+      await work();
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    }
+    isRunning = false;
+  });
+}
+
+function sampling(charts, trouble) {
   let last = null;
-  while (panel.isConnected || !last) {
+  return async () => {
     try {
-      const now = { at: performance.now(), samples: parsed(await (await call("GET", "/metrics")).text()) };
+      const now = { at: performance.now(), samples: parsed(await (await call("GET", "/metrics", undefined, { asks: false })).text()) };
       if (last) {
         const figures = between(last.samples, now.samples, (now.at - last.at) / 1000);
         for (const [name, chart] of Object.entries(charts)) chart.add(figures[name]);
@@ -46,24 +55,20 @@ async function watch(charts, trouble, panel) {
       last = now;
       trouble.replaceChildren();
     } catch (error) {
-      trouble.replaceChildren(refusal(error));
-      last ??= { at: performance.now(), samples: new Map() };
+      last = null; // a server that starts again counts from zero
+      if (!trouble.hasChildNodes()) trouble.replaceChildren(refusal(error));
     }
-    await new Promise((resolve) => setTimeout(resolve, SAMPLE_MILLISECONDS));
-  }
+  };
 }
 
-async function list(panel, encoders, collections) {
-  do {
-    await Promise.all([
-      showing(encoders, "Asking for the encoders …", async () => (await get("/v1/models")).data.map(encoderSheet)),
-      showing(collections, "Asking for the collections …", async () => {
-        const { data } = await get("/v1/collections");
-        return data.length ? data.map(collectionSheet) : empty("No collections yet", "Import a folder with: simila collections import NAME FOLDER --encoder ENCODER");
-      }),
-    ]);
-    await new Promise((resolve) => setTimeout(resolve, LIST_MILLISECONDS));
-  } while (panel.isConnected);
+function list(encoders, collections) {
+  return Promise.all([
+    showing(encoders, "Asking for the encoders …", async (signal) => (await get("/v1/models", { signal })).data.map(encoderSheet)),
+    showing(collections, "Asking for the collections …", async (signal) => {
+      const { data } = await get("/v1/collections", { signal });
+      return data.length ? data.map(collectionSheet) : empty("No collections yet", "Import a folder with: simila collections import NAME FOLDER --encoder ENCODER");
+    }),
+  ]);
 }
 
 function sheet(title, state, problem, figures) {
