@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +27,21 @@ class Addresses:
 
 @pytest.fixture(scope="session")
 def addresses(data_folder: Callable[[], Path]) -> Iterator[Addresses]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     encoders = (TEXT_ENCODER, JOINT_ENCODER)
     limits = LimitSettings(max_inputs=64)
-    settings = Settings(data_dir=data_folder(), grpc_port=port, encoders=encoders, limits=limits)
-    with serving(settings) as url:
-        yield Addresses(url, f"127.0.0.1:{port}")
+    with held_port() as port:
+        settings = Settings(data_dir=data_folder(), grpc_port=port, encoders=encoders, limits=limits)
+        with serving(settings) as url:
+            yield Addresses(url, f"127.0.0.1:{port}")
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port that nobody else is given until the block ends; gRPC, which reuses addresses, can listen at it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The keys of a server that wants them, as each official client sends its own."""
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from tritonclient.utils import InferenceServerException
 
 from api.conftest import serving
-from clients.conftest import TEXT_ENCODER
+from clients.conftest import TEXT_ENCODER, held_port
 from simila.domain.access import Scope
 from simila.settings import Settings
 from simila.storage.api_keys import ApiKeys
@@ -33,13 +32,11 @@ class Locked:
 
 @pytest.fixture(scope="module")
 def locked(data_folder: Callable[[], Path]) -> Iterator[Locked]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = Settings(data_dir=data_folder(), grpc_port=port, encoders=(TEXT_ENCODER,))
-    _, reader = ApiKeys(settings.keys_path).create("reader", Scope.READ)
-    with serving(settings) as url:
-        yield Locked(url, f"127.0.0.1:{port}", reader)
+    with held_port() as port:
+        settings = Settings(data_dir=data_folder(), grpc_port=port, encoders=(TEXT_ENCODER,))
+        _, reader = ApiKeys(settings.keys_path).create("reader", Scope.READ)
+        with serving(settings) as url:
+            yield Locked(url, f"127.0.0.1:{port}", reader)
 
 
 def test_openai(locked: Locked) -> None:
