@@ -13,7 +13,7 @@ from simila.domain.errors import LimitExceeded, NotReady, Overloaded
 from simila.domain.inputs import TextInput
 from simila.domain.vectors import Float32
 from simila.services.embedding import EmbeddingService
-from simila.services.label_sets import LabelSet, ScorerCache
+from simila.services.label_sets import LabelSet, LabelSetKey, ScorerCache
 from simila.services.prompt_checks import PromptLimits
 
 logger = logging.getLogger("simila.services")
@@ -68,7 +68,7 @@ class LabelScorers:
         self._scorers = ScorerCache(cache_bytes)
         self._cache_bytes = cache_bytes
         self._limits = limits
-        self._builds: dict[bytes, _Build] = {}
+        self._builds: dict[LabelSetKey, _Build] = {}
 
     async def check(self, label_set: LabelSet) -> None:
         """Check a set that was not seen before; one that was cost its check then.
@@ -173,7 +173,7 @@ class LabelScorers:
             except Overloaded as error:
                 await asyncio.sleep(error.retry_after_seconds)
 
-    def _forget(self, key: bytes, task: asyncio.Task[LinearScorer]) -> None:
+    def _forget(self, key: LabelSetKey, task: asyncio.Task[LinearScorer]) -> None:
         del self._builds[key]
         if not task.cancelled() and (error := task.exception()):
             logger.warning("a large label set could not be embedded: %s", error)

@@ -18,7 +18,10 @@ from simila.domain.manifest import Manifest
 from simila.domain.vectors import Float32, given_vector
 from simila.services.prompt_checks import PromptLimits, check_prompts
 
-KEY_BYTES = 32
+DIGEST_BYTES = 32
+
+LabelSetKey = tuple[str, tuple[str, ...], bytes]
+"""An encoder's fingerprint, templates, and the digest of classes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Classes(tuple[ClassSource, ...]):
         """Of their content and order."""
         # Only what is no string is asked for: of 100,000 names each would cost a call.
         written = orjson.dumps(list(self), default=_content, option=orjson.OPT_PASSTHROUGH_DATACLASS)
-        return blake2b(written, digest_size=KEY_BYTES).digest()
+        return blake2b(written, digest_size=DIGEST_BYTES).digest()
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,9 @@ class LabelSet:
     def prompt_count(self) -> int:
         return len(self.templates) * sum(map(len, self.phrases))
 
-    @cached_property
-    def key(self) -> bytes:
-        under = orjson.dumps([self.manifest.fingerprint, self.templates])
-        return blake2b(under + self.classes.digest, digest_size=KEY_BYTES).digest()
+    @property
+    def key(self) -> LabelSetKey:
+        return self.manifest.fingerprint, self.templates, self.classes.digest
 
     @property
     def scorer_bytes(self) -> int:
@@ -140,14 +142,14 @@ class ScorerCache:
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity_bytes = capacity_bytes
         self._held_bytes = 0
-        self._scorers: OrderedDict[bytes, LinearScorer] = OrderedDict()
+        self._scorers: OrderedDict[LabelSetKey, LinearScorer] = OrderedDict()
 
-    def get(self, key: bytes) -> LinearScorer | None:
+    def get(self, key: LabelSetKey) -> LinearScorer | None:
         if key in self._scorers:
             self._scorers.move_to_end(key)
         return self._scorers.get(key)
 
-    def put(self, key: bytes, scorer: LinearScorer) -> None:
+    def put(self, key: LabelSetKey, scorer: LinearScorer) -> None:
         if known := self._scorers.pop(key, None):
             self._held_bytes -= _kept_bytes(known)
         self._scorers[key] = scorer
