@@ -27,6 +27,8 @@ export interface EmbedOptions {
 
 type Given<Body, Required extends keyof Body> = Pick<Body, Required> & Partial<Omit<Body, Required>>;
 
+type Having<Body, Field extends keyof Body> = Body & { [Name in Field]-?: NonNullable<Body[Name]> };
+
 const OCTETS = "application/octet-stream";
 
 /** A connection to one server. Every method may throw a `SimilaError`; what `fetch` throws passes through. */
@@ -73,8 +75,11 @@ export class Simila {
     return this.request("POST", `${collectionPath(name)}/items`, { items });
   }
 
-  /** The items most like a text, an image, a vector or a stored item, best first. */
-  search(name: string, query: Given<Schemas["SearchRequest"], never>): Promise<Schemas["SearchResponse"]> {
+  /** The items most like a text, an image, a vector or a stored item, best first: `results`, or `groups` by `group_by`. */
+  search<Query extends Given<Schemas["SearchRequest"], never>>(
+    name: string,
+    query: Query,
+  ): Promise<Having<Schemas["SearchResponse"], Query extends { group_by: string } ? "groups" : "results">> {
     return this.request("POST", `${collectionPath(name)}/search`, query);
   }
 

@@ -16,6 +16,8 @@ WRONG_USAGE = 2
 SOME_FAILED = 3
 # As shells count a process that SIGINT ended.
 INTERRUPTED = 130
+# What commands that talk to a server do without; whoever installs the client alone does not have them.
+RUNTIME = frozenset({"faiss", "onnxruntime"})
 
 
 class WrongUsage(Exception):
@@ -32,6 +34,10 @@ class CommandGroup(TyperGroup):
             stop(str(error), WRONG_USAGE)
         except (SimilaError, SimilaClientError) as error:
             stop(error.message, FAILED)
+        except ModuleNotFoundError as error:
+            if error.name not in RUNTIME:
+                raise
+            stop(f"this needs {error.name}, which is not installed; run: pip install 'simila[cpu]'", FAILED)
         except BrokenPipeError:
             raise  # typer itself ends quietly when `| head` has read enough
         except OSError as error:

@@ -36,7 +36,7 @@ console.log(
   JSON.stringify({
     vectors: vectors.map((vector) => Array.from(vector)),
     label: classes.data[0]?.prediction,
-    hit: results?.map((hit) => [hit.id, hit.payload]),
+    hit: results.map((hit) => [hit.id, hit.payload]),
     models: (await simila.models()).map((model) => model.id),
     unknown: await failure(simila.embed(["a"], { model: "none" })),
     key: await failure(simila.search("typescript", { text: "a" })),

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import faiss
 import numpy as np
@@ -179,3 +180,12 @@ def test_files_and_options_that_do_not_fit_are_refused(run, server, tmp_path, ar
     result = run("collections", "import", "shop", *arguments)
     assert (result.exit_code, result.stderr) == (2, f"error: {message}\n")
     assert server.requests == []
+
+
+def test_an_index_without_faiss_says_what_to_install(run, tmp_path, monkeypatch):
+    (tmp_path / "a.faiss").touch()
+    monkeypatch.delitem(sys.modules, "simila.cli.faiss_files")
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    result = run("collections", "import", "shop", "a.faiss")
+    expected = "error: this needs faiss, which is not installed; run: pip install 'simila[cpu]'\n"
+    assert (result.exit_code, result.stderr) == (1, expected)
