@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily
 
-from simila.index.catalogue import Available, Unavailable
+from simila.index.collection_state import Available, Unavailable
 
 
 class CollectionMetrics:

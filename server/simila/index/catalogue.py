@@ -5,7 +5,6 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from simila.domain.errors import (
 from simila.domain.vectors import Float32
 from simila.index.collection import ITEMS_FILE, Collection
 from simila.index.collection_rules import check_name, check_same, is_name
+from simila.index.collection_state import Available, Unavailable
 from simila.index.generations import (
     current_generation,
     make_current,
@@ -26,7 +26,6 @@ from simila.index.generations import (
     remove_other_generations,
     remove_tree,
 )
-from simila.index.statistics import CollectionStatistics
 from simila.storage.backup import restore_backup
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.collection_store import CollectionStore
@@ -37,21 +36,6 @@ logger = logging.getLogger("simila.index")
 SEQUENCES_A_GENERATION = 2**32
 # A folder of this prefix is half made or half removed. No collection is named like it.
 _TRANSIENT = ".transient-"
-
-
-@dataclass(frozen=True)
-class Available:
-    """A collection that serves."""
-
-    spec: CollectionSpec
-    statistics: CollectionStatistics
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """A collection that cannot be read."""
-
-    reason: str
 
 
 class Catalogue:

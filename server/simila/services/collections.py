@@ -12,8 +12,9 @@ from simila.domain.inputs import ImageInput, Source, TextInput
 from simila.domain.results import Item, StoredItem
 from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
-from simila.index.catalogue import Available, Catalogue, Unavailable
+from simila.index.catalogue import Catalogue
 from simila.index.collection import Collection
+from simila.index.collection_state import Available, Unavailable
 from simila.index.filters import compile_filter
 from simila.services.item_checks import ItemLimits, NewItem, check_fingerprint, check_items, check_label
 from simila.services.source_vectors import SourceVectors

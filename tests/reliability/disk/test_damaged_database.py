@@ -12,7 +12,8 @@ import pytest
 from memory_vectors import clustered_vectors, unit_vectors
 from simila.domain.errors import CollectionUnavailable
 from simila.domain.results import Item
-from simila.index.catalogue import Available, Catalogue
+from simila.index.catalogue import Catalogue
+from simila.index.collection_state import Available
 from simila.index.filters import compile_filter
 from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_writes import DeclarePayloadIndex, Upsert

@@ -1,14 +1,13 @@
-"""All collections of a folder: what is damaged hinders nothing else."""
+"""All collections of a folder: made, found, dropped, and there again after a restart."""
 
-import logging
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
+from filled_catalogues import EAST, LITE, MINILM, NORTH, filled, items_file, upsert
 from memory_vectors import unit_vectors
 from simila.domain.errors import (
     CollectionUnavailable,
@@ -20,45 +19,10 @@ from simila.domain.errors import (
     UnknownCollection,
 )
 from simila.domain.results import Hit, Item
-from simila.index.catalogue import Available, Catalogue, Unavailable
-from simila.index.collection import Collection
+from simila.index.catalogue import Catalogue
+from simila.index.collection_state import Available
 from simila.storage.collection_file import CollectionSpec
-from simila.storage.item_writes import Upsert
 from small_collections import ids, lower_flat_values, nearest
-
-EAST, NORTH, _ = np.eye(3, dtype=np.float32)
-MINILM = {"encoder": "all-minilm-l6-v2", "fingerprint": "ab" * 32, "dimension": 3}
-LITE = {"encoder": "simila-lite", "fingerprint": "cd" * 32, "dimension": 3}
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "collections"
-
-
-@pytest.fixture
-def catalogue(root):
-    catalogue = Catalogue(root)
-    yield catalogue
-    catalogue.close()
-
-
-def filled(root, *names):
-    """Collections of one item each, closed again."""
-    catalogue = Catalogue(root)
-    for name in names:
-        collection, _ = catalogue.create(CollectionSpec.new(name, **MINILM))
-        upsert(collection, Item("a", EAST, name, {"text": "x" * 3000}))
-    catalogue.close()
-
-
-def upsert(collection, *items):
-    return collection.write(Upsert(items)).result()
-
-
-def items_file(root, name):
-    (file,) = (root / name).glob("generation-*/items.sqlite")
-    return file
 
 
 def test_a_collection_is_made_and_found(catalogue):
@@ -125,67 +89,6 @@ def test_folders_are_private(catalogue, root):
         for path in (root, root / "shoes", items_file(root, "shoes").parent, items_file(root, "shoes"))
     ]
     assert modes == [0o700, 0o700, 0o700, 0o600]
-
-
-def empty(file):
-    file.write_bytes(b"")
-
-
-def truncate(file):
-    file.write_bytes(file.read_bytes()[:5000])
-
-
-def overwrite(file):
-    content = bytearray(file.read_bytes())
-    content[4096:12288] = b"\x5a" * 8192
-    file.write_bytes(content)
-
-
-def replace_by_text(file):
-    file.write_text("not a database\n" * 500)
-
-
-def remove(file):
-    file.unlink()
-
-
-@pytest.mark.parametrize("damage", [empty, truncate, overwrite, replace_by_text, remove])
-def test_a_damaged_collection_hinders_no_other(root, caplog, damage):
-    filled(root, "bags", "hats", "shoes")
-    damage(items_file(root, "hats"))
-    with caplog.at_level(logging.ERROR, "simila.index"):
-        catalogue = Catalogue(root)
-    assert [record.getMessage() for record in caplog.records] == ["collection hats is unavailable"]
-    for name in ("bags", "shoes"):
-        assert nearest(catalogue.get(name), EAST, 1)[0].label == name
-    with pytest.raises(CollectionUnavailable, match=r"items\.sqlite cannot be read: .*; restore it"):
-        catalogue.get("hats")
-    with pytest.raises(CollectionUnavailable):
-        catalogue.create(CollectionSpec.new("hats", **MINILM))
-    states = catalogue.states()
-    assert list(states) == ["bags", "hats", "shoes"]
-    assert isinstance(states["hats"], Unavailable)
-    assert "items.sqlite cannot be read" in states["hats"].reason
-    catalogue.drop("hats")
-    _, created = catalogue.create(CollectionSpec.new("hats", **LITE))
-    assert created
-    catalogue.close()
-
-
-def test_a_failure_of_another_kind_hinders_no_other(root, monkeypatch):
-    filled(root, "bags", "hats")
-    opened = Collection.open
-
-    def fail_once(folder, **options):
-        if folder.parent.name == "bags":
-            raise MemoryError
-        return opened(folder, **options)
-
-    monkeypatch.setattr(Collection, "open", fail_once)
-    catalogue = Catalogue(root)
-    assert catalogue.states()["bags"] == Unavailable("MemoryError")
-    assert isinstance(catalogue.states()["hats"], Available)
-    catalogue.close()
 
 
 def test_states_give_spec_and_statistics(catalogue):
@@ -308,26 +211,6 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         Catalogue(tmp_path / "collections")
 
 
-def flip_a_bit_of(file, text):
-    """Damage what SQLite's own checks do not see."""
-    content = bytearray(file.read_bytes())
-    content[content.index(text)] ^= 1
-    file.write_bytes(content)
-
-
-def test_rows_that_are_damaged_are_found_in_the_background(root, caplog):
-    filled(root, "bags", "hats")
-    flip_a_bit_of(items_file(root, "hats"), b"x" * 3000)
-    catalogue = Catalogue(root)
-    catalogue._checks.submit(lambda: None).result()  # the checks are done by then
-    with pytest.raises(CollectionUnavailable, match=r"item 'a' \(sequence 1\) fails its checksum"):
-        catalogue.get("hats")
-    assert "collection hats is unavailable" in caplog.text
-    assert isinstance(catalogue.states()["bags"], Available)
-    assert "fails its checksum" in catalogue.states()["hats"].reason
-    catalogue.close()
-
-
 def test_a_body_is_built_in_the_background_and_found_by_the_next_start(root, monkeypatch):
     lower_flat_values(monkeypatch, 300)
     catalogue = Catalogue(root)
@@ -339,23 +222,6 @@ def test_a_body_is_built_in_the_background_and_found_by_the_next_start(root, mon
     catalogue = Catalogue(root)
     statistics = catalogue.get("shoes").statistics()
     assert (statistics.index.kind, statistics.items) == ("hnsw-sq8", 400)
-    catalogue.close()
-
-
-@pytest.mark.parametrize("damage", [remove, empty, replace_by_text])
-def test_a_collection_that_does_not_name_its_generation_is_unavailable_and_kept(root, damage):
-    filled(root, "bags", "hats")
-    pointer = root / "hats" / "current"
-    named = pointer.read_text()
-    damage(pointer)
-    catalogue = Catalogue(root)
-    with pytest.raises(CollectionUnavailable):
-        catalogue.get("hats")
-    assert nearest(catalogue.get("bags"), EAST, 1)[0].label == "bags"
-    catalogue.close()
-    pointer.write_text(named)
-    catalogue = Catalogue(root)
-    assert nearest(catalogue.get("hats"), EAST, 1)[0].label == "hats"
     catalogue.close()
 
 

@@ -10,7 +10,7 @@ from simila.api.schemas.one_source import OneSource, check_exactly_one
 from simila.api.schemas.search import Filter
 from simila.domain.results import StoredItem
 from simila.domain.vectors import Float32
-from simila.index.catalogue import Available, Unavailable
+from simila.index.collection_state import Available, Unavailable
 from simila.index.statistics import IndexStatistics
 from simila.services.collections import CollectionOptions, ItemsPage
 from simila.services.item_checks import NewItem
