@@ -1,19 +1,21 @@
 """Clients that send slowly, in part, or leave in the middle: others are served, and nothing is left of them."""
 
 import itertools
+import json
 import socket
 import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from process_state import ProcessState
-from server_process import ServerProcess, folder_with_models
+from server_process import SERVE, ServerProcess, folder_with_models
 from simila.domain.model_repository import ModelRepository
 
 MINILM = "all-minilm-l6-v2"
@@ -21,6 +23,8 @@ CLIENTS = 100
 PATIENCE_SECONDS = 20
 HEAD = b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n"
 BEGUN_HEADS = (b"", b"POST /v1/emb", HEAD)
+MOST_DESCRIPTORS = 300
+FEW_DESCRIPTORS = ("/bin/sh", "-c", f'ulimit -n {MOST_DESCRIPTORS}; exec "$0" "$@"', *SERVE)
 SHORT_PATIENCE = """
 from simila.api.http_protocol import OneWriteProtocol
 OneWriteProtocol.head_seconds = 1.0
@@ -93,3 +97,18 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing_behind(server: Server
         embed(server)
         until(lambda: ProcessState.of(server.process.pid).descriptors <= before.descriptors)
     assert ProcessState.of(server.process.pid).threads <= before.threads
+
+
+def test_who_only_connects_keeps_nobody_from_being_served_nor_from_being_recorded(
+    tmp_path: Path, exported_repository: ModelRepository
+) -> None:
+    folder = folder_with_models(tmp_path / "data", exported_repository.root)
+    environment = {"SIMILA_ENCODERS": MINILM}
+    with ServerProcess.start(folder, command=FEW_DESCRIPTORS, environment=environment) as server, ExitStack() as stack:
+        for _ in range(2 * MOST_DESCRIPTORS):
+            stack.enter_context(connected(server))
+        made = httpx.put(f"{server.url}/v1/collections/kept", json={"encoder": MINILM}, timeout=PATIENCE_SECONDS)
+        assert made.status_code == httpx.codes.CREATED
+        embed(server)
+    record = (folder / "audit.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line)["subject"] for line in record.splitlines()] == ["/v1/collections/kept"]

@@ -1,9 +1,11 @@
 """`simila serve`: the server in this process."""
 
 import gc
+import resource
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +24,7 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 # Some requests at once are more objects than Python's 700, and hold no cycles: to look through them for garbage took a
 # tenth of the loop's time.
 GARBAGE_THRESHOLD = 10_000
+MOST_DESCRIPTORS = 65_536
 
 
 def serve_command(create_app: Callable[[Settings, Drain], Any], problems: Problems) -> Callable[..., None]:
@@ -70,10 +73,23 @@ def refuse_workers(workers: int) -> None:
         raise WrongUsage(message)
 
 
+def _raised_descriptors() -> int:
+    """How many descriptors this process may have. Its soft limit is there for programs that use `select`."""
+    soft, hard = (
+        MOST_DESCRIPTORS if limit == resource.RLIM_INFINITY else limit
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if soft < min(hard, MOST_DESCRIPTORS):
+        soft = min(hard, MOST_DESCRIPTORS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
+
+
 def _run(app: Any, listener: socket.socket, drain: Drain, settings: Settings) -> None:
     # Here, not above: the other commands should not wait for it.
     import uvicorn  # noqa: PLC0415
 
+    from simila.api.connection_room import ConnectionRoom  # noqa: PLC0415
     from simila.api.http_protocol import OneWriteProtocol  # noqa: PLC0415
     from simila.api.http_server import DrainingServer  # noqa: PLC0415
 
@@ -81,7 +97,8 @@ def _run(app: Any, listener: socket.socket, drain: Drain, settings: Settings) ->
 
     config = uvicorn.Config(
         app,
-        http=OneWriteProtocol,
+        http=partial(OneWriteProtocol, room=ConnectionRoom(_raised_descriptors() * 3 // 4)),  # type: ignore[arg-type]
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
