@@ -16,12 +16,13 @@ from simila.storage.collection_file import CollectionSpec
 from simila.storage.item_writes import UpsertArrays
 
 ROUNDS = 12
+MOST_RESTORED = 3
 ITEMS = 2000
 DIMENSION = 64
-LONGEST_SECONDS = 0.4
+LONGEST_SECONDS = 0.2
 VECTORS = {name: unit_vectors(seed, ITEMS, DIMENSION) for seed, name in enumerate("ab")}
 
-# Replaces the collection over and over, by the one backup and the other.
+# Replaces the collection over and over, by the one backup and the other, and tells each time when it has.
 RESTORER = """
 import itertools, shutil, sys
 from pathlib import Path
@@ -29,11 +30,12 @@ from simila.index.catalogue import Catalogue
 
 root, *backups = map(Path, sys.argv[1:])
 catalogue = Catalogue(root)
-print("restoring", flush=True)
+print(flush=True)
 for backup in itertools.cycle(backups):
     upload = catalogue.scratch_folder() / "backup"
     shutil.copyfile(backup, upload)
     catalogue.restore("shoes", upload, replace=True)
+    print(backup.stem, flush=True)
 """
 
 
@@ -52,27 +54,38 @@ def backups(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_after_a_kill_the_collection_is_the_old_one_or_the_new_one(tmp_path: Path, backups: list[Path]) -> None:
+def test_after_a_kill_the_collection_is_the_one_that_was_told_or_the_next(tmp_path: Path, backups: list[Path]) -> None:
     root = tmp_path / "collections"
-    seen = set()
-    for moment in random.Random(7).choices(range(1000), k=ROUNDS):
-        process = subprocess.Popen(
-            [sys.executable, "-c", RESTORER, str(root), *map(str, backups)], stdout=subprocess.PIPE, text=True
-        )
-        with process:
-            assert process.stdout
-            assert process.stdout.readline() == "restoring\n"
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(LONGEST_SECONDS * moment / 1000)
-            process.kill()
+    before = None
+    moments = random.Random(7)
+    for number in range(ROUNDS):
+        told = restored_until_killed(root, backups, number % (MOST_RESTORED + 1), moments.random() * LONGEST_SECONDS)
+        last = told[-1] if told else before
+        following = "ab"[len(told) % 2]
         catalogue = Catalogue(root)
         assert [path.name for path in root.iterdir()] in ([], ["shoes"])
-        if catalogue.states():
-            shoes = catalogue.get("shoes")
-            name = shoes.spec.fingerprint
-            assert [row.id for row in shoes.reader.page(0, ITEMS + 1)] == [f"{name}{n}" for n in range(ITEMS)]
-            np.testing.assert_array_equal(shoes.reader.vectors(shoes.reader.sequences())[1], VECTORS[name])
-            assert len(list((root / "shoes").glob("generation-*"))) == 1
-            seen.add(name)
+        before = catalogue.get("shoes").spec.fingerprint if catalogue.states() else None
+        assert before in (last, following)
+        if before:
+            check_is_whole(catalogue, root, before)
         catalogue.close()
-    assert seen == {"a", "b"}
+
+
+def restored_until_killed(root: Path, backups: list[Path], restored: int, seconds: float) -> list[str]:
+    """Kill the process some seconds after it has told of so many; the names that it told, one after the other."""
+    command = [sys.executable, "-c", RESTORER, str(root), *map(str, backups)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "\n"
+        told = [process.stdout.readline().strip() for _ in range(restored)]
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+        return told + process.stdout.read().split()
+
+
+def check_is_whole(catalogue: Catalogue, root: Path, name: str) -> None:
+    shoes = catalogue.get("shoes")
+    assert [row.id for row in shoes.reader.page(0, ITEMS + 1)] == [f"{name}{n}" for n in range(ITEMS)]
+    np.testing.assert_array_equal(shoes.reader.vectors(shoes.reader.sequences())[1], VECTORS[name])
+    assert len(list((root / "shoes").glob("generation-*"))) == 1

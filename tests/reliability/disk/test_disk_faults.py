@@ -139,7 +139,9 @@ def test_a_failing_disk_loses_nothing_and_half_writes_nothing(held, tmp_path, fi
 
 
 @pytest.mark.parametrize("room_bytes", [0, 100, 20_000, 300_000])
-def test_a_log_that_cannot_grow_loses_nothing(held, tmp_path, room_bytes):
+def test_a_log_that_cannot_grow_loses_nothing(held, tmp_path, monkeypatch, room_bytes):
+    # A writer that has nothing to do folds the log in, which makes room: on a busy machine between any two writes.
+    monkeypatch.setattr(group_commit, "_LINGER_SECONDS", 600)
     log = held.folder / f"{ITEMS_FILE}-wal"
     held.upsert(3)
     with no_file_larger_than(log.stat().st_size + room_bytes):
@@ -147,10 +149,9 @@ def test_a_log_that_cannot_grow_loses_nothing(held, tmp_path, room_bytes):
             held.upsert(version)
             held.check()
         assert held.failed
-        copy = as_a_crash_leaves_it(held, tmp_path / "copy") if room_bytes else None
-    if copy:
-        held.check(copy, others=held.failed)
-        copy.close()
+    copy = as_a_crash_leaves_it(held, tmp_path / "copy")
+    held.check(copy, others=held.failed)
+    copy.close()
     held.upsert(50)
     held.check()
     held.collection.check()
