@@ -163,7 +163,7 @@ class EncoderStarter:
             backend,
             TextTokenizer(graph.files.tokenizer, manifest.text.context_length_tokens),
             pool=self._pool,
-            limits=BatchLimits(tuning.max_batch_items, tuning.max_batch_tokens),
+            limits=BatchLimits(tuning.max_batch_items, tuning.max_batch_tokens, tuning.start_tokens),
             max_queue_seconds=self._options.max_queue_seconds,
             workers=tuning.worker_threads,
         )

@@ -18,6 +18,9 @@ DEFAULT_BATCH_IMAGES = 8
 ACCELERATOR_BATCH_TOKENS = 16_384
 ACCELERATOR_BATCH_IMAGES = 64
 ACCELERATOR_WORKERS = 2
+# To begin a batch costs a core as much as so many tokens: it reads all weights, and whatever the model's size, a weight
+# is read in the time of as many multiplications.
+START_TOKENS = 22
 # So that the items do not limit a batch of texts before its tokens do.
 SHORTEST_TEXT_TOKENS = 8
 
@@ -26,7 +29,8 @@ SHORTEST_TEXT_TOKENS = 8
 class Tuning:
     """A layout of threads, the limits of a batch and the fastest runtime, where it was measured.
 
-    `preprocess_threads` is how many keep the tower fed; all towers share one pool, which is as large as the most wants.
+    To begin a batch costs as much as `start_tokens`; None where nobody knows. `preprocess_threads` is how many keep the
+    tower fed; all towers share one pool, which is as large as the most wants.
     """
 
     cores: int
@@ -37,6 +41,7 @@ class Tuning:
     rows_per_second: float | None = None
     preprocess_threads: int | None = None
     runtime: str | None = None
+    start_tokens: int | None = START_TOKENS
 
 
 class _Record(BaseModel):
@@ -63,7 +68,7 @@ def accelerator_tuning(modality: Modality, devices: int) -> Tuning:
     """Large batches, and for each device one that runs and one that is prepared."""
     budget = ACCELERATOR_BATCH_TOKENS if modality is Modality.TEXT else ACCELERATOR_BATCH_IMAGES
     items, tokens = batch_limits(modality, budget)
-    return Tuning(0, ACCELERATOR_WORKERS * devices, 1, items, tokens)
+    return Tuning(0, ACCELERATOR_WORKERS * devices, 1, items, tokens, start_tokens=None)
 
 
 def tuning_for(files: TowerFiles, modality: Modality, cores: int) -> Tuning:

@@ -17,10 +17,25 @@ MOST_PADDING_SHARE = 0.25
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """A batch holds at most `items` rows, and at most `padded_length` when each counts as long as the longest."""
+    """A batch holds at most `items` rows, and at most `padded_length` when each counts as long as the longest.
+
+    To begin one costs as much as `start_length`; None where nobody knows.
+    """
 
     items: int
     padded_length: int
+    start_length: int | None = None
+
+    def take_one_more(self, rows: int, longest: int, length: int, one_more: int) -> bool:
+        """Whether so many rows, `length` together, may be joined by one of length `one_more`."""
+        padded, longest_with = rows * longest, max(longest, one_more)
+        padded_with, length_with = (rows + 1) * longest_with, length + one_more
+        if rows >= self.items or padded_with > self.padded_length:
+            return False
+        start = self.start_length
+        if start is not None and (start + padded_with) * length > (start + padded) * length_with:
+            return False  # a unit of length would get dearer
+        return padded_with - length_with <= FREE_PADDING + MOST_PADDING_SHARE * length_with
 
 
 @dataclass(slots=True, eq=False)
@@ -67,15 +82,11 @@ class WaitingRows(Generic[Row]):
         batch = [first]
         longest = total = first.length
         for row in self._nearest(first.length):
-            if len(batch) >= limits.items:
-                break
-            longest_with, total_with = max(longest, row.length), total + row.length
-            padded = longest_with * (len(batch) + 1)
-            if padded > limits.padded_length or padded - total_with > FREE_PADDING + MOST_PADDING_SHARE * total_with:
+            if not limits.take_one_more(len(batch), longest, total, row.length):
                 break
             self._take(row)
             batch.append(row)
-            longest, total = longest_with, total_with
+            longest, total = max(longest, row.length), total + row.length
         return batch
 
     def take_all(self) -> list[WaitingRow[Row]]:

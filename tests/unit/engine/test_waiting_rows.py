@@ -48,6 +48,22 @@ def test_a_batch_is_not_padded_beyond_its_share():
     assert taken(rows, WIDE) == [[10, 11], [100], [26]]
 
 
+def test_a_batch_ends_where_its_rows_would_get_dearer():
+    lengths = [10] * 9 + [11] + [40] * 2
+    # Nine of 10: (22 + 90) / 90 = 1.244. With the 11: (22 + 110) / 101 = 1.307, so that one is left to others.
+    rows, _ = waiting(lengths)
+    assert taken(rows, BatchLimits(100, 100_000, start_length=22)) == [[10] * 9, [11], [40] * 2]
+    # As a batch costs more to begin, the 11 is worth its padding: (44 + 110) / 101 = 1.525 against 1.489; (200 + 110)
+    # / 101 = 3.07 against 3.22.
+    rows, _ = waiting(lengths)
+    assert taken(rows, BatchLimits(100, 100_000, start_length=200))[0] == [10] * 9 + [11]
+
+
+def test_rows_of_one_length_never_get_dearer_together():
+    rows, _ = waiting([7] * 50)
+    assert taken(rows, BatchLimits(32, 100_000, start_length=22)) == [[7] * 32, [7] * 18]
+
+
 def test_rows_that_nobody_waits_for_are_dropped():
     rows, (_, leaves, _) = waiting([5], [5, 5], [5])
     leaves.is_abandoned = True
@@ -62,7 +78,10 @@ def test_taking_all_empties_it():
     assert len(rows) == 0
 
 
-@given(st.lists(LENGTHS, min_size=1, max_size=8), st.builds(BatchLimits, st.integers(1, 9), st.integers(1, 600)))
+@given(
+    st.lists(LENGTHS, min_size=1, max_size=8),
+    st.builds(BatchLimits, st.integers(1, 9), st.integers(1, 600), st.none() | st.integers(0, 100)),
+)
 def test_every_row_is_taken_once_within_the_limits_and_every_request_has_its_turn(requests, limits):
     rows, made = waiting(*requests)
     batches = []
@@ -76,5 +95,8 @@ def test_every_row_is_taken_once_within_the_limits_and_every_request_has_its_tur
         assert len(batch) <= limits.items
         assert len(batch) == 1 or padded <= limits.padded_length
         assert len(batch) == 1 or padded - sum(lengths) <= FREE_PADDING + MOST_PADDING_SHARE * sum(lengths)
+        if limits.start_length is not None:
+            alone = (limits.start_length + lengths[0]) / lengths[0]
+            assert (limits.start_length + padded) / sum(lengths) <= alone * (1 + 1e-12)
     first_turns = batches[: len(made)]
     assert {id(row.request) for batch in first_turns for row in batch} == {id(request) for request in made}
