@@ -25,3 +25,13 @@ class Gate:
         for route in self.waiting:
             route.continue_()
         self._page.unroute(self._pattern)
+
+
+def settle(page: Page) -> None:
+    """Answers that were on their way have come, and what they change is drawn."""
+    page.evaluate(
+        """async () => {
+          await (await fetch("/healthz")).text();
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        }"""
+    )

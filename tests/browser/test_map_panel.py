@@ -147,3 +147,30 @@ def test_the_picture_shows_what_the_points_show(open_page: Open) -> None:
     assert [round(share, 1) >= least for share, least in zip(shares, (0.6, 0.7, 0.8), strict=True)] == [True] * 3, (
         shares
     )
+
+
+def test_buttons_zoom_where_there_is_neither_wheel_nor_keyboard(open_page: Open) -> None:
+    """A point at the edge of what is shown is out of reach once the map is zoomed, until all is shown again."""
+    page = opened_map(open_page)
+    page.evaluate(
+        """() => {
+          window.shown = () => {
+            const canvas = document.querySelector(".scatter canvas");
+            const gl = canvas.getContext("webgl2");
+            const bytes = new Uint8Array(canvas.width * canvas.height * 4);
+            gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
+            return bytes.filter((byte, at) => at % 4 === 3 && byte).length;
+          };
+          window.after = (name) => new Promise((done) => {
+            document.querySelector(`[aria-label="${name}"]`).click();
+            requestAnimationFrame(() => done(shown()));
+          });
+        }"""
+    )
+    whole = page.evaluate("after('Show all')")
+    for _ in range(4):
+        zoomed = page.evaluate("after('Zoom in')")
+    assert 0 < zoomed < whole
+    for _ in range(4):
+        page.evaluate("after('Zoom out')")
+    assert page.evaluate("after('Show all')") == whole

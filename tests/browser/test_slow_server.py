@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from browser.conftest import PHOTOGRAPHS
 from browser.maps import draw_round_everything, opened_map
-from browser.slow_server import Gate
+from browser.slow_server import Gate, settle
 
 Open = Callable[..., Page]
 
@@ -38,7 +38,7 @@ def test_the_map_has_the_colours_that_were_chosen_last(open_page: Open) -> None:
     expect(page.get_by_label("Colours").get_by_role("button", name="none or other")).to_have_count(0)
     expect(colours).to_have_count(4)
     slow.open()
-    page.wait_for_load_state("networkidle")
+    settle(page)
     expect(colours).to_have_count(4)
 
 
@@ -72,7 +72,7 @@ def test_a_map_under_way_is_not_drawn_for_the_collection_that_was_chosen_meanwhi
     said = page.locator(".plane .figures")
     expect(said).to_have_text("11 items")
     slow.open()
-    page.wait_for_load_state("networkidle")
+    settle(page)
     expect(said).to_have_text("11 items")
 
 
@@ -91,7 +91,7 @@ def test_conditions_are_of_the_collection_that_was_chosen_last(open_page: Open) 
     stale = {"data": [{"id": "a", "label": None, "payload": {"stale": 1}, "sequence": 1}], "next": None}
     for route in slow.waiting:
         route.fulfill(json=stale)
-    page.wait_for_load_state("networkidle")
+    settle(page)
     expect(keys).to_have_count(5)
 
 
@@ -220,7 +220,7 @@ def test_the_server_panel_asks_once_however_often_it_is_left(open_page: Open) ->
         page.get_by_role("link", name="Classify").click()
         page.clock.run_for(1500)
     page.get_by_role("link", name="Server").click()
-    page.wait_for_load_state("networkidle")
+    settle(page)
     page.evaluate("asked = 0")
     page.clock.run_for(5000)
     assert page.evaluate("asked") == 1
@@ -298,7 +298,7 @@ def test_what_was_given_last_is_classified(open_page: Open) -> None:
     picture = page.locator(".preview img")
     expect(picture).to_have_attribute("alt", "coffee.png")
     page.evaluate("decode()")
-    page.wait_for_load_state("networkidle")
+    settle(page)
     expect(picture).to_have_attribute("alt", "coffee.png")
     expect(page.locator(".bars li").first).to_contain_text("a cup of coffee")
     page.get_by_label("Text", exact=True).fill("a kitten")

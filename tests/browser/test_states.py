@@ -76,7 +76,7 @@ def test_no_collection_and_no_permission_to_make_one(open_page: Open, guarded: G
     page = open_page("search", url=guarded.url)
     enter(page, guarded.key)
     expect(page.get_by_role("heading", name="No collections yet")).to_be_visible()
-    page.get_by_role("link", name="Teach").click()
+    page.get_by_role("region", name="Search").get_by_role("link", name="Teach").click()
     page.get_by_role("button", name="Make a collection").click()
     expect(page.get_by_role("heading", name="Your key does not allow this")).to_be_visible()
 

@@ -39,7 +39,7 @@ function show() {
   document.title = `${panel.title} · Simila explorer`;
 }
 
-async function watchHealth() {
+async function readHealth() {
   const health = document.getElementById("health");
   try {
     const models = (await get("/v1/models", { signal: AbortSignal.timeout(HEALTH_PATIENCE_MILLISECONDS), asks: false })).data;
@@ -50,6 +50,10 @@ async function watchHealth() {
     health.textContent = error.status === 0 ? "server not reached" : error.status === 401 ? "no key" : "server in trouble";
     health.dataset.state = "bad";
   }
+}
+
+async function watchHealth() {
+  await readHealth();
   setTimeout(watchHealth, HEALTH_MILLISECONDS);
 }
 
@@ -72,7 +76,10 @@ function askForKey(isWrong) {
     dialog.returnValue = "";
     dialog.addEventListener("close", () => {
       const used = dialog.returnValue === "use" && input.value.trim();
-      if (used) keepKey(input.value.trim());
+      if (used) {
+        keepKey(input.value.trim());
+        readHealth();
+      }
       declined = !used;
       asking = null;
       resolve(Boolean(used));

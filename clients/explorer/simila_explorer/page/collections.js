@@ -54,7 +54,7 @@ export function collectionChoice(title, make, whenNone) {
     const ready = readyOf(collections);
     choice = ready.length ? new Choice(ready, models.data) : null;
     if (choice) return make(choice);
-    return whenNone?.(models.data, read) ?? empty("No collections yet", "Import a folder of pictures with: simila collections import photos FOLDER --encoder simila-lite",
+    return whenNone?.(models.data, read) ?? empty("No collections yet", ["Make one in the panel ", h("a", { href: "#teach" }, "Teach"), ", or of a folder of pictures: ", h("code", {}, "simila collections import photos FOLDER --encoder simila-lite")],
       h("button", { type: "button", onclick: read }, "Look again"));
   });
   panel.addEventListener("shown", async () => {

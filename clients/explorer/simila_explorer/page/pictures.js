@@ -91,7 +91,7 @@ function drawn(source, width, height) {
 }
 
 async function photograph(taken) {
-  const video = h("video", { autoplay: true, muted: true, playsInline: true });
+  const video = h("video", { autoplay: true, muted: true, playsInline: true, hidden: true });
   const said = h("p", { role: "status" }, "Waiting for the camera …");
   const shoot = h("button", { type: "button", className: "main", disabled: true }, "Take the picture");
   const dialog = h("dialog", { ariaLabel: "Camera" }, video, said, h("div", { className: "row" }, shoot,
@@ -109,7 +109,7 @@ async function photograph(taken) {
     // Before its first frame a camera's picture is of no size.
     video.addEventListener("loadeddata", () => {
       said.textContent = "";
-      shoot.disabled = false;
+      shoot.disabled = video.hidden = false;
     });
     video.srcObject = stream;
     shoot.addEventListener("click", () => {

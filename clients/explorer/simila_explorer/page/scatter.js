@@ -5,6 +5,7 @@ import { PointCloud } from "./point_cloud.js";
 
 const PICK_PIXELS = 12;
 const MARGIN = 1.12;
+const ZOOM = 1.25;
 // WebGL is slow once so many frames of a moving map have come this long after they were asked for.
 const SLOW_MILLISECONDS = 33;
 const SLOW_FRAMES = 3;
@@ -16,7 +17,10 @@ export class Scatter {
     Object.assign(this, { onpick, onlasso, centre: [0, 0], span: 1, isLasso: false, line: [], slowFrames: 0 });
     this.canvas = h("canvas", { tabIndex: 0, ariaLabel: "Map. Arrow keys move, plus and minus zoom, 0 shows all.", role: "img" });
     this.overlay = h("canvas", { className: "overlay", ariaHidden: "true" });
-    this.element = h("div", { className: "scatter" }, this.canvas, this.overlay);
+    this.element = h("div", { className: "scatter" }, this.canvas, this.overlay, h("div", { className: "zoom" },
+      h("button", { type: "button", ariaLabel: "Zoom in", onclick: () => this.zoom(1 / ZOOM) }, "+"),
+      h("button", { type: "button", ariaLabel: "Zoom out", onclick: () => this.zoom(ZOOM) }, "−"),
+      h("button", { type: "button", ariaLabel: "Show all", onclick: () => this.all() }, "⛶")));
     const gl = this.canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true });
     this.cloud = gl && new PointCloud(gl);
     this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault()); // else it does not come back
@@ -141,8 +145,8 @@ export class Scatter {
     const keys = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
     this.canvas.addEventListener("keydown", (event) => {
       if (event.key in keys) this.move(...keys[event.key]);
-      else if (event.key === "+" || event.key === "=") this.zoom(0.8);
-      else if (event.key === "-") this.zoom(1.25);
+      else if (event.key === "+" || event.key === "=") this.zoom(1 / ZOOM);
+      else if (event.key === "-") this.zoom(ZOOM);
       else if (event.key === "0") this.all();
       else return;
       event.preventDefault();

@@ -132,7 +132,7 @@ class Searcher {
     const path = collectionPath(this.choice.name, "items", "scroll");
     const filter = this.filters.filter();
     const page = await post(path, { filter, limit: RESULTS }, { signal });
-    if (!page.data.length) return filter ? empty("Nothing matches", "No item meets the conditions. Remove one.") : empty("This collection is empty", "Add items in the Teach panel, or with: simila collections import NAME FOLDER --encoder ENCODER");
+    if (!page.data.length) return filter ? empty("Nothing matches", "No item meets the conditions. Remove one.") : empty("This collection is empty", ["Add items in the panel ", h("a", { href: "#teach" }, "Teach"), ", or of a folder of pictures: ", h("code", {}, `simila collections import ${this.choice.name} FOLDER`)]);
     const gallery = this.gallery(page.data);
     return [
       h("p", { className: "figures" }, `${count(this.choice.entry.items)} items of ${this.choice.entry.encoder}, in the order they came`),

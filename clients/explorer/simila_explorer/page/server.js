@@ -66,7 +66,7 @@ function list(encoders, collections) {
     showing(encoders, "Asking for the encoders …", async (signal) => (await get("/v1/models", { signal })).data.map(encoderSheet)),
     showing(collections, "Asking for the collections …", async (signal) => {
       const { data } = await get("/v1/collections", { signal });
-      return data.length ? data.map(collectionSheet) : empty("No collections yet", "Import a folder with: simila collections import NAME FOLDER --encoder ENCODER");
+      return data.length ? data.map(collectionSheet) : empty("No collections yet", ["Make one in the panel ", h("a", { href: "#teach" }, "Teach"), "."]);
     }),
   ]);
 }
