@@ -75,6 +75,8 @@ def test_a_text_encoder_classifies_texts(api: httpx.Client) -> None:
         ({"templates": ["a photo"]}, 400, "templates[0]", "has no {}"),
         ({"model": "efficientnet-lite0"}, 422, "model", "has no text tower"),
         ({"top_k": 0}, 400, "top_k", "greater than or equal to 1"),
+        ({"priors": "guess"}, 400, "priors", "should be 'estimate'"),
+        ({"priors": [1]}, 400, "priors", "should be a valid dictionary"),
         ({"input": []}, 400, "input", "must not be empty"),
     ],
 )

@@ -82,14 +82,14 @@ def label_tree(parents: Mapping[str, str | None]) -> LabelTree:
     """
     labels = tuple(parents)
     check_labels(labels, param="label_tree.parents")
-    roots = [label for label, parent in parents.items() if parent is None]
-    if len(roots) != 1:
-        raise InvalidInput(f"a label tree needs one root, and {len(roots)} labels have no parent", param="label_tree")
     position_of = {label: position for position, label in enumerate(labels)}
     ancestry = np.zeros((len(labels), len(labels)))
     for label in labels:
         for ancestor in _way_to_the_root(label, parents):
             ancestry[position_of[label], position_of[ancestor]] = 1
+    roots = [label for label, parent in parents.items() if parent is None]
+    if len(roots) != 1:
+        raise InvalidInput(f"a label tree needs one root, and {len(roots)} labels have no parent", param="label_tree")
     return LabelTree(labels, ancestry)
 
 

@@ -68,7 +68,8 @@ def test_a_confidence_that_is_none_is_refused(confidence):
     [
         ({"a": None}, InvalidLabels, "label_tree.parents: at least 2 labels are needed, got 1"),
         ({"a": None, "b": None}, InvalidInput, "a label tree needs one root, and 2 labels have no parent"),
-        ({"a": "b", "b": "a"}, InvalidInput, "a label tree needs one root, and 0 labels have no parent"),
+        ({"a": "b", "b": "a"}, InvalidInput, "the label 'a' is below itself"),
+        ({"a": "x", "b": "x"}, InvalidLabels, "'a' hangs below 'x', which is no label"),
         ({"r": None, "a": "b", "b": "a"}, InvalidInput, "the label 'a' is below itself"),
         ({"r": None, "a": "x"}, InvalidLabels, "'a' hangs below 'x', which is no label"),
     ],

@@ -52,6 +52,11 @@ Label = Annotated[
     Discriminator(_kind),
 ]
 
+Priors = Annotated[
+    Annotated[dict[Text, float], Tag("as numbers")] | Annotated[Literal["estimate"], Tag("as word")],
+    Discriminator(lambda value: "as word" if isinstance(value, str) else "as numbers"),
+]
+
 
 class MultiLabel(RequestBody):
     """An input has every label whose probability reaches a threshold: one for all, or one for each."""
@@ -99,7 +104,7 @@ class RulesBody(RequestBody):
     label_metric: LabelMetricBody | None = None
     """The prediction is the label of the least expected squared distance (Frechet mean), seen or unseen."""
     label_tree: LabelTreeBody | None = None
-    priors: dict[Text, float] | Literal["estimate"] | None = None
+    priors: Priors | None = None
     """How frequent the classes are among the inputs: given, or estimated from the inputs of this request."""
 
     def rules(self) -> DecisionRules:
