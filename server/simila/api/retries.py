@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HELD_SECONDS = 1.0
 MOST_HELD_SECONDS = 4.0
-# To refuse so many again takes two hundredths of a core, however many there are, even if each sends a photograph: what a
-# client has begun to send is read before it is answered, because many clients read no answer until they have sent all.
+# To refuse so many again takes two hundredths of a core, however many there are, even if each sends a photograph: what
+# clients have begun to send is read before they are answered, because many look for no answer until all is sent.
 TURNS_A_SECOND = 40.0
 
 _Asked = tuple[tuple[str, int], str]  # the connection's address, and the path
