@@ -20,7 +20,7 @@ export class Scatter {
     this.element = h("div", { className: "scatter" }, this.canvas, this.overlay, h("div", { className: "zoom" },
       h("button", { type: "button", ariaLabel: "Zoom in", onclick: () => this.zoom(1 / ZOOM) }, "+"),
       h("button", { type: "button", ariaLabel: "Zoom out", onclick: () => this.zoom(ZOOM) }, "−"),
-      h("button", { type: "button", ariaLabel: "Show all", onclick: () => this.all() }, "⛶")));
+      h("button", { type: "button", ariaLabel: "Show all", onclick: () => this.all() }, "all")));
     const gl = this.canvas.getContext("webgl2", { antialias: false, premultipliedAlpha: true });
     this.cloud = gl && new PointCloud(gl);
     this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault()); // else it does not come back
