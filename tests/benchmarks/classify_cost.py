@@ -3,7 +3,8 @@
     python tests/benchmarks/classify_cost.py [--encoders simila-lite] [--labels 1000,100000] [--photos 1,16] [--json]
 
 One request at a time; embedding, zero-shot by labels in the request and a trained classifier take turns. 100,000 labels
-are embedded first, which takes minutes. Exit codes: 0 measured; 1 a server failed.
+are embedded first, which takes minutes; `--no-names` leaves them and zero-shot out. Exit codes: 0 measured; 1 a server
+failed.
 """
 
 import http.client
@@ -61,6 +62,7 @@ def main(
     labels: Annotated[str, typer.Option(help="How many, with commas.")] = "1000",
     photos: Annotated[str, typer.Option(help="Photographs a request, with commas.")] = "1,16",
     rounds: Annotated[int, typer.Option(min=3, help="How often everybody gets a turn.")] = 60,
+    names: Annotated[bool, typer.Option("--names/--no-names", help="Classify by the labels' names too.")] = True,
     data_dir: DataDirOption = CACHE / "bench-data",
     as_json: JsonOption = False,
 ) -> None:
@@ -76,7 +78,8 @@ def main(
                 tell=lambda message: typer.echo(message, err=True),
             )
             numbers = [[int(number) for number in given.split(",")] for given in (labels, photos)]
-            costs = [cost for name in encoders.split(",") for cost in measured(bench, bench.encoder(name), *numbers)]
+            manifests = map(bench.encoder, encoders.split(","))
+            costs = [cost for one in manifests for cost in measured(bench, one, *numbers, by_names=names)]
     except (SimilaError, ServerFailed) as error:
         print_error(str(error))
         raise typer.Exit(FAILED) from error
@@ -86,20 +89,22 @@ def main(
         show_costs(costs)
 
 
-def measured(bench: Bench, manifest: Manifest, labels: Sequence[int], photos: Sequence[int]) -> Iterator[Cost]:
+def measured(
+    bench: Bench, manifest: Manifest, labels: Sequence[int], photos: Sequence[int], *, by_names: bool
+) -> Iterator[Cost]:
     """Measure one encoder with each number of labels and photographs a request."""
     images = [data_uri(jpeg) for jpeg in jpegs(PHOTOGRAPHS)]
     with bench.simila([manifest.name], SIMILA_LIMITS__MAX_INPUTS=str(EXAMPLES_A_REQUEST)) as server:
         for number in labels:
             names = label_names(number)
-            bench.tell(f"{manifest.name}: {number} labels are embedded, and as many classes learned")
-            _wait_for_labels(server, {"model": manifest.name, "labels": names, "input": images[:1]})
+            ways: dict[str, tuple[str, dict[str, Any]]] = {EMBED: ("/v1/embeddings", {"model": manifest.name})}
+            if by_names:
+                bench.tell(f"{manifest.name}: {number} labels are embedded")
+                _wait_for_labels(server, {"model": manifest.name, "labels": names, "input": images[:1]})
+                ways["labels"] = "/v1/classify", {"model": manifest.name, "labels": names}
+            bench.tell(f"{manifest.name}: {number} classes are learned")
             classifier = _trained(server, manifest, names)
-            ways = {
-                EMBED: ("/v1/embeddings", {"model": manifest.name}),
-                "labels": ("/v1/classify", {"model": manifest.name, "labels": names}),
-                "classifier_id": ("/v1/classify", {"classifier_id": classifier}),
-            }
+            ways["classifier_id"] = "/v1/classify", {"classifier_id": classifier}
             for each in photos:
                 groups = [images[start : start + each] for start in range(0, PHOTOGRAPHS - each + 1, each)]
                 for who, *figures in compared(server, ways, groups, bench.rounds):
