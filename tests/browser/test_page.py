@@ -98,6 +98,9 @@ def test_the_keyboard_alone_finds_and_teaches(open_page: Open, taught: str) -> N
     page.keyboard.press("Enter")
     page.get_by_label("Words").focus()
     page.keyboard.type("a cat")
+    expect(page.locator(".card .score")).to_have_count(
+        11
+    )  # what was there before has none, and begins with the cat too
     expect(page.locator(".card .id").first).to_have_text("chelsea.png")
     for card in range(2):
         page.locator(".card").nth(card).get_by_role("checkbox").focus()

@@ -12,6 +12,7 @@ Open = Callable[..., Page]
 def test_words_find_pictures(open_page: Open) -> None:
     page = open_page("search")
     page.get_by_label("Words").fill("a cat")
+    expect(page.locator(".card .score")).to_have_count(11)
     expect(page.locator(".card .id").first).to_have_text("chelsea.png")
     expect(page.locator(".results .figures").first).to_contain_text("recall at 10: exact")
     picture = page.locator(".card img").first
