@@ -28,7 +28,7 @@ class Gated:
         self.started.release()
         for row in rows:
             if row < HELD_BELOW:
-                assert self.gates[row].wait(TIMEOUT_SECONDS)
+                assert self.gates[row].wait(2 * TIMEOUT_SECONDS)  # longer than anybody waits for a start
         return np.array([[row, -row] for row in rows], dtype=np.float32)
 
     def let_go(self, row):
