@@ -6,10 +6,9 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HELD_SECONDS = 1.0
-MOST_HELD_SECONDS = 4.0
-# To refuse so many again takes two hundredths of a core, however many there are, even if each sends a photograph: what
-# clients have begun to send is read before they are answered, because many look for no answer until all is sent.
-TURNS_A_SECOND = 40.0
+MOST_HELD_SECONDS = 2.0
+# To refuse so many again takes two hundredths of a core, however many there are.
+TURNS_A_SECOND = 100.0
 
 _Asked = tuple[tuple[str, int], str]  # the connection's address, and the path
 

@@ -7,6 +7,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Generic, TypeVar
@@ -15,7 +16,6 @@ from simila.backends import nobody_waits
 from simila.domain.errors import PASSING_ERRORS, ModelError, NotReady
 from simila.domain.vectors import Float32
 from simila.engine.pending_request import BatchedRows, PendingRequest
-from simila.engine.turn_around import TurnAround
 from simila.engine.waiting_rows import BatchLimits, WaitingRow, WaitingRows
 from simila.telemetry.traces import carrying
 
@@ -59,9 +59,6 @@ class MicroBatcher(Generic[Row]):
         self._observe = observe
         self._waiting: WaitingRows[Row] = WaitingRows()
         self._changed = threading.Condition()
-        self._turn_around = TurnAround(self._changed)
-        self._batches_running = 0
-        self._rows_running = 0
         self._closed = False
         self.last_batch_at = -math.inf
         self._threads = [
@@ -84,7 +81,6 @@ class MicroBatcher(Generic[Row]):
             if self._closed:
                 raise NotReady("the encoder is shutting down")
             self._waiting.add(request, waiting)
-            self._turn_around.row_came()
             self._changed.notify(min(len(rows), len(self._threads)))
         return await request.future
 
@@ -108,39 +104,23 @@ class MicroBatcher(Generic[Row]):
     def _work(self) -> None:
         while batch := self._next_batch():
             self._run(batch)
-            with self._changed:
-                self._count_running(-1, -len(batch))
             self._settle(batch)
             del batch  # else its rows live on while the worker waits
 
     def _next_batch(self) -> list[WaitingRow[Row]]:
         """Wait for rows and take this worker's share of them; empty when the batcher is closed.
 
-        The share is that of all workers, of the rows that run too: what is left keeps the next one from waiting for
-        answers to reach clients and come back as requests.
+        The share is that of all workers, busy ones too: what is left keeps the next one from waiting for answers to
+        reach clients and come back as requests.
         """
         with self._changed:
             while not self._closed:
-                share = -(-(len(self._waiting) + self._rows_running) // len(self._threads))
+                share = -(-len(self._waiting) // len(self._threads))
                 limits = replace(self._limits, items=min(self._limits.items, max(share, 1)))
-                if not self._leaves_core_to_loop() and (batch := self._waiting.take(limits)):
-                    self._count_running(1, len(batch))
+                if batch := self._waiting.take(limits):
                     return batch
                 self._changed.wait()
             return []
-
-    def _leaves_core_to_loop(self) -> bool:
-        """Whether this worker, the last that is free, waits for the rows that answers may bring.
-
-        All other cores are at work. A batch now would take from the event loop the one that it needs, and the more
-        rows there are to choose from, the more alike in length are those of a batch.
-        """
-        is_last_of_several = 1 < len(self._threads) == self._batches_running + 1
-        return is_last_of_several and bool(self._turn_around) and len(self._waiting) < self._limits.items
-
-    def _count_running(self, batches: int, rows: int) -> None:
-        self._batches_running += batches
-        self._rows_running += rows
 
     def _run(self, batch: Sequence[WaitingRow[Row]]) -> None:
         began_at = perf_counter()
@@ -186,18 +166,9 @@ class MicroBatcher(Generic[Row]):
                 request.missing -= 1
                 if not request.missing:
                     complete.setdefault(request.loop, []).append(request)
-            for _ in complete:
-                self._turn_around.begin()
         for loop, requests in complete.items():
-            try:
-                loop.call_soon_threadsafe(self._resolve, loop, requests)
-            except RuntimeError:  # the loop is closed, and nobody is left who waits
-                self._turn_around.end()
-
-    def _resolve(self, loop: asyncio.AbstractEventLoop, requests: Sequence[PendingRequest]) -> None:
-        for request in requests:
-            request.resolve()
-        self._turn_around.follow(loop)
+            with suppress(RuntimeError):  # the loop is closed, and nobody is left who waits
+                loop.call_soon_threadsafe(_resolve, requests)
 
     def _checked(self, vectors: Float32, *, rows: int) -> Float32:
         expected = (rows, self.dimension)
@@ -208,3 +179,8 @@ class MicroBatcher(Generic[Row]):
 
 def _closed(_rows: Sequence[object]) -> Float32:
     raise NotReady("the encoder is shutting down")
+
+
+def _resolve(requests: Sequence[PendingRequest]) -> None:
+    for request in requests:
+        request.resolve()
