@@ -193,15 +193,26 @@ def _random(kind: type[PreTrainedModel], config: PretrainedConfig, **options: bo
 
 def _clip_tokenizer() -> CLIPTokenizer:
     trained = CLIPTokenizer()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    # Those that end a word are given: the trainer numbers what it meets, in an order that differs from run to run.
     trainer = trainers.BpeTrainer(
-        vocab_size=700,
-        special_tokens=["<|startoftext|>", "<|endoftext|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        vocab_size=1000,
+        special_tokens=["<|startoftext|>", "<|endoftext|>", *(f"{letter}</w>" for letter in alphabet)],
+        initial_alphabet=alphabet,
         end_of_word_suffix="</w>",
     )
     trained.backend_tokenizer.train_from_iterator(CORPUS, trainer)
     model = json.loads(trained.backend_tokenizer.to_str())["model"]
     return CLIPTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
+
+
+def _word_pieces(specials: list[str]) -> dict[str, int]:
+    """The same in every run, which a trained vocabulary is not: the letters of the corpus, and half of its words."""
+    normal = [normalizers.BertNormalizer().normalize_str(text) for text in CORPUS]
+    words = {word for text in normal for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(text)}
+    letters = sorted(set("".join(words)))
+    pieces = dict.fromkeys([*specials, *letters, *(f"##{letter}" for letter in letters), *sorted(words)[::2]])
+    return {piece: number for number, piece in enumerate(pieces)}
 
 
 def _siglip(folder: Path, tokenizer: SiglipTokenizer | Siglip2Tokenizer, max_shard_size: str = "1GB") -> None:
@@ -227,10 +238,9 @@ def _sentence(
     model.save_pretrained(bare)
     specials = ["[UNK]", "[CLS]", "[SEP]"]
     specials.insert(pad_id, pad)
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(_word_pieces(specials), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=600, special_tokens=specials))
     ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=pad, unk_token="[UNK]", model_max_length=96)

@@ -1,6 +1,7 @@
 """A manifest that is wrong in one field of its preprocessing does not become ready, whichever field it is."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,19 +71,19 @@ def test_a_field_that_the_server_reads(field: str, exported: Exported) -> None:
     assert manifest.fingerprint != exported.manifest.fingerprint
     error = error_on_loading(exported, manifest)
     assert error
-    assert error.startswith("the image tower of clip differs from the reference: cosine 0.")
+    assert re.match(r"the image tower of clip differs from the reference: cosine -?0\.", error)
 
 
 def test_a_context_length(exported: Exported) -> None:
     text = TextTower(context_length_tokens=64, pooling="model")
     error = error_on_loading(exported, exported.manifest.model_copy(update={"text": text}))
     assert error
-    assert error.startswith("the text tower of clip differs from the reference: cosine 0.")
+    assert re.match(r"the text tower of clip differs from the reference: cosine -?0\.", error)
 
 
 @pytest.mark.parametrize("field", WRONG_IN_THE_GRAPH)
 def test_a_field_that_is_folded_into_the_graph(field: str, exported: Exported, tmp_path: Path) -> None:
     manifest = with_image(exported.manifest, {field: WRONG_IN_THE_GRAPH[field]})
-    with pytest.raises(ParityFailed, match=r"clip, image tower: .* has cosine 0\..*; the manifest's floor is 0\.9999"):
+    with pytest.raises(ParityFailed, match=r"clip, image tower: .* has cosine -?0\..*; the manifest's floor is 0\.9999"):
         export_encoder(manifest, ModelRepository(tmp_path / "models"), tmp_path / "sources", Silent())
     assert not ModelRepository(tmp_path / "models").tower("clip", Modality.IMAGE).folder.exists()
