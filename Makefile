@@ -31,8 +31,9 @@ soak: setup  ## Kill, damage, overload and wear out, for half an hour or more: 2
 	@CRASH_ROUNDS=200 DAMAGE_SPOTS=600 $(BIN)/pytest -o faulthandler_timeout=1800 tests/reliability/crash tests/reliability/disk $(ARGS)
 	@SOAK_REQUESTS=200000 SERVER_KILLS=20 OVERLOAD_REQUESTS=100 SIMILA_TEST_UPGRADE=1 $(BIN)/pytest -o faulthandler_timeout=7200 -o log_cli_level=WARNING -o log_cli=true tests/reliability/test_soak.py tests/reliability/test_upgrade.py tests/reliability/test_overload.py tests/reliability/test_hostile_clients.py tests/reliability/test_server_kill.py $(ARGS)
 
-fuzz: setup  ## Fuzz decoders, filters, the wire and every route for a quarter of an hour
+fuzz: setup  ## Fuzz decoders, filters, the wire and every route for a quarter of an hour; search for counterexamples of every property
 	@FUZZ_SECONDS=240 FUZZ_EXAMPLES=50 $(BIN)/pytest -o faulthandler_timeout=1800 tests/fuzz tests/api/test_openapi_fuzz.py $(ARGS)
+	@$(BIN)/pytest --hypothesis-profile=search -m hypothesis tests/unit $(ARGS)
 
 check: setup  ## Lint, format, types, import contracts, README
 	@$(BIN)/ruff check --quiet .

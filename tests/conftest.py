@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from simila.domain.model_repository import ModelRepository
 from simila_models.catalogue import bundled_manifests
@@ -13,6 +14,11 @@ from triton_server import PYTHON, install_triton, why_not
 
 # As `simila` does, before anything loads OpenMP.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Properties are tried on the same examples in every run, however slow the machine; `make fuzz` searches for new ones.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same_examples", settings.get_profile("search"), derandomize=True)
+settings.load_profile("same_examples")
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,6 @@ def _ask(client: httpx.Client, cases: st.SearchStrategy) -> int:
     @settings(
         max_examples=EXAMPLES,
         phases=[Phase.generate],
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

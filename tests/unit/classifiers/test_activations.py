@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
@@ -24,7 +24,6 @@ def test_sigmoid_at_its_extremes(logit, probability):
     np.testing.assert_allclose(sigmoid(np.array([[logit]])), [[probability]], rtol=FLOAT64_VALUES)
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     scale=st.floats(0.01, 200),
@@ -38,7 +37,6 @@ def test_an_activation_scales_and_shifts_first(seed, scale, bias, kind):
     np.testing.assert_allclose(Activation(scale, bias, kind)(scores), expected, atol=FLOAT64_VALUES)
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     scale=st.floats(0.01, 200),

@@ -46,7 +46,7 @@ def test_confidences_on_the_edges_of_bins_belong_below():
     assert result.error == pytest.approx((0.5 + 0.75 + 0) / 3)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.05, 1.0, 20.0]), unit=st.sampled_from([0.01, 1.0, 100.0])
 )

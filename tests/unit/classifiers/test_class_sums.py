@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
@@ -19,7 +19,6 @@ def sums_of(vectors, labels):
     return sums
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     steps=st.lists(st.tuples(st.integers(0, 9), st.sampled_from([*LABELS, "deleted"])), max_size=60),

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
 from simila.classifiers.coded_weights import coded_weights
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     classes=st.integers(1, 20),

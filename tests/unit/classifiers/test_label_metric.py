@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
@@ -11,7 +11,6 @@ SQUARE = ["a", "b", "c", "d"]  # the corners of a square, in turn
 WAYS = [[0, 1, 2, 1], [1, 0, 1, 2], [2, 1, 0, 1], [1, 2, 1, 0]]
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), seen=st.integers(1, 7))
 def test_the_best_score_is_the_frechet_mean_of_a_loop(seed, seen):
     random = np.random.default_rng(seed)

@@ -26,7 +26,7 @@ def graph_of(vectors, k):
 
 
 @pytest.mark.parametrize("terms_at_a_time", [1, 200, 2**22])
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.sampled_from([0.0, 0.5, 0.99]))
 def test_labels_are_those_of_the_closed_form(terms_at_a_time, seed, spread):
     vectors = clustered_vectors(seed, 40, 10, clusters=3)

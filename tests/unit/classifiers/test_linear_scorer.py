@@ -69,7 +69,7 @@ def is_clear(examples, labels, queries):
     return bool((distances[:, 1] - distances[:, 0] > FLOAT64_VALUES).all())
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 2**32 - 1),
     sizes=st.lists(st.integers(1, 8), min_size=2, max_size=10),

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import LocalOutlierFactor
 
@@ -8,7 +8,6 @@ from memory_vectors import clustered_vectors, unit_vectors
 from simila.classifiers.local_outliers import local_outlier_factors
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(3, 60), neighbours=st.integers(2, 12))
 def test_factors_are_scikit_learns(seed, rows, neighbours):
     vectors = clustered_vectors(seed, rows, 8, clusters=2)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
@@ -40,7 +40,6 @@ def crowded(seed, classes, dimension, spread):
     return centre + spread * random.normal(size=(classes, dimension))
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     spread=st.sampled_from([0.0, 1e-9, 1e-7, 1e-4, 1.0]),

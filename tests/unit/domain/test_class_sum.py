@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_vectors import unit_vectors
@@ -13,7 +13,6 @@ from tolerances import FLOAT64_VALUES
 DIMENSION = 7
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 300))
 def test_the_mean_is_the_one_of_float64(seed, rows):
     vectors = unit_vectors(seed, rows, DIMENSION)

@@ -315,7 +315,7 @@ def test_closing_an_idle_batcher_ends_its_thread_and_may_be_repeated():
 LENGTHS = st.lists(st.lists(st.integers(1, 120), min_size=1, max_size=12), min_size=1, max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     first=st.integers(1, 120),
     requests=LENGTHS,

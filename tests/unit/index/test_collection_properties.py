@@ -198,7 +198,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
 
 class TestCollection(CollectionMachine.TestCase):
-    settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+    settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_searches_that_were_not_exact_met_the_recall_target():

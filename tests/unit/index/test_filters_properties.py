@@ -97,7 +97,7 @@ FILTERS = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(items=ITEMS, source=FILTERS, indexed=st.lists(KEYS, max_size=3))
 def test_sql_finds_what_the_filter_means(items, source, indexed):
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -111,4 +111,4 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestViews(Views.TestCase):
-    settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+    settings = settings(max_examples=40, stateful_step_count=20)

@@ -63,7 +63,7 @@ def means_afresh(store):
     return {label: np.mean(of_class, axis=0, dtype=np.float64) for label, of_class in vectors.items()}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(sequence=st.lists(writes, max_size=12), dtype=st.sampled_from(["float32", "float16"]))
 def test_after_any_writes_the_means_are_those_computed_afresh(tmp_path_factory, sequence, dtype):
     with closing(make_store(tmp_path_factory.mktemp("store"), dtype)) as store:
