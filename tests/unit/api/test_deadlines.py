@@ -7,6 +7,7 @@ import pytest
 
 from simila.api import deadlines
 from simila.api.deadlines import Deadline
+from virtual_time import run_at_once
 
 
 class Connection:
@@ -70,7 +71,7 @@ def test_an_answer_passes_unchanged():
         assert connection.answer == (200, b"one, two")
         assert len(asyncio.all_tasks()) == 1
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_what_takes_too_long_is_cancelled_and_told(headers, default_seconds, sai
         assert "SIMILA_REQUEST_TIMEOUT_SECONDS" in detail["message"]
         assert len(asyncio.all_tasks()) == 1
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_a_deadline_that_ends_after_watching_began_is_kept(monkeypatch):
@@ -101,7 +102,7 @@ def test_a_deadline_that_ends_after_watching_began_is_kept(monkeypatch):
         assert connection.answer[0] == 504
         assert len(asyncio.all_tasks()) == 1
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_a_body_that_does_not_end_is_under_the_deadline():
@@ -115,7 +116,7 @@ def test_a_body_that_does_not_end_is_under_the_deadline():
         await call(endless, connection, default_seconds=0.02)
         assert connection.answer[0] == 504
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_the_client_may_ask_for_more_time_than_the_default():
@@ -128,7 +129,7 @@ def test_the_client_may_ask_for_more_time_than_the_default():
         await call(slow, connection, default_seconds=0.01, headers=[(b"x-request-timeout", b"5")])
         assert connection.answer == (200, b"x")
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 @pytest.mark.parametrize("unwatched_seconds", [0.005, 0.1])
@@ -147,7 +148,7 @@ def test_an_answer_that_has_begun_is_not_cut(unwatched_seconds, monkeypatch):
         await call(slow, connection, default_seconds=0.02)
         assert connection.answer == (200, b"done")
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_a_client_that_leaves_cancels_its_request_and_gets_no_answer():
@@ -158,7 +159,7 @@ def test_a_client_that_leaves_cancels_its_request_and_gets_no_answer():
         assert connection.sent == []
         assert len(asyncio.all_tasks()) == 1
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 def test_an_error_of_the_application_passes():
@@ -170,7 +171,7 @@ def test_an_error_of_the_application_passes():
         with pytest.raises(TimeoutError, match="of the application's own"):
             await call(broken, Connection(b"x"))
 
-    asyncio.run(main())
+    run_at_once(main())
 
 
 @pytest.mark.parametrize("value", [b"soon", b"0", b"-1", b"nan", b"inf", b""])
@@ -183,4 +184,4 @@ def test_a_malformed_deadline_is_refused(value):
         assert (status, detail["param"], detail["code"]) == (400, "X-Request-Timeout", "invalid_input")
         assert f"'{value.decode()}', not a positive number of seconds" in detail["message"]
 
-    asyncio.run(main())
+    run_at_once(main())

@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -8,6 +7,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from simila.api import retries
 from simila.api.retries import HeldRetries
+from virtual_time import run_at_once
 
 HELD_SECONDS = 0.05
 
@@ -56,9 +56,9 @@ def test_who_comes_back_too_soon_waits_and_is_served_then() -> None:
         assert await ask("/a", 1) == HTTPStatus.TOO_MANY_REQUESTS
         refused_at = asyncio.get_running_loop().time()
         assert await ask("/a", 1) == HTTPStatus.OK
-        assert asyncio.get_running_loop().time() - refused_at >= 0.9 * HELD_SECONDS
+        assert asyncio.get_running_loop().time() - refused_at == pytest.approx(HELD_SECONDS)
 
-    asyncio.run(scenario())
+    run_at_once(scenario())
 
 
 @pytest.mark.parametrize(("path", "port"), [("/b", 1), ("/a", 2)])
@@ -71,7 +71,7 @@ def test_another_path_and_another_connection_do_not_wait(path: str, port: int) -
         assert not held.done()
         assert await held == HTTPStatus.OK
 
-    asyncio.run(scenario())
+    run_at_once(scenario())
 
 
 def test_who_is_refused_again_waits_again() -> None:
@@ -79,9 +79,9 @@ def test_who_is_refused_again_waits_again() -> None:
         ask = asking(HeldRetries(Refusing(2)))
         began_at = asyncio.get_running_loop().time()
         assert [await ask("/a", 1) for _ in range(3)] == [429, 429, 200]
-        assert asyncio.get_running_loop().time() - began_at >= 1.8 * HELD_SECONDS
+        assert asyncio.get_running_loop().time() - began_at == pytest.approx(2 * HELD_SECONDS)
 
-    asyncio.run(scenario())
+    run_at_once(scenario())
 
 
 def test_nothing_is_kept_once_the_time_is_over() -> None:
@@ -92,7 +92,7 @@ def test_nothing_is_kept_once_the_time_is_over() -> None:
         await asyncio.sleep(2 * HELD_SECONDS)
         assert not app._welcome_at  # that it forgets is what is tested
 
-    asyncio.run(scenario())
+    run_at_once(scenario())
 
 
 @pytest.mark.parametrize(("most_seconds", "held_seconds"), [(10, [1, 2, 3, 4]), (2.5, [1, 2, 2.5, 2.5])])
@@ -101,23 +101,16 @@ def test_those_who_come_too_soon_take_turns_that_do_not_take_too_long(
 ) -> None:
     async def scenario() -> None:
         ask = asking(HeldRetries(Refusing(8)))
+
+        async def seconds_held(port: int) -> float:
+            await ask("/a", port)
+            return asyncio.get_running_loop().time()
+
         for port in range(4):
             await ask("/a", port)
-        for port in range(4):
-            await ask("/a", port)
-
-    held: list[float] = []
-    here, sleep = threading.get_ident(), asyncio.sleep
-
-    async def pass_at_once(seconds: float) -> None:
-        if threading.get_ident() == here:
-            held.append(seconds)
-        else:  # a server of another test, whose event loop has a thread of its own
-            await sleep(seconds)
+        assert await asyncio.gather(*map(seconds_held, range(4))) == pytest.approx(held_seconds)
 
     monkeypatch.setattr(retries, "HELD_SECONDS", 1.0)
     monkeypatch.setattr(retries, "MOST_HELD_SECONDS", most_seconds)
     monkeypatch.setattr(retries, "TURNS_A_SECOND", 1.0)
-    monkeypatch.setattr(asyncio, "sleep", pass_at_once)
-    asyncio.run(scenario())
-    assert held == pytest.approx(held_seconds, abs=0.4)
+    run_at_once(scenario())
