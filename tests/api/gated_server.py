@@ -16,23 +16,19 @@ from simila.api.application import create_api
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_transport import GrpcTransport
 from simila.api.http_server import DrainingServer
-from simila.app import compose_services
+from simila.app import Stores, compose_services
 from simila.domain.errors import Overloaded
 from simila.domain.inputs import Embedded, Timings
 from simila.domain.manifest import Modality
 from simila.engine.encoder import Encoder
 from simila.engine.micro_batcher import MicroBatcher
 from simila.engine.waiting_rows import BatchLimits
-from simila.index.catalogue import Catalogue
 from simila.services.drain import Drain
 from simila.settings import LimitSettings, Settings
-from simila.storage.alias_file import AliasFile
-from simila.storage.api_keys import ApiKeys
-from simila.storage.classifier_files import ClassifierFiles
 from simila.telemetry.logs import RequestLog
 from unit.services.word_encoders import DIMENSION, TEXT, ZERO_SHOT, direction, manifest_of, pool_of
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 class GatedTower:
@@ -96,24 +92,15 @@ def gated_server(
     drain = Drain()
     manifest = manifest_of("words", text=TEXT, zero_shot=ZERO_SHOT)
     pool = pool_of(folder / "models", Encoder(manifest, {Modality.TEXT: tower}), *others)
-    catalogue = Catalogue(folder / "collections")
-
-    settings = Settings(data_dir=folder, limits=LimitSettings(max_body_bytes=1_000_000))
-
-    door = Doorkeeper(ApiKeys(settings.keys_path))
+    settings = Settings(data_dir=folder, limits=LimitSettings(max_body_bytes=1_000_000), audit=False)
+    stores = Stores.open(settings)
+    door = Doorkeeper(stores.keys)
     log = RequestLog(share=1)
     grpc = GrpcTransport(grpc_address, max_message_bytes=1_000_000, timeout_seconds=request_timeout_seconds)
 
     @asynccontextmanager
     async def lifespan(app):
-        app.state.services = services = compose_services(
-            settings,
-            pool,
-            catalogue,
-            ClassifierFiles(settings.classifiers_dir),
-            AliasFile(settings.aliases_path),
-            drain,
-        )
+        app.state.services = services = compose_services(settings, pool, stores, drain)
         async with grpc.serving(services, door=door, drain=drain, log=log):
             yield
 
@@ -141,7 +128,7 @@ def gated_server(
             server.should_exit = True
             thread.join()
             pool.close()
-            catalogue.close()
+            asyncio.run(stores.close())
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -59,6 +59,18 @@ class Services:
     thumbnails: ThumbnailService
     maps: MapService
 
+    async def close(self) -> None:
+        """Give up what runs in the background, and the encoders last."""
+        self.search.close()
+        await self.models.close()
+        await self.migration.close()
+        await self.maps.close()
+        await self.zero_shot.close()
+        await self.training_jobs.close()
+        if self.images_by_url:
+            await self.images_by_url.close()
+        self.pool.close()
+
 
 def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)

@@ -1,0 +1,10 @@
+"""What a server prints once its encoders are loaded."""
+
+from simila.app.announcement import announce
+from simila.settings import Settings
+
+
+def test_an_ipv6_address_is_announced_in_brackets(capsys):
+    announce([], Settings(host="::1", port=8150))
+
+    assert capsys.readouterr().out.startswith("Simila listens on http://[::1]:8150, but no encoder")
