@@ -1,9 +1,8 @@
 """`simila search`: the items of a collection that are most like a text, an image or one of them."""
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,15 +16,12 @@ from simila.cli.failures import Failures
 from simila.cli.filters import FilterOption, read_filter
 from simila.cli.inputs import read_image
 from simila.cli.rows import STDIN, Stdin, StdinOption, read_rows
-from simila_client import BadRequest, CannotServe, Group, Hit, InvalidArgument, Query, StoredId, TooLarge
+from simila.cli.search_results import Answer, Results, show_lines, show_tables
+from simila_client import BadRequest, CannotServe, InvalidArgument, Query, StoredId, TooLarge
 
-PAYLOAD_CHARACTERS = 40
-OTHER_COLUMNS = 60
 # What the server calls the query itself; other parts of a search are the same for all lines of stdin.
 OF_QUERY = frozenset({"query", "text", "image"})
 
-Value = str | float | bool
-Results = Sequence[Hit | Group]
 Ask = Callable[[Query], Results]
 
 
@@ -36,10 +32,6 @@ class Question:
     name: str
     query: Query | InvalidArgument
     id: str | None = None
-
-    def facts(self) -> dict[str, str]:
-        """What each of its results is told with."""
-        return {"query": self.name} | ({} if self.id is None else {"query_id": self.id})
 
 
 def search(
@@ -91,20 +83,14 @@ def search(
         ask: Ask = partial(client.search, name, **options)
         if group_by is not None:
             ask = partial(client.search_groups, name, group_by=group_by, group_size=group_size, **options)
-        found = _found(ask, questions, failures)
+        answers = _answers(ask, questions, failures)
         if as_json:
-            key = "results" if group_by is None else "groups"
-            documents = [{**question.facts(), key: results} for question, results in found]
+            documents = [answer.document(is_grouped=group_by is not None) for answer in answers]
             tables.show_json(documents if text == STDIN else documents[0])
         elif tables.is_terminal():
-            for position, (question, results) in enumerate(found):
-                if text == STDIN:
-                    tables.show(("\n" if position else "") + question.name, style="bold")
-                _show(_rows(results))
+            show_tables(answers, is_titled=text == STDIN)
         else:
-            for question, results in found:
-                for one in results:
-                    tables.show_line({**question.facts(), **asdict(one)})
+            show_lines(answers)
     failures.finish()
 
 
@@ -123,48 +109,14 @@ def _questions(text: str | None, image: Path | None, item_id: str | None, stdin:
     raise WrongUsage("give exactly one of --text, --image and --id")
 
 
-def _found(ask: Ask, questions: Iterator[Question], failures: Failures) -> Iterator[tuple[Question, Results]]:
+def _answers(ask: Ask, questions: Iterator[Question], failures: Failures) -> Iterator[Answer]:
     for question in questions:
         if isinstance(question.query, InvalidArgument):
             failures.add(question.name, question.query.message)
             continue
         try:
-            yield question, ask(question.query)
+            yield Answer(question.name, question.id, ask(question.query))
         except (BadRequest, CannotServe, TooLarge) as error:
             if question.id is None or error.param not in OF_QUERY:
                 raise
             failures.add(question.name, error.message)
-
-
-def _rows(results: Results) -> list[tuple[Value | None, Hit]]:
-    pairs = ((one.value, one.hits) if isinstance(one, Group) else (None, (one,)) for one in results)
-    return [(value, hit) for value, hits in pairs for hit in hits]
-
-
-def _show(rows: Sequence[tuple[Value | None, Hit]]) -> None:
-    if not rows:
-        tables.show("nothing found", style=tables.MUTED)
-        return
-    is_grouped = rows[0][0] is not None
-    table = tables.table(
-        *([tables.column("group", style=tables.ACCENT)] if is_grouped else []),
-        tables.column("rank", justify="right"),
-        tables.column("score", justify="right"),
-        tables.column("id"),
-        tables.column("label", style=tables.ACCENT),
-        tables.column("payload", style=tables.MUTED),
-    )
-    characters = min(PAYLOAD_CHARACTERS, max(1, tables.console().width - OTHER_COLUMNS))
-    for rank, (group, hit) in enumerate(rows, start=1):
-        cells = (str(rank), f"{hit.score:.4f}", hit.id, hit.label or "", _short(hit.payload, characters))
-        table.add_row(*([_json(group)] if is_grouped else []), *cells)
-    tables.show(table)
-
-
-def _short(payload: Mapping[str, Any] | None, characters: int) -> str:
-    text = _json(payload) if payload else ""
-    return text if len(text) <= characters else text[: characters - 1] + "…"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
