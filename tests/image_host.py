@@ -111,10 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(PNG)
         self.wfile.flush()
-        self.server.released.wait(10)
+        self.server.released.wait(60)
 
     def _silent(self, _: str) -> None:
-        self.server.released.wait(10)
+        self.server.released.wait(60)
 
     def _garbage(self, _: str) -> None:
         self.wfile.write(b"this is no HTTP\r\n\r\n")

@@ -1,7 +1,6 @@
 """Nothing of what was sent is in what is told to those who run the server, however much they want to be told."""
 
 import signal
-import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from api.marked_requests import MARK, marked_png, send_bad, send_good
 from api.trace_collector import trace_collector
 from api.wire import b64
+from held_port import held_port
 from image_host import image_host
 from server_process import ServerProcess
 from simila.api.openapi_examples import JOINT, TEXTS
@@ -39,16 +39,14 @@ def told(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRep
     keys = ApiKeys(folder / "keys.sqlite3")
     _, key = keys.create("ada", Scope.ADMIN)
     keys.close()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        grpc_address = f"127.0.0.1:{free.getsockname()[1]}"
-    with image_host() as images, trace_collector() as (endpoint, spans):
+    with held_port() as grpc_port, image_host() as images, trace_collector() as (endpoint, spans):
         images.photo = marked_png()
         environment = {
             "SIMILA_ENCODERS": f"{TEXTS} {JOINT}",
             "SIMILA_LOG_LEVEL": "debug",
             "SIMILA_LOG_REQUESTS": "1",
             "SIMILA_OTLP_ENDPOINT": endpoint,
-            "SIMILA_GRPC_PORT": grpc_address.rpartition(":")[2],
+            "SIMILA_GRPC_PORT": str(grpc_port),
             "SIMILA_FETCH__ENABLED": "true",
             "SIMILA_FETCH__ALLOWED_NETWORKS": "127.0.0.1/32",
             "SIMILA_FETCH__PORTS": str(images.port),
@@ -60,7 +58,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRep
                 send_good(api)
                 send_urls(api, images.port)
                 send_bad(api, [f"{way.upper()} {path}" for path, ways in document["paths"].items() for way in ways])
-                send_grpc(grpc_address, key)
+                send_grpc(f"127.0.0.1:{grpc_port}", key)
                 keep_something(api)
                 metrics = api.get("/metrics").text
             server.process.send_signal(signal.SIGTERM)

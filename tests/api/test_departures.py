@@ -25,7 +25,7 @@ def server(tmp_path):
 
 @pytest.fixture
 def client(server):
-    with httpx.Client(base_url=server.url, timeout=20) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
 
 
@@ -123,14 +123,14 @@ def test_a_write_whose_client_left_is_finished(server, client, monkeypatch):
 
     def slow_write(self, operation):
         writing.set()
-        assert may_write.wait(10)
+        assert may_write.wait(60)
         return write(self, operation)
 
     monkeypatch.setattr(Collection, "write", slow_write)
     assert client.put("/v1/collections/c", json={"encoder": "words"}).status_code == 201
     items = {"items": [{"id": str(n), "vector": [float(n + 1)] * DIMENSION} for n in range(3)]}
     leaving = sent(server, raw("/v1/collections/c/items", items))
-    assert writing.wait(10)
+    assert writing.wait(60)
     leaving.close()
     until(lambda: server.requests_in_progress == 0)
     may_write.set()

@@ -11,6 +11,7 @@ from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from api.gated_server import gated_server, until
+from held_port import held_port
 from unit.services.word_encoders import DIMENSION
 
 EMBED = "/v1/embeddings"
@@ -22,7 +23,7 @@ def draining(tmp_path):
     """A server that was told to stop while a request stood at the gate, and that request."""
     with gated_server(tmp_path) as server, ThreadPoolExecutor(1) as pool:
         server.tower.gate.clear()
-        first = pool.submit(httpx.post, server.url + EMBED, json=BODY, timeout=20)
+        first = pool.submit(httpx.post, server.url + EMBED, json=BODY, timeout=60)
         until(lambda: server.tower.waiting == 1)
         server.uvicorn.handle_exit(signal.SIGTERM, None)
         yield server, first
@@ -60,23 +61,25 @@ def infer_request():
 
 @pytest.mark.parametrize("is_stream", [False, True], ids=["call", "stream"])
 def test_calls_of_grpc_are_finished_too_and_no_more_are_taken_on(tmp_path, is_stream):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    with gated_server(tmp_path, grpc_address=address) as server, grpc.insecure_channel(address) as channel:
+    with (
+        held_port() as grpc_port,
+        gated_server(tmp_path, grpc_address=f"127.0.0.1:{grpc_port}") as server,
+        grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
+    ):
         server.tower.gate.clear()
         stub = GRPCInferenceServiceStub(channel)
         if is_stream:
             sent = iter([infer_request(), infer_request()])
-            stream = stub.ModelStreamInfer(sent, timeout=20)
+            stream = stub.ModelStreamInfer(sent, timeout=60)
         else:
-            call = stub.ModelInfer.future(infer_request(), timeout=20)
+            call = stub.ModelInfer.future(infer_request(), timeout=60)
         until(lambda: server.tower.waiting == 1)
         server.uvicorn.handle_exit(signal.SIGTERM, None)
 
         assert stub.ServerLive(service_pb2.ServerLiveRequest()).live
         assert not stub.ServerReady(service_pb2.ServerReadyRequest()).ready
         with pytest.raises(grpc.RpcError) as refused:
-            stub.ModelInfer(infer_request(), timeout=20)
+            stub.ModelInfer(infer_request(), timeout=60)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert "shutting down" in refused.value.details()
 

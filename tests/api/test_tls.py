@@ -1,6 +1,5 @@
 """`simila serve` over TLS, HTTP and gRPC, by a certificate made for the test."""
 
-import socket
 import ssl
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import trustme
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from held_port import held_port
 from server_process import ServerProcess
 from simila.domain.model_repository import ModelRepository
 
@@ -27,16 +27,15 @@ def test_http_and_grpc_speak_tls_and_nothing_else(
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "certificate.pem"))
     certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        grpc_port = free.getsockname()[1]
     environment = {
         "SIMILA_TLS_CERTIFICATE": str(tmp_path / "certificate.pem"),
         "SIMILA_TLS_KEY": str(tmp_path / "key.pem"),
-        "SIMILA_GRPC_PORT": str(grpc_port),
         "SIMILA_ENCODERS": "all-minilm-l6-v2",
     }
-    with ServerProcess.start(tmp_path, environment=environment) as server:
+    with (
+        held_port() as grpc_port,
+        ServerProcess.start(tmp_path, environment=environment | {"SIMILA_GRPC_PORT": str(grpc_port)}) as server,
+    ):
         assert server.url.startswith("https://")
         trusted = ssl.create_default_context()
         authority.configure_trust(trusted)
@@ -51,4 +50,4 @@ def test_http_and_grpc_speak_tls_and_nothing_else(
         with grpc.secure_channel(f"127.0.0.1:{grpc_port}", credentials) as channel:
             assert GRPCInferenceServiceStub(channel).ServerLive(service_pb2.ServerLiveRequest()).live
         with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel, pytest.raises(grpc.RpcError):
-            GRPCInferenceServiceStub(channel).ServerLive(service_pb2.ServerLiveRequest(), timeout=5)
+            GRPCInferenceServiceStub(channel).ServerLive(service_pb2.ServerLiveRequest(), timeout=30)

@@ -1,6 +1,5 @@
 """Spans over the wire, as a collector takes them."""
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from api.conftest import serving
 from api.trace_collector import trace_collector
 from api.wire import embed
+from held_port import held_port
 from simila.settings import Settings
 
 MINILM = "all-minilm-l6-v2"
@@ -31,10 +31,12 @@ def test_a_request_is_a_span_with_one_a_phase_in_the_callers_trace(
     collector: tuple[str, list[Any]], data_folder: Callable[[], Path]
 ) -> None:
     endpoint, spans = collector
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = Settings(data_dir=data_folder(), encoders=(MINILM,), otlp_endpoint=endpoint, grpc_port=port)
-    with serving(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
+    settings = Settings(data_dir=data_folder(), encoders=(MINILM,), otlp_endpoint=endpoint)
+    with (
+        held_port() as port,
+        serving(settings.model_copy(update={"grpc_port": port})) as url,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
         answer = client.post("/v1/embeddings", json={"model": MINILM, "input": "secret words"})
         client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-00"

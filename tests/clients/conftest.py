@@ -1,8 +1,6 @@
 """One real server, over HTTP and gRPC, for the official clients of all protocols."""
 
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import httpx
 import pytest
 
 from api.conftest import data_folder, photo, serving
+from held_port import held_port
 from simila.settings import LimitSettings, Settings
 
 __all__ = ["data_folder", "photo"]
@@ -33,15 +32,6 @@ def addresses(data_folder: Callable[[], Path]) -> Iterator[Addresses]:
         settings = Settings(data_dir=data_folder(), grpc_port=port, encoders=encoders, limits=limits)
         with serving(settings) as url:
             yield Addresses(url, f"127.0.0.1:{port}")
-
-
-@contextmanager
-def held_port() -> Iterator[int]:
-    """A port that nobody else is given until the block ends; gRPC, which reuses addresses, can listen at it."""
-    with socket.socket() as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,8 @@ def test_a_context_length(exported: Exported) -> None:
 @pytest.mark.parametrize("field", WRONG_IN_THE_GRAPH)
 def test_a_field_that_is_folded_into_the_graph(field: str, exported: Exported, tmp_path: Path) -> None:
     manifest = with_image(exported.manifest, {field: WRONG_IN_THE_GRAPH[field]})
-    with pytest.raises(ParityFailed, match=r"clip, image tower: .* has cosine -?0\..*; the manifest's floor is 0\.9999"):
+    with pytest.raises(
+        ParityFailed, match=r"clip, image tower: .* has cosine -?0\..*; the manifest's floor is 0\.9999"
+    ):
         export_encoder(manifest, ModelRepository(tmp_path / "models"), tmp_path / "sources", Silent())
     assert not ModelRepository(tmp_path / "models").tower("clip", Modality.IMAGE).folder.exists()

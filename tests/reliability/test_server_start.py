@@ -84,14 +84,14 @@ def test_a_second_server_on_the_same_folder_is_refused(
 def test_ctrl_c_ends_it_quietly(folder: Path) -> None:
     with ServerProcess.start(folder, environment={**ONE_ENCODER, "SIMILA_LOG_LEVEL": "warning"}) as server:
         server.process.send_signal(signal.SIGINT)
-        _, errors = server.process.communicate(timeout=20)
+        _, errors = server.process.communicate(timeout=60)
         assert (server.process.returncode, errors) == (0, "")
 
 
 def test_the_log_says_in_one_line_what_encoders_run_on(folder: Path) -> None:
     with ServerProcess.start(folder, environment={**ONE_ENCODER, "SIMILA_DEVICE": "cpu"}) as server:
         server.process.send_signal(signal.SIGINT)
-        _, log = server.process.communicate(timeout=20)
+        _, log = server.process.communicate(timeout=60)
     [line] = [line for line in log.splitlines() if "device" in line]
     assert line.endswith(f"INFO simila.app: device cpu: cpu (ONNX Runtime {onnxruntime.__version__})")
 

@@ -35,7 +35,7 @@ MOST_GROWTH_BYTES = 12 * 2**20
 # One thread writes to a collection and ends when nothing comes.
 MOST_GROWTH_THREADS = 2
 MOST_GROWTH_DESCRIPTORS = 2
-CLOSING_SECONDS = 10
+CLOSING_SECONDS = 60
 
 
 @pytest.fixture(scope="module")

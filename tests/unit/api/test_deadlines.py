@@ -40,7 +40,7 @@ class Connection:
 
 async def call(app, connection, *, default_seconds=10.0, headers=()):
     scope = {"type": "http", "headers": list(headers), "method": "POST", "path": "/"}
-    await asyncio.wait_for(Deadline(app, default_seconds)(scope, connection.receive, connection.send), 5)
+    await asyncio.wait_for(Deadline(app, default_seconds)(scope, connection.receive, connection.send), 60)
 
 
 async def begin(send):

@@ -1,7 +1,6 @@
 """What becomes of calls that fail, wait too long or are given up: by a protocol that does as it is told."""
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager
 
 import grpc
@@ -9,6 +8,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from held_port import held_port
 from simila.api.doorkeeper import Doorkeeper
 from simila.api.grpc_inference import serving_grpc
 from simila.api.grpc_keys import KeyInterceptor
@@ -18,7 +18,7 @@ from simila.services.drain import Drain
 from simila.storage.api_keys import ApiKeys
 
 REQUEST = service_pb2.ModelInferRequest(model_name="words")
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 class Protocol:
@@ -58,13 +58,13 @@ NO_KEYS = OpenDoor()
 
 @asynccontextmanager
 async def stub_of(protocol, *, timeout_seconds=PATIENCE_SECONDS, max_message_bytes=1000, door=NO_KEYS):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     options = {"max_message_bytes": max_message_bytes, "timeout_seconds": timeout_seconds}
     interceptors = [KeyInterceptor(door, Drain())]
-    async with serving_grpc(protocol, address, interceptors, **options), grpc.aio.insecure_channel(address) as channel:
-        yield GRPCInferenceServiceStub(channel)
+    with held_port() as port:
+        address = f"127.0.0.1:{port}"
+        serving = serving_grpc(protocol, address, interceptors, **options)
+        async with serving, grpc.aio.insecure_channel(address) as channel:
+            yield GRPCInferenceServiceStub(channel)
 
 
 async def failed(call):
@@ -127,7 +127,7 @@ def test_what_a_client_gives_up_is_dropped():
 def test_a_deadline_of_the_call_goes_before_the_servers():
     async def ask():
         async with stub_of(protocol := Protocol(), timeout_seconds=0.01) as stub:
-            found = await failed(stub.ModelInfer(REQUEST, timeout=0.2))
+            found = await failed(stub.ModelInfer(REQUEST, timeout=1))
             await asyncio.wait_for(protocol.was_cancelled.wait(), PATIENCE_SECONDS)
             return found
 

@@ -1,7 +1,6 @@
 """What is told of a call of gRPC once it has ended: by a protocol that does as it is told."""
 
 import asyncio
-import socket
 from contextlib import suppress
 
 import grpc
@@ -11,12 +10,13 @@ from prometheus_client import REGISTRY
 from tritonclient.grpc import service_pb2
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from held_port import held_port
 from simila.api.grpc_inference import serving_grpc
 from simila.api.grpc_watch import WatchInterceptor
 from simila.domain.errors import NotReady, UnknownEncoder
 from simila.telemetry.logs import current_request_id
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 REQUEST = service_pb2.ModelInferRequest(model_name="words")
 
 
@@ -55,10 +55,9 @@ class Log:
 def told_of(protocol, *, call=None, stream=False, metadata=()):
     """What the log is told of one call."""
 
-    async def scenario():
+    async def scenario(port):
         log = Log()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+        address = f"127.0.0.1:{port}"
         serving = serving_grpc(
             protocol, address, [WatchInterceptor(log)], max_message_bytes=1000, timeout_seconds=PATIENCE_SECONDS
         )
@@ -76,7 +75,8 @@ def told_of(protocol, *, call=None, stream=False, metadata=()):
             await asyncio.wait_for(log.was_told.wait(), PATIENCE_SECONDS)
         return log.told
 
-    return asyncio.run(scenario())
+    with held_port() as port:
+        return asyncio.run(scenario(port))
 
 
 def counted(call, status):

@@ -16,7 +16,7 @@ PARTS = [b"one", b"two" * 100_000, b"three"]
 # More than the kernel takes on for a client that does not read.
 UNREAD_BYTES = 2**25
 MOST_CONNECTIONS = 3
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class HastyProtocol(OneWriteProtocol):
@@ -61,9 +61,11 @@ def serving(protocol):
         thread.start()
         while not server.started:
             time.sleep(0.01)
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from simila.domain.manifest import Modality
 from simila.domain.model_repository import ModelRepository
 from tiny_encoders import DIMENSION, TinyEncoder
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 def test_runs_go_side_by_side():

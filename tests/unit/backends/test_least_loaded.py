@@ -9,7 +9,7 @@ import pytest
 from simila.backends.least_loaded import LeastLoadedBackend
 from simila.domain.errors import NotReady
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 60
 
 
 class Replica:

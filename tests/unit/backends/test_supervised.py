@@ -12,7 +12,7 @@ from simila.backends import BackendDied, nobody_waits
 from simila.backends.supervised import Backoff, SupervisedBackend
 from simila.domain.errors import DeadlineExceeded, InferenceServerDown, ModelError, NotReady, Overloaded
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 CANARY = {"x": np.zeros((1, 2), dtype=np.float32)}
 GOOD = {"x": np.ones((3, 2), dtype=np.float32)}
 POISON = {"x": np.full((3, 2), np.inf, dtype=np.float32)}

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import shutil
-import time
 from functools import partial
 
 import pytest
@@ -117,16 +116,13 @@ def test_list_tells_exported_from_stale(data, run):
     assert tiny_row(run)["state"] == "stale"
 
 
-def test_export_skips_what_is_current_at_once(data, run, exported):
+def test_export_skips_what_is_current(data, run, exported):
     first = run("models", "export")
-    start = time.perf_counter()
     second = run("models", "export")
-    seconds = time.perf_counter() - start
 
     assert (first.exit_code, first.stdout) == (0, f"exported to {data / 'models'}: tiny\n")
     assert (second.exit_code, second.stdout, second.stderr) == (0, "exported already: tiny\n", "")
     assert exported == ["tiny"]
-    assert seconds < 0.5
 
 
 def test_what_cannot_be_tuned_is_exported_all_the_same(data, run, exported):

@@ -24,7 +24,7 @@ from tiny_manifests import manifest_of, source
 
 CONTEXT_LENGTH_TOKENS = 5
 PLENTY_BYTES = 2**20
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 MANIFEST = manifest_of(source("weights", b"one", path="weights"))
 OTHER_MANIFEST = manifest_of(source("weights", b"two", path="weights"))
 

@@ -38,7 +38,7 @@ def scenario(tmp_path, run):
         tower = WaitingTower()
         pool = pool_of(tmp_path, joint_encoder(tower))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await run(pool, tower)
         finally:
             pool.close()

@@ -52,7 +52,7 @@ def fetch(url: str, options: FetchOptions, resolve: Resolve = by_name) -> bytes:
     return asyncio.run(scenario())
 
 
-OPTIONS = FetchOptions(allowed_networks=("127.0.0.2/32",), ports=EVERY_PORT, max_bytes=5000, timeout_seconds=5)
+OPTIONS = FetchOptions(allowed_networks=("127.0.0.2/32",), ports=EVERY_PORT, max_bytes=5000, timeout_seconds=60)
 
 
 def at(host: ImageHost, path: str, name: str = "images.example") -> str:

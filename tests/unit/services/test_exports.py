@@ -90,7 +90,7 @@ def test_a_collection_that_is_dropped_ends_its_export(catalogue, monkeypatch):
     def page_then_drop(reader, *arguments):
         rows = read_page(reader, *arguments)
         dropping.start()
-        assert is_closing.wait(10)
+        assert is_closing.wait(60)
         return rows
 
     def closing(connections, refusal):

@@ -12,7 +12,7 @@ from simila.index.collection import SearchQuery
 from simila.index.search_result import SearchResult
 from simila.services.search_queue import SearchQueue, _Waiting
 
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 class GatedCollection:

@@ -59,7 +59,7 @@ def test_a_batch_runs_within_the_trace_of_the_request_whose_turn_it_was(tracing)
     seen, go_on = [], threading.Event()
 
     def run(rows):
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         seen.append((rows, dict(outgoing_headers())))
         return np.zeros((len(rows), 2), np.float32)
 
