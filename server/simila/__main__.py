@@ -1,8 +1,10 @@
 """The command line: its groups, and the server's application for the one that serves."""
 
 import os
+import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -153,8 +155,16 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 
 
+def _open_closed_streams() -> None:
+    # A service may start without them. What is printed then goes nowhere, and no other file takes their numbers.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  as long as the process
+
+
 def main() -> None:
     """Run the command line."""
+    _open_closed_streams()
     # Threads of OpenMP spin while they wait for each other. Where others want the cores too, a spinning thread takes
     # the time that the awaited one needs: torch ran 30 times slower. OpenMP is loaded later than here, and reads this.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -1,6 +1,7 @@
 """All settings: `SIMILA_*` variables and `simila.toml`, read here and nowhere else. The command line wins over both."""
 
 import json
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -35,6 +36,21 @@ def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
     for network in networks:
         ip_network(network)
     return networks
+
+
+def _check_each(values: tuple[str, ...], form: re.Pattern[str], wanted: str) -> tuple[str, ...]:
+    for value in values:
+        if not form.fullmatch(value):
+            raise ValueError(f"{value!r} is {wanted}")
+    return values
+
+
+_ORIGIN = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+")
+Origins = Annotated[
+    Names, AfterValidator(lambda given: _check_each(given, _ORIGIN, "no origin, such as https://shop.example"))
+]
+_ADDRESS = re.compile(r"(\[[^]\s]+]|[^:/\s]+):\d{1,5}")
+Addresses = Annotated[Names, AfterValidator(lambda given: _check_each(given, _ADDRESS, "not HOST:PORT"))]
 
 
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split_names)]
@@ -103,7 +119,7 @@ class TritonSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    addresses: Names = Field(
+    addresses: Addresses = Field(
         default=(), description="HOST:PORT of each server's gRPC, separated by commas or spaces, or as a JSON list."
     )
     tls: bool = Field(default=False, description="Speak TLS with them.")
@@ -194,7 +210,7 @@ class Settings(BaseSettings):
         description="File of the TLS certificate and those that sign it, as PEM; HTTP and gRPC then speak TLS.",
     )
     tls_key: Path | None = Field(default=None, description="File of the certificate's private key, as PEM.")
-    cors_origins: Names = Field(
+    cors_origins: Origins = Field(
         default=(), description="Origins such as `https://shop.example` whose pages may call this server."
     )
     audit: bool = Field(

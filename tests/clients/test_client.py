@@ -1,13 +1,15 @@
 """The blocking client over httpx's own mock transport: what is sent, and what failing connections become."""
 
+import asyncio
 import json
 import socket
+import threading
 
 import httpx
 import pytest
 
 import simila_client
-from simila_client import ConnectionFailed, InvalidArgument, Item, Simila, SimilaClientError, TimedOut
+from simila_client import AsyncSimila, ConnectionFailed, InvalidArgument, Item, Simila, SimilaClientError, TimedOut
 
 
 def client_of(answer, **options):
@@ -78,6 +80,43 @@ def test_no_server_says_where_and_what_to_do():
     assert str(caught.value) == f"no server answers at {url}; start one with: simila serve"
 
 
+def test_a_server_without_tls_is_told_from_none():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+
+        def answer_plainly():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        plain = threading.Thread(target=answer_plainly)
+        plain.start()
+        with Simila(f"https://{address}") as client, pytest.raises(ConnectionFailed) as caught:
+            client.models()
+        plain.join()
+
+    assert str(caught.value).startswith(f"TLS with https://{address} failed: [SSL")
+    assert str(caught.value).endswith("; one without TLS is reached by http://")
+
+
+def test_a_name_that_no_host_has_is_told_from_a_server_that_is_down(monkeypatch):
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def ask_async():
+        async with AsyncSimila("http://shop.example") as client:
+            await client.models()
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    expected = "^no server answers at http://shop.example: Name or service not known$"
+
+    with Simila("http://shop.example") as client, pytest.raises(ConnectionFailed, match=expected):
+        client.models()
+    with pytest.raises(ConnectionFailed, match=expected):
+        asyncio.run(ask_async())
+
+
 def test_a_server_that_takes_too_long():
     def answer(request):
         raise httpx.ReadTimeout("slow", request=request)
@@ -136,7 +175,7 @@ def test_no_proxy_sees_what_goes_to_this_machine(monkeypatch, host):
 def test_another_machine_is_reached_through_the_proxy(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        proxy.settimeout(5)
+        proxy.settimeout(60)
         with Simila("http://server.example:9", timeout_seconds=0.1) as client, pytest.raises(TimedOut):
             client.models()
         connection, _ = proxy.accept()

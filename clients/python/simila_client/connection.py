@@ -1,5 +1,7 @@
 """What a blocking and an awaiting transport share: the address, the key, and the names of failures."""
 
+import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -55,12 +57,22 @@ class Connection:
         except httpx.InvalidURL as error:
             raise InvalidArgument(f"{request.path[:100]!r} is no path of a URL: {error}") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise ConnectionFailed(f"no server answers at {self.url}; start one with: simila serve") from error
+            raise ConnectionFailed(self._why_unreached(error)) from error
         except httpx.TimeoutException as error:
             message = f"{request.method} {request.path} was not answered within {timeout_seconds:g} s"
             raise TimedOut(message) from error
         except httpx.RequestError as error:
             raise ConnectionBroke(f"the connection to {self.url} broke: {error}") from error
+
+    def _why_unreached(self, error: BaseException) -> str:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLError):
+                return f"TLS with {self.url} failed: {cause}; one without TLS is reached by http://"
+            if isinstance(cause, socket.gaierror):
+                return f"no server answers at {self.url}: {cause.strerror}"
+            cause = cause.__cause__ or cause.__context__
+        return f"no server answers at {self.url}; start one with: simila serve"
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _import_folder(
     name: str, folder: Path, encoder: str | None, batch_size: int, url: str | None, *, labels_from_folders: bool
 ) -> None:
     if not folder.is_dir():
-        raise WrongUsage(f"{folder} is no folder")
+        raise WrongUsage(f"{folder} is {'neither a folder nor a file' if folder.exists() else 'not there'}")
     images = find_images(folder, labels_from_folders=labels_from_folders)
     if not images:
         raise WrongUsage(f"{folder} holds no images ({' '.join(sorted(IMAGE_SUFFIXES))})")

@@ -1,6 +1,7 @@
 """From typed options to `Settings`: what is typed wins over the environment and `simila.toml`."""
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
 from simila.cli.errors import WrongUsage, print_warning
@@ -18,6 +20,7 @@ PREFIX = "SIMILA_"
 TESTS_PREFIX = "SIMILA_TEST_"
 # Read by the commands that talk to a server; no setting of the server's.
 API_KEY_VARIABLE = "SIMILA_API_KEY"
+_QUOTED = re.compile('"(\\w+)"')
 
 DataDirOption = Annotated[
     Path | None,
@@ -39,8 +42,7 @@ def read_settings(**typed: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in typed.items() if value is not None})
     except ValidationError as error:
-        problems = [f"setting {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise WrongUsage("; ".join(problems)) from error
+        raise WrongUsage("; ".join(map(_told, error.errors()))) from error
     except UnicodeDecodeError as error:
         raise WrongUsage(f"simila.toml is not UTF-8: {error.reason} at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
@@ -48,7 +50,17 @@ def read_settings(**typed: Any) -> Settings:
     except OSError as error:
         raise WrongUsage(f"simila.toml cannot be read: {error.strerror}") from error
     except SettingsError as error:
-        raise WrongUsage(f"settings: {error}") from error
+        # It names the field of which a variable holds JSON, in words alone.
+        name = _QUOTED.search(str(error))
+        raise WrongUsage(f"{PREFIX}{name[1].upper() if name else ''} is not JSON: {error.__cause__}") from error
+
+
+def _told(problem: ErrorDetails) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    if place:
+        return f"setting {place}: {problem['msg']}"
+    # Of several settings together, which the sentence names.
+    return f"settings: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse_folder(path: Path) -> None:

@@ -139,6 +139,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     if not folder.exists():
         yield Finding("data folder", Verdict.WARNING, f"{folder} is not there yet", "run: simila models export")
         return
+    if not folder.is_dir():
+        yield Finding("data folder", Verdict.PROBLEM, f"{folder} is no folder", "set SIMILA_DATA_DIR to a folder")
+        return
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         remedy = f"run, as its owner: chown -R {os.getuid()} {folder}"
         yield Finding("data folder", Verdict.PROBLEM, f"{folder} cannot be written by this user", remedy)

@@ -41,7 +41,7 @@ class CommandGroup(TyperGroup):
         except BrokenPipeError:
             raise  # typer itself ends quietly when `| head` has read enough
         except OSError as error:
-            stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+            stop(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error), FAILED)
 
 
 def print_error(message: str) -> None:

@@ -35,6 +35,21 @@ def readable(path: Path, what: str) -> Path:
     return path
 
 
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        WrongUsage: it cannot be read, or is not UTF-8.
+
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise WrongUsage(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise WrongUsage(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
 def read_image(path: Path) -> bytes:
     """The bytes of an image file, not decoded: the server does that.
 

@@ -25,16 +25,17 @@ class ProgressBars:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._tasks:
+            self._bars.stop()
 
     def step(self, description: str, done: int, total: int | None, *, unit: Unit) -> None:
         if description not in self._tasks:
+            self._bars.start()
             self._tasks[description] = self._bars.add_task(description, total=total, amount="")
         self._bars.update(self._tasks[description], completed=done, total=total, amount=_amount(done, total, unit))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from simila.cli.errors import WrongUsage
+from simila.cli.inputs import read_text
 from simila_client import LabelMetric, Rules
 
 ESTIMATE: Literal["estimate"] = "estimate"
@@ -83,11 +84,7 @@ def _label_metric(path: Path) -> LabelMetric:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"{path}: {error}") from error
-    return _object(text, str(path), "a JSON object")
+    return _object(read_text(path), str(path), "a JSON object")
 
 
 def _object(text: str, place: str, form: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
 from simila.cli.filters import FilterOption, read_filter
 from simila.cli.folder_import import find_images
-from simila.cli.inputs import read_image, request_batches
+from simila.cli.inputs import read_image, read_text, request_batches
 from simila.domain.errors import CannotServe
 from simila_client import Classifier, ClassSource, Example, KeywordClass, Simila, Trained
 
@@ -139,10 +139,7 @@ def read_examples(source: Path) -> list[Example]:
 
 
 def _lines(path: Path) -> list[Example]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise WrongUsage(f"{path}: {error}") from error
+    lines = read_text(path).splitlines()
     return [_example(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
 
 

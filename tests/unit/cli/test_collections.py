@@ -137,7 +137,7 @@ def test_import_of_no_folder_or_no_images_creates_nothing(server, run, tmp_path)
     missing = run("collections", "import", "shop", "missing", "--encoder", "m")
     empty = run("collections", "import", "shop", "empty", "--encoder", "m")
 
-    assert (missing.exit_code, missing.stderr) == (2, "error: missing is no folder\n")
+    assert (missing.exit_code, missing.stderr) == (2, "error: missing is not there\n")
     assert empty.exit_code == 2
     assert empty.stderr.startswith("error: empty holds no images (.bmp .gif .jpeg")
     assert server.collections == {}

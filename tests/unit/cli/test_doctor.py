@@ -38,6 +38,13 @@ def test_what_is_not_exported_is_a_problem_with_its_command(findings, tmp_path):
     assert problem["remedy"] == "run: simila models export efficientnet-lite0"
 
 
+def test_a_file_in_place_of_the_data_folder_is_no_matter_of_its_owner(findings, tmp_path):
+    (tmp_path / "data").write_text("")
+    found, code = findings("--data-dir", str(tmp_path / "data"))
+    assert (code, found["data folder"]["message"]) == (1, f"{tmp_path / 'data'} is no folder")
+    assert found["data folder"]["remedy"] == "set SIMILA_DATA_DIR to a folder"
+
+
 def test_settings_that_are_not_valid_are_one_finding(findings, monkeypatch):
     monkeypatch.setenv("SIMILA_LOG_LEVEL", "loud")
     found, code = findings()

@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,23 @@ def test_a_shell_completes_what_is_typed(run):
 
     assert done.stdout.split() == ["collections"]
     assert "--install-completion" in run("--help").stdout
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_command_whose_streams_are_closed_prints_nowhere(closed):
+    command = ["sh", "-c", f'exec "$0" -m simila models list {closed}', sys.executable]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_full_disk_behind_standard_output_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "simila", "models", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
 
 
 EXAMPLE = re.compile(r"^ *(?:cat \S+ \| )?(simila .+)$", re.MULTILINE)

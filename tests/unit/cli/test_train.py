@@ -82,7 +82,8 @@ def test_a_refinement_starts_from_classes_and_tells_its_figures(server, run):
         ([], "give FOLDER or FILE.jsonl and --model NAME, or --collection NAME"),
         (["x"], "give FOLDER or FILE.jsonl and --model NAME, or --collection NAME"),
         (["x", "--model", "m", "--collection", "c"], "give FOLDER"),
-        (["nowhere", "--model", "m"], "nowhere: "),
+        (["nowhere", "--model", "m"], "nowhere: No such file or directory\n"),
+        (["latin.jsonl", "--model", "m"], "latin.jsonl is not UTF-8: invalid continuation byte at byte 9\n"),
         (["bad.jsonl", "--model", "m"], "bad.jsonl:2: not of the form"),
         (["empty.jsonl", "--model", "m"], "empty.jsonl: there are no examples"),
     ],
@@ -90,6 +91,7 @@ def test_a_refinement_starts_from_classes_and_tells_its_figures(server, run):
 def test_wrong_usage_is_one_line(server, run, tmp_path, arguments, message):
     (tmp_path / "bad.jsonl").write_text('{"text": "a", "label": "b"}\n{"text": "a"}\n')
     (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "latin.jsonl").write_bytes(b'{"text": \xe9t')
 
     result = run("train", *arguments)
 
