@@ -4,7 +4,8 @@ import resource
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from statistics import median, quantiles
 
 from speed.bench import Bench
@@ -19,6 +20,7 @@ from speed.wrk import Bodies, Statuses, run_wrk_for
 CONNECTIONS = {TEXT_ENCODER: 32, IMAGE_ENCODERS[0]: 16}
 FACTOR = 10
 PROBES = 8
+REFUSED = HTTPStatus.TOO_MANY_REQUESTS
 QUEUE_SECONDS = 0.25
 """So short that most of ten times the clients are refused; with the default of 5 s all of them find a place."""
 
@@ -47,7 +49,7 @@ class Overload:
 
 @dataclass(frozen=True)
 class _Run:
-    """What wrk was answered, and what that took of the machine."""
+    """What the clients were answered, and what that took of the machine."""
 
     answers: Statuses
     server_seconds: float
@@ -117,12 +119,25 @@ def _turn(bench: Bench, server: Server, file: Bodies, bodies: Sequence[bytes], c
             stack.enter_context(probe)
         overloaded = _run(server, file, connections=FACTOR * connections - PROBES, seconds=bench.seconds)
         ended_at = time.perf_counter()
+        overloaded = replace(overloaded, answers=_with(overloaded.answers, probes))
         while server.post(file.path, file.content_type, bodies[0])[0] != OK:
             pass
         recovered_after_ms = 1000 * (time.perf_counter() - ended_at)
     answers: list[Answer] = [answer for probe in probes for answer in probe.answers]
     admitted_ms = [1000 * answer.seconds for answer in answers if answer.status == OK]
     return _Round(peak, overloaded, admitted_ms, recovered_after_ms)
+
+
+def _with(answers: Statuses, probes: Sequence[Probe]) -> Statuses:
+    """The probes are some of the clients: they have taken their part of what the server can do."""
+    statuses = [answer.status for probe in probes for answer in probe.answers]
+    admitted, refused = statuses.count(OK), statuses.count(REFUSED)
+    return replace(
+        answers,
+        admitted=answers.admitted + admitted,
+        refused=answers.refused + refused,
+        failed=answers.failed + len(statuses) - admitted - refused,
+    )
 
 
 def _run(server: Server, file: Bodies, *, connections: int, seconds: float) -> _Run:

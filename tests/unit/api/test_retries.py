@@ -34,7 +34,7 @@ def _short_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "HELD_SECONDS", HELD_SECONDS)
 
 
-def asking(app: HeldRetries) -> Ask:
+def asking(app: HeldRetries, length: bytes = b"") -> Ask:
     async def ask(path: str, port: int) -> int:
         sent: list[Message] = []
 
@@ -44,7 +44,8 @@ def asking(app: HeldRetries) -> Ask:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await app({"type": "http", "client": ("127.0.0.1", port), "path": path}, receive, send)
+        headers = [(b"content-length", length)] if length else []
+        await app({"type": "http", "client": ("127.0.0.1", port), "path": path, "headers": headers}, receive, send)
         return int(sent[0]["status"])
 
     return ask
@@ -95,12 +96,21 @@ def test_nothing_is_kept_once_the_time_is_over() -> None:
     run_at_once(scenario())
 
 
-@pytest.mark.parametrize(("most_seconds", "held_seconds"), [(10, [1, 2, 3, 4]), (2.5, [1, 2, 2.5, 2.5])])
+@pytest.mark.parametrize(
+    ("most_seconds", "length", "held_seconds"),
+    [
+        (10, b"", [1, 2, 3, 4]),
+        (10, b"not a length", [1, 2, 3, 4]),
+        (10, b"500", [1.5, 3, 4.5, 6]),
+        (2.5, b"", [1, 2, 2.5, 2.5]),
+        (2.5, b"5" * 40, [2.5, 2.5, 2.5, 2.5]),
+    ],
+)
 def test_those_who_come_too_soon_take_turns_that_do_not_take_too_long(
-    monkeypatch: pytest.MonkeyPatch, most_seconds: float, held_seconds: list[float]
+    monkeypatch: pytest.MonkeyPatch, most_seconds: float, length: bytes, held_seconds: list[float]
 ) -> None:
     async def scenario() -> None:
-        ask = asking(HeldRetries(Refusing(8)))
+        ask = asking(HeldRetries(Refusing(8)), length)
 
         async def seconds_held(port: int) -> float:
             await ask("/a", port)
@@ -113,4 +123,5 @@ def test_those_who_come_too_soon_take_turns_that_do_not_take_too_long(
     monkeypatch.setattr(retries, "HELD_SECONDS", 1.0)
     monkeypatch.setattr(retries, "MOST_HELD_SECONDS", most_seconds)
     monkeypatch.setattr(retries, "TURNS_A_SECOND", 1.0)
+    monkeypatch.setattr(retries, "BYTES_A_SECOND", 1000.0)
     run_at_once(scenario())
