@@ -20,8 +20,8 @@ class HeldRetries:
 
     A refusal is cheap, but clients that ask again at once make so many that the admitted requests lack the cores. For
     the same reason those that come early are let in one after the other, `TURNS_A_SECOND` of them and fewer where their
-    bodies are large, unless one would wait longer than `MOST_HELD_SECONDS`. Only the same path on the same connection waits, so who keeps to
-    `Retry-After`, or asks something else, never does.
+    bodies are large, unless one would wait longer than `MOST_HELD_SECONDS`. Only the same path on the same connection
+    waits, so who keeps to `Retry-After`, or asks something else, never does.
     """
 
     def __init__(self, app: ASGIApp) -> None:
