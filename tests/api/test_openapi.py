@@ -29,6 +29,15 @@ def test_the_document_shows_the_examples(document: dict[str, Any]) -> None:
     assert {one["name"]: one.get("example") for one in search["parameters"]}["name"] == "shoes"
 
 
+def test_every_route_may_be_sent_a_key_in_either_header_and_none_where_no_key_is_needed(
+    document: dict[str, Any],
+) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert document["security"] == [{}, {"bearer": []}, {"api-key": []}]
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert (schemes["api-key"]["in"], schemes["api-key"]["name"]) == ("header", "api-key")
+
+
 def test_every_example_is_answered_as_documented(api: httpx.Client, document: dict[str, Any]) -> None:
     for example, response in told(api):
         method, path = example.operation.split()

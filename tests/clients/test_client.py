@@ -224,3 +224,11 @@ def test_what_cannot_be_sent_is_an_error_of_the_client_and_a_value_error():
 
 def unreachable(request):
     raise AssertionError(f"sent: {request.method} {request.url}")
+
+
+def test_what_is_no_item_or_example_is_named_by_its_position():
+    with client_of(unreachable) as client:
+        with pytest.raises(TypeError, match=r"^items\[1\] is a dict, and must be made by Item\(…\)$"):
+            client.upsert("cats", [Item("1", "a"), {"id": "2", "text": "b"}])
+        with pytest.raises(TypeError, match=r"^examples\[0\] is a tuple, and must be made by Example\(…\)$"):
+            client.train([("a cat", "cat")], model="m")

@@ -54,7 +54,7 @@ class AsyncClassifierCalls:
         """
         options = {"model": model, "classifier_id": classifier_id, "method": method, "name": name}
         return await self._transport.send(
-            wire.train(await self._transport.read_all(listed("examples", examples)), **options)
+            wire.train(await self._transport.read_all(listed("examples", examples, Example)), **options)
         )
 
     async def train_on(

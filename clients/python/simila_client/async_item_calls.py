@@ -20,7 +20,9 @@ class AsyncItemCalls:
 
     async def upsert(self, name: str, items: Sequence[Item]) -> Upserted:
         """Store items, all or none; when this returns they are durable and can be found."""
-        return await self._transport.send(wire.upsert(name, await self._transport.read_all(listed("items", items))))
+        return await self._transport.send(
+            wire.upsert(name, await self._transport.read_all(listed("items", items, Item)))
+        )
 
     async def items(self, name: str, *, after: int | None = None, limit: int | None = None) -> ItemPage:
         """One page of the stored items, those with a sequence above `after`."""

@@ -38,11 +38,15 @@ def segments(text: str, what: str) -> str:
     return "/".join(path_segment(part) for part in text.split("/"))
 
 
-def listed(argument: str, values: Sequence[T]) -> list[T]:
+def listed(argument: str, values: Sequence[T], of: type[T] | None = None) -> list[T]:
     # A str is a sequence of str too, and bytes one of int: taken as such, each letter would become an input.
     if isinstance(values, str | bytes):
         raise TypeError(f"{argument} must be a list, and this is a single {type(values).__name__}: put it in brackets")
-    return list(values)
+    found = list(values)
+    for at, one in enumerate(found if of else ()):
+        if of and not isinstance(one, of):
+            raise TypeError(f"{argument}[{at}] is a {type(one).__name__}, and must be made by {of.__name__}(…)")
+    return found
 
 
 def with_given(body: dict[str, Json], **options: Json) -> dict[str, Json]:

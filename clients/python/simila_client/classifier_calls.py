@@ -51,7 +51,9 @@ class ClassifierCalls:
         background.
         """
         options = {"model": model, "classifier_id": classifier_id, "method": method, "name": name}
-        return self._transport.send(wire.train(self._transport.read_all(listed("examples", examples)), **options))
+        return self._transport.send(
+            wire.train(self._transport.read_all(listed("examples", examples, Example)), **options)
+        )
 
     def train_on(
         self,

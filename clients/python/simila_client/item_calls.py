@@ -19,7 +19,7 @@ class ItemCalls:
 
     def upsert(self, name: str, items: Sequence[Item]) -> Upserted:
         """Store items, all or none; when this returns they are durable and can be found."""
-        return self._transport.send(wire.upsert(name, self._transport.read_all(listed("items", items))))
+        return self._transport.send(wire.upsert(name, self._transport.read_all(listed("items", items, Item))))
 
     def items(self, name: str, *, after: int | None = None, limit: int | None = None) -> ItemPage:
         """One page of the stored items, those with a sequence above `after`."""

@@ -22,6 +22,7 @@ from simila.api.foreign_errors import ForeignErrors, Reshape
 from simila.api.json_depth import DEEPEST_JSON
 from simila.api.middleware import BodyLimit, KnownHosts, LargestBody
 from simila.api.openapi_examples import with_examples
+from simila.api.openapi_keys import with_keys
 from simila.api.request_metrics import RequestMetrics
 from simila.api.retries import HeldRetries
 from simila.api.routes import (
@@ -140,7 +141,7 @@ def documented_api(lifespan: Lifespan | None = None) -> FastAPI:
         static_url="/docs-assets",
     )
     document = api.openapi
-    api.openapi = lambda: with_examples(document())  # type: ignore[method-assign]  # as FastAPI's own documentation does
+    api.openapi = lambda: with_keys(with_examples(document()))  # type: ignore[method-assign]  # as FastAPI's own documentation does
     return api
 
 
