@@ -5,7 +5,6 @@ import os
 import platform
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -13,13 +12,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
+
+from held_port import held_port
 
 # Its Python backend reads no arrays of NumPy 2, so NumPy 1 lies beside it, out of the tests' own way.
 REQUIREMENTS = ("nvidia-pytriton==0.7.0", "numpy==1.26.4", "flatbuffers", "packaging", "protobuf")
@@ -64,6 +65,7 @@ class TritonServer:
     process: subprocess.Popen[str] | None = None
     log: deque[str] = field(default_factory=lambda: deque(maxlen=200))
     _reader: threading.Thread | None = None
+    _hold: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def prepare(cls, installed: Path, repository: Path, models: Sequence[str], folder: Path) -> Self:
@@ -75,7 +77,8 @@ class TritonServer:
         shutil.copy(STANDS_IN_FOR_ONNXRUNTIME, backends / "onnxruntime" / "model.py")
         shutil.copytree(files / "backends" / "python", backends / "python")
         shutil.copy(files / "python_backend_stubs" / PYTHON / "triton_python_backend_stub", backends / "python")
-        port, prefix = _free_port(), f"simila-test-{uuid4().hex}"
+        hold = ExitStack()
+        port, prefix = hold.enter_context(held_port()), f"simila-test-{uuid4().hex}"
         command = [
             files / "bin" / "tritonserver",
             *("--model-repository", repository, "--backend-directory", backends),
@@ -90,7 +93,7 @@ class TritonServer:
             "LD_LIBRARY_PATH": f"{installed / 'nvidia_pytriton.libs'}:{_libpython_folder()}",
             "TRITON_GATE": str(gate),
         }
-        return cls(command, environment, port, gate, prefix)
+        return cls(command, environment, port, gate, prefix, _hold=hold)
 
     @property
     def address(self) -> str:
@@ -158,17 +161,11 @@ class TritonServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._hold.close()
 
 
 def _libpython_folder() -> Path:
     return Path(sysconfig.get_config_var("LIBDIR") or "")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from api.wire import embed
+from held_port import held_port
 
 DEPLOY = Path(__file__).parents[2] / "server" / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
@@ -22,7 +22,7 @@ DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "simila.json").read_
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
 # These have series only beside a built index, a vector cache or a GPU: there it has to be enough that they are exposed.
 CONDITIONAL = ("simila_collection_recall_at_10", "simila_index_build", "simila_cache_lookups", "simila_gpu_memory")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="Debian's package prometheus is missing")
 
@@ -36,17 +36,16 @@ def prometheus(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     config["rule_files"] = [str(ALERTS)]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = [server_url.removeprefix("http://")]
     (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
     command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "log").open("w") as log:
+    with held_port() as port, (folder / "log").open("w") as log:
+        address = f"127.0.0.1:{port}"
         process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://{address}", transport=httpx.HTTPTransport(retries=8)) as client:
-            yield client
-    finally:
-        process.terminate()
-        process.wait()
+        try:
+            with httpx.Client(base_url=f"http://{address}", transport=httpx.HTTPTransport(retries=8)) as client:
+                yield client
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def asked(prometheus: httpx.Client, expression: str) -> list[Any]:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import infinity_package
 import llama_index_package
 from docs import console
 from docs.test_readme import SCORE_TOLERANCE, numbers, words
+from held_port import held_port
 from server_process import ServerProcess, folder_with_models
 from simila.domain.model_repository import ModelRepository
 
@@ -42,11 +42,11 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory, exported_repository: ModelRepository) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("snippets")
     (folder / "rocket.jpg").symlink_to(Path(skimage.data.__file__).with_name("rocket.jpg"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        grpc_port = free.getsockname()[1]
     data = folder_with_models(folder / "data", exported_repository.root)
-    with ServerProcess.start(data, environment={"SIMILA_GRPC_PORT": str(grpc_port)}) as server:
+    with (
+        held_port() as grpc_port,
+        ServerProcess.start(data, environment={"SIMILA_GRPC_PORT": str(grpc_port)}) as server,
+    ):
         yield Place(folder, int(server.url.rpartition(":")[2]), grpc_port)
 
 

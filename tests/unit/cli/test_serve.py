@@ -2,7 +2,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -101,12 +100,12 @@ def server_with_half_a_request(folder, shutdown_seconds):
     with ServerProcess.start(folder, environment=environment) as server:
         address = urlsplit(server.url)
         with socket.create_connection((address.hostname, address.port)) as half_sent:
-            half_sent.sendall(b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
-            time.sleep(0.2)  # that the server has read it
+            head = b"POST /v1/embeddings HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 100"
+            half_sent.sendall(head + b"\r\n\r\n")
+            assert half_sent.recv(100).startswith(b"HTTP/1.1 100")
+            half_sent.sendall(b"{")
             server.process.send_signal(signal.SIGTERM)
-            while httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
-                pass
-            yield server.process
+            yield server
 
 
 @pytest.fixture
@@ -115,16 +114,18 @@ def served_folder(tmp_path, exported_repository):
 
 
 def test_a_request_that_never_ends_does_not_keep_the_server(served_folder):
-    with server_with_half_a_request(served_folder, shutdown_seconds=1) as process:
-        process.communicate(timeout=60)
-        assert process.returncode == 0
+    with server_with_half_a_request(served_folder, shutdown_seconds=1) as server:
+        server.process.communicate(timeout=60)
+        assert server.process.returncode == 0
 
 
 def test_a_second_signal_ends_the_server_at_once(served_folder):
-    with server_with_half_a_request(served_folder, shutdown_seconds=1000) as process:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-        assert process.returncode == 128 + signal.SIGTERM
+    with server_with_half_a_request(served_folder, shutdown_seconds=1000) as server:
+        while httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
+            pass
+        server.process.send_signal(signal.SIGTERM)
+        server.process.communicate(timeout=60)
+        assert server.process.returncode == 128 + signal.SIGTERM
 
 
 def test_more_workers_are_refused_with_the_reason(run):

@@ -1,7 +1,6 @@
 """Choices on measurements that are given, and one real calibration that is short."""
 
 import threading
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -87,16 +86,20 @@ def test_steps_reach_their_total():
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-def test_throughput_counts_the_rows_of_all_workers():
-    class Sleeping:
-        def run(self, tensors):
-            time.sleep(0.01 * len(tensors["x"]))
-            threads.add(threading.current_thread().name)
+class Timed(threading.local):
+    """A row takes a hundredth of a second, on a clock of each thread's own."""
 
-    threads = set()
+    seconds = 0.0
+
+    def run(self, tensors):
+        self.seconds += 0.01 * len(tensors["x"])
+
+
+def test_throughput_counts_the_rows_of_all_workers(monkeypatch):
+    backend = Timed()
+    monkeypatch.setattr(calibration_module, "perf_counter", lambda: backend.seconds)
     batches = [{"x": np.zeros((rows, 1))} for rows in (1, 2, 3)]
-    assert rows_per_second(Sleeping(), batches, worker_threads=4) == pytest.approx(400, rel=0.25)
-    assert len(threads) == 4
+    assert rows_per_second(backend, batches, worker_threads=4) == pytest.approx(400)
 
 
 def test_lengths_of_texts_are_those_of_real_ones():

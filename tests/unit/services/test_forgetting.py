@@ -136,17 +136,20 @@ def test_what_is_built_while_items_are_forgotten_is_not_saved(service, catalogue
     lower_flat_values(monkeypatch, 100 * DIMENSION)
     collection = catalogue.get("pets")
     published = collection._upkeep._published
-    seen = []
+    seen, is_awaited = [], threading.Event()
 
     def forget_then_publish(body):
         if not seen:
+            assert is_awaited.wait(60)
             seen.append(body)
             forget(service, ids=["id7"])
         published(body)
 
     monkeypatch.setattr(collection._upkeep, "_published", forget_then_publish)
     collection.write(UpsertArrays([f"id{n}" for n in range(ITEMS)], clustered_vectors(0, ITEMS, DIMENSION))).result()
-    catalogue._background.submit(lambda: None).result()
+    first_build = catalogue._background.submit(lambda: None)
+    is_awaited.set()
+    first_build.result()
     assert len(seen) == 1
     assert not list(collection.folder.glob("body-*"))
     catalogue._background.submit(lambda: None).result()
