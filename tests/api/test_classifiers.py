@@ -194,7 +194,7 @@ TWO = [*ONE, {"vector": VECTOR, "label": "b"}]
         ({"model": ENCODER, "method": "svm", "input": TWO}, 400, "method", "nearest_mean"),
         ({"model": ENCODER, "k": 3, "input": TWO}, 400, "k", "no option of nearest_mean"),
         ({"model": ENCODER, "method": "ridge", "penalty": -1, "input": TWO}, 400, "penalty", "above 0"),
-        ({"collection": "nowhere"}, 404, "name", "there is no collection 'nowhere'"),
+        ({"collection": "nowhere"}, 404, "collection", "there is no collection 'nowhere'"),
     ],
 )
 def test_trainings_that_are_refused(api, body, status, param, words) -> None:

@@ -186,6 +186,7 @@ def test_rules_answer_with_what_they_found(api: httpx.Client) -> None:
         ({"label_tree": {"parents": {"cat": None, "dog": None}}}, 400, "label_tree"),
         ({"priors": {"cat": 1, "dog": -1}}, 400, "priors"),
         ({"unknown": {"threshold": None}}, 400, "unknown.threshold"),
+        ({"unknown": {"false_rejection_rate": 0.1}}, 400, "unknown"),
         ({"label_tree": {"parents": {}}}, 400, "label_tree.parents"),
     ],
 )

@@ -10,7 +10,16 @@ from typing import Any
 
 from simila.classifiers.labels import FEWEST_CLASSES
 from simila.classifiers.prototypes import Prototypes
-from simila.domain.errors import CannotServe, Conflict, InvalidInput, InvalidLabels, LimitExceeded, NoExamples
+from simila.domain.errors import (
+    CannotServe,
+    CollectionUnavailable,
+    Conflict,
+    InvalidInput,
+    InvalidLabels,
+    LimitExceeded,
+    NoExamples,
+    UnknownCollection,
+)
 from simila.domain.inputs import Source
 from simila.domain.vectors import Float32
 from simila.engine.model_pool import ModelPool
@@ -119,7 +128,7 @@ class TrainingService:
             LimitExceeded: there are more examples than fit into memory.
 
         """
-        collection = self._catalogue.get(name)
+        collection = self._collection(name)
         options = complete_options(plan.method, plan.options or {})
         start = await self._start(collection, plan)
         only_labelled = plan.method not in REFINEMENTS
@@ -188,6 +197,12 @@ class TrainingService:
         """
         async with self._classifiers.changing:
             await self._classifiers.delete(classifier_id)
+
+    def _collection(self, name: str) -> Collection:
+        try:
+            return self._catalogue.get(name)
+        except (UnknownCollection, CollectionUnavailable) as error:  # elsewhere a path names it, here a field
+            raise type(error)(error.message, param="collection") from error
 
     def _check_labels(self, labels: Sequence[str], *, fewest: int) -> None:
         if (count := len(set(labels))) < fewest:

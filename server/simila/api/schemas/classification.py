@@ -79,6 +79,13 @@ class Unknown(RequestBody):
 
     threshold: FiniteFloat
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_rate(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "false_rejection_rate" in value:
+            raise ValueError("a false_rejection_rate is of a collection's items: classify by it, or give a threshold")
+        return value
+
 
 class LabelMetricBody(RequestBody):
     """Distances between labels, those of the request and any others."""
