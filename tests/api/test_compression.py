@@ -77,6 +77,12 @@ def test_a_bomb_stops_at_the_limit(small: httpx.Client, coding: str) -> None:
     )
 
 
+def test_gzip_may_have_several_members(small: httpx.Client) -> None:
+    body = json.dumps(BODY).encode()
+    content = b"".join(gzip.compress(part) for part in (b"", body[:9], body[9:], b""))
+    assert np.array_equal(vectors(send(small, content, "gzip").json()), vectors(embed(small, **BODY_ARGUMENTS)))
+
+
 @pytest.mark.parametrize("coding", PACKERS)
 @pytest.mark.parametrize("spoil", [lambda body: body[:-5], lambda body: b"x" + body, lambda _: b"{}"])
 def test_what_is_damaged_is_refused(small: httpx.Client, coding: str, spoil: Callable[[bytes], bytes]) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import struct
 import zlib
 
@@ -165,6 +166,16 @@ def test_a_web_page_that_calls_itself_127_0_0_1_is_refused(api: httpx.Client) ->
     response = api.get("/v1/models", headers={"host": "evil.example:8000"})
     assert (response.status_code, error(response)["code"]) == (400, "unknown_host")
     assert "'evil.example:8000' (SIMILA_ALLOWED_HOSTS)" in error(response)["message"]
+
+
+@pytest.mark.parametrize("hosts", [(), ("localhost", "localhost"), ("localhost", "evil.example")])
+def test_a_request_names_one_host(api: httpx.Client, hosts: tuple[str, ...]) -> None:
+    with socket.create_connection((api.base_url.host, api.base_url.port), timeout=60) as connection:
+        named = "".join(f"host: {host}\r\n" for host in hosts)
+        connection.sendall(f"GET /healthz HTTP/1.1\r\n{named}connection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert f"one header 'Host'; this one has {len(hosts)}".encode() in answer
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]", "[::1]:8000"])

@@ -1,14 +1,18 @@
 """`on_error: "partial"`: an input that fails does not take the others with it."""
 
+from typing import Any
+
 import httpx
 import numpy as np
 import pytest
 
 from api.wire import b64, embed, error, vectors
+from simila.api.schemas.own_errors import MOST_JUDGED_ALONE
 from tolerances import FLOAT32_VALUES
 
 BROKEN = {"image": b64(b"hello")}
 NO_BASE64 = {"image": "a*b"}
+MALFORMED = ("", None, 5, {"text": ""}, {"text": 5}, {"image": ""}, {"image": None}, {"word": "a"}, [], ["a"], [1.5])
 
 
 def test_each_failed_input_has_an_error_of_its_own(api: httpx.Client) -> None:
@@ -28,6 +32,23 @@ def test_each_failed_input_has_an_error_of_its_own(api: httpx.Client) -> None:
     assert errors[1]["message"].startswith("input[1]: not an image of an accepted format")
     assert errors[3]["message"].startswith("input[3].image: malformed base64")
     assert body["usage"]["total_tokens"] == 6
+
+
+@pytest.mark.parametrize("bad", MALFORMED, ids=repr)
+def test_an_input_that_is_malformed_fails_alone_and_in_the_same_words(api: httpx.Client, bad: Any) -> None:
+    inputs = ["one", bad]
+    alone = error(api.post("/v1/embeddings", json={"model": "simila-lite", "input": inputs}))
+    entries = embed(api, "simila-lite", inputs, on_error="partial")["data"]
+    assert (entries[1]["embedding"], entries[1]["error"]) == (None, alone)
+    assert (alone["code"], alone["param"][:8]) == ("invalid_request", "input[1]")
+    expected = vectors(embed(api, "simila-lite", ["one"]))
+    np.testing.assert_allclose([entries[0]["embedding"]], expected, atol=FLOAT32_VALUES)
+
+
+def test_malformed_items_beyond_those_judged_alone_refuse_the_request(api: httpx.Client) -> None:
+    inputs = ["one"] * MOST_JUDGED_ALONE + [""]
+    response = api.post("/v1/embeddings", json={"model": "simila-lite", "input": inputs, "on_error": "partial"})
+    assert (response.status_code, error(response)["param"]) == (400, f"input[{MOST_JUDGED_ALONE}]")
 
 
 @pytest.mark.parametrize("encoding_format", ["float", "base64"])

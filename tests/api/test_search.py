@@ -1,7 +1,10 @@
 """Searches over HTTP, compared with numpy."""
 
+import json
+import math
 import threading
 from itertools import count
+from typing import Any
 
 import httpx
 import numpy as np
@@ -281,6 +284,36 @@ def test_a_bad_search_fails_its_batch_unless_partial_answers_will_do(api: httpx.
         ("invalid_input", "searches[3].filter.n.$gt"),
         ("limit_exceeded", "searches[4].limit"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "param"),
+    [
+        ({}, None),
+        (7, None),
+        ({"text": ""}, ".text"),
+        ({"text": 5}, ".text"),
+        ({"text": "a", "k": 1}, ".k"),
+        ({"vector": [math.nan] * DIMENSION}, ".query"),
+        ({"vector": ["x"]}, ".vector[0]"),
+    ],
+    ids=range(7),
+)
+def test_a_search_that_is_malformed_fails_alone_and_in_the_same_words(
+    api: httpx.Client, collection, bad: Any, param: str | None
+) -> None:
+    path = collection("simila-lite")
+    rows = filled(api, path, 3)
+    searches = [{"vector": base64_floats(rows[1]), "limit": 1}, bad]
+
+    def send(**options: str) -> httpx.Response:
+        content = json.dumps({"searches": searches, **options})
+        return api.post(f"{path}/search/batch", content=content, headers={"content-type": "application/json"})
+
+    alone = error(send())
+    good, failed = send(on_error="partial").json()["data"]
+    assert (ids(good["results"]), failed) == (["1"], {"index": 1, "error": alone})
+    assert alone["param"] == f"searches[1]{param or ''}"
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,7 @@ def create_api(
     if trail is not None:
         app = AuditedRequests(app, trail)
     app = Deadline(HeldRetries(KeyHolders(app, door)), default_seconds=request_timeout_seconds)
-    if hosts is not None:
-        app = KnownHosts(app, hosts)
+    app = KnownHosts(app, hosts)
     app = ForeignErrors(Draining(app, drain), _shape_of_errors)
     if tracing:
         app = Traced(app, tracing)

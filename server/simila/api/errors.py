@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -36,6 +36,8 @@ STATUSES: dict[type[errors.SimilaError], HTTPStatus] = {
 TYPES = {HTTPStatus.UNAUTHORIZED: "authentication_error", HTTPStatus.FORBIDDEN: "permission_error"}
 PLAIN_WORDS = {
     "missing": "is missing",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
     "extra_forbidden": "is no field of this request",
     "string_unicode": "must be Unicode text, without lone surrogates",
 }
@@ -101,6 +103,12 @@ def register_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer_to)
 
 
+def malformed(found: Mapping[str, Any], place: Sequence[int | str] = ()) -> errors.Malformed:
+    """The error of what pydantic found at `place`, which it was not told."""
+    param = _param((*place, *found["loc"]))
+    return errors.Malformed(f"{param}: {_sentence(found)}" if param else _sentence(found), param=param)
+
+
 async def answer_to(request: Request, error: Exception) -> JSONResponse:
     """The answer to a request that raised."""
     if isinstance(error, errors.SimilaError):
@@ -129,9 +137,7 @@ def _validation_error(error: RequestValidationError) -> JSONResponse:
     if first["loc"] == ("body",) and first["type"] in NOT_AN_OBJECT:
         message = "the body is not a JSON object sent with content-type: application/json"
         return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_json")
-    param = _param(first["loc"])
-    message = f"{param}: {_sentence(first)}" if param else _sentence(first)
-    return _response(HTTPStatus.BAD_REQUEST, message, code="invalid_request", param=param)
+    return _simila_error(malformed(first))
 
 
 def _http_exception(request: Request, error: HTTPException) -> JSONResponse:
@@ -178,7 +184,7 @@ def _is_tag(part: int | str) -> bool:
     return isinstance(part, str) and part.startswith("as ")
 
 
-def _sentence(error: dict[str, Any]) -> str:
+def _sentence(error: Mapping[str, Any]) -> str:
     """What pydantic found, in the words of somebody who writes JSON."""
     kind = error["type"]
     if kind in ("too_short", "string_too_short"):

@@ -19,6 +19,7 @@ from tritonclient.grpc.service_pb2_grpc import (
 
 from simila.api.binary_tensors import BYTES, BytesTensor
 from simila.api.errors import status_of
+from simila.api.grpc_connections import GrpcConnections
 from simila.api.grpc_handlers import refuse
 from simila.api.open_inference import OUTPUT, SERVER_METADATA, VERSION, OpenInference
 from simila.domain.errors import InvalidInput, SimilaError
@@ -51,6 +52,7 @@ async def serving_grpc(
     timeout_seconds: float,
     certificate: Path | None = None,
     certificate_key: Path | None = None,
+    connections: GrpcConnections | None = None,
 ) -> AsyncIterator[None]:
     """Serve at `address` (HOST:PORT) until the block ends; a call may take `timeout_seconds`, or its own deadline.
 
@@ -61,7 +63,8 @@ async def serving_grpc(
 
     """
     options = [("grpc.max_receive_message_length", max_message_bytes), ("grpc.max_send_message_length", -1)]
-    server = grpc.aio.server(interceptors=interceptors, options=[*options, ("grpc.so_reuseport", 0)])
+    options += [("grpc.so_reuseport", 0), *(connections or GrpcConnections()).options()]
+    server = grpc.aio.server(interceptors=interceptors, options=options)
     add_GRPCInferenceServiceServicer_to_server(_Service(protocol, timeout_seconds), server)
     if certificate and certificate_key:
         server.add_secure_port(address, _credentials(certificate, certificate_key))

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simila.api.errors import ErrorBody, ErrorDetail, error_response
-from simila.domain.errors import UnknownHost, quoted
+from simila.domain.errors import InvalidInput, UnknownHost, quoted
 from simila.telemetry.metrics import ERRORS
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -20,20 +20,26 @@ REMEMBERED_HOSTS = 16
 
 
 class KnownHosts:
-    """Answer only to `hosts`, whatever the port.
+    """Answer only to `hosts`, whatever the port, or to any where that is None; and to one in a request.
 
     A server on loopback is there for this machine alone. But a web page can give its own name the address 127.0.0.1
-    (DNS rebinding) and have the browser send anything; the browser still sends the page's name as `Host`.
+    (DNS rebinding) and have the browser send anything; the browser still sends the page's name as `Host`. Of two, what
+    stands before the server may go by the other (RFC 9112, section 3.2).
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
         self._knows = lru_cache(REMEMBERED_HOSTS)(self._is_known)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
+                message = f"a request has one header 'Host'; this one has {len(hosts)}"
+                await error_response(InvalidInput(message))(scope, receive, send)
+                return
+            host = hosts[0].decode("latin-1") if hosts else ""
             if not self._knows(host):
                 message = f"this server does not answer to the host {quoted(host)} (SIMILA_ALLOWED_HOSTS)"
                 await error_response(UnknownHost(message))(scope, receive, send)
@@ -41,7 +47,7 @@ class KnownHosts:
         await self._app(scope, receive, send)
 
     def _is_known(self, host: str) -> bool:
-        return re.sub(r":\d+$", "", host).lower() in self._hosts
+        return self._hosts is None or re.sub(r":\d+$", "", host).lower() in self._hosts
 
 
 @dataclass(frozen=True)

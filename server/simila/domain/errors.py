@@ -72,6 +72,10 @@ class InvalidInput(SimilaError):
     code = "invalid_input"
 
 
+class Malformed(InvalidInput):
+    code = "invalid_request"
+
+
 class InvalidImage(InvalidInput):
     code = "invalid_image"
 

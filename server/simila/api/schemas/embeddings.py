@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 
 from simila.api.errors import ErrorDetail
 from simila.api.schemas.base import RequestBody, Text
-from simila.api.schemas.inputs import EmbeddingInputs
+from simila.api.schemas.inputs import EmbeddingInput, EmbeddingInputs
+from simila.api.schemas.own_errors import own_errors
 from simila.domain.embedding_types import EmbeddingType
 from simila.domain.inputs import Role
 
@@ -48,7 +49,7 @@ class EmbeddingOptions(RequestBody):
 
 
 class EmbeddingsRequest(EmbeddingOptions):
-    input: EmbeddingInputs
+    input: Annotated[EmbeddingInputs, own_errors(EmbeddingInput)]
     modality: Modality | None = None
     """What strings are. Without it, a data URI of an image is an image, and any other string a text."""
     normalized: Literal[True] = True

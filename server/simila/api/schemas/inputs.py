@@ -134,9 +134,9 @@ class InputReader:
         return [self._embeddable(value, position) for position, value in enumerate(values)]
 
     def inputs_or_errors(
-        self, values: "Sequence[EmbeddingInput]", modality: Literal["text", "image"] | None = None
+        self, values: "Sequence[EmbeddingInput | SimilaError]", modality: Literal["text", "image"] | None = None
     ) -> list[Input | SimilaError]:
-        """Like `inputs`, with the error of each input that cannot be read in its place.
+        """Like `inputs`, with the error of each input that cannot be read, or was malformed, in its place.
 
         Strings are of `modality`; where that is None, a data URI of an image is an image.
         """
@@ -223,10 +223,10 @@ class InputReader:
                 param=param,
             )
 
-    def _each(self, values: "Sequence[EmbeddingInput]") -> Iterator[Input | SimilaError]:
+    def _each(self, values: "Sequence[EmbeddingInput | SimilaError]") -> Iterator[Input | SimilaError]:
         for position, value in enumerate(values):
             try:
-                yield self._embeddable(value, position)
+                yield value if isinstance(value, SimilaError) else self._embeddable(value, position)
             except SimilaError as error:
                 yield error
 
@@ -246,8 +246,8 @@ def is_image_url(value: Any) -> TypeGuard[str]:
 
 
 def _items_of(
-    values: "Sequence[EmbeddingInput]", modality: Literal["text", "image"] | None
-) -> "Sequence[EmbeddingInput]":
+    values: "Sequence[EmbeddingInput | SimilaError]", modality: Literal["text", "image"] | None
+) -> "Sequence[EmbeddingInput | SimilaError]":
     if modality is None:
         return values
     return [_item_of(value, modality) if isinstance(value, str) else value for value in values]

@@ -8,6 +8,7 @@ from simila.api.errors import ErrorDetail
 from simila.api.schemas.base import NonEmptyList, RequestBody, Text
 from simila.api.schemas.inputs import InputReader
 from simila.api.schemas.one_source import OneSource, check_exactly_one
+from simila.api.schemas.own_errors import own_errors
 from simila.domain.errors import SimilaError
 from simila.services import diversity
 from simila.services.query_vectors import Example, StoredId, WeightedExample, by_examples
@@ -127,8 +128,8 @@ class SearchRequest(OneSource):
 class SearchBatchRequest(RequestBody):
     """Searches of one collection. With `on_error: "partial"`, one that fails has its own `error` in the answer."""
 
-    searches: NonEmptyList[SearchRequest]
     on_error: Literal["fail", "partial"] = "fail"
+    searches: Annotated[NonEmptyList[SearchRequest], own_errors(SearchRequest)]
 
     def searches_or_errors(self, reader: InputReader) -> list[Search | SimilaError]:
         """The searches, with the error of each that cannot be read in its place."""
@@ -208,8 +209,8 @@ def _example(
     return (StoredId(item_id), f"{within}id") if item_id is not None else (source.source(reader, within), name)
 
 
-def _search_or_error(search: SearchRequest, reader: InputReader, place: str) -> Search | SimilaError:
+def _search_or_error(search: SearchRequest | SimilaError, reader: InputReader, place: str) -> Search | SimilaError:
     try:
-        return search.search(reader, place)
+        return search if isinstance(search, SimilaError) else search.search(reader, place)
     except SimilaError as error:
         return error
