@@ -6,9 +6,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.bar import Bar
 
 from simila.cli import tables
+from simila.cli.classification_results import Answer, report
 from simila.cli.connection import UrlOption, connect
 from simila.cli.errors import WrongUsage
 from simila.cli.failures import Failures
@@ -41,12 +41,8 @@ from simila_client import (
     TooLarge,
 )
 
-BAR_COLUMNS = 24
-
 Question = Callable[[Simila, Sequence[Source]], Sequence[Classification]]
 Ask = Callable[[Sequence[Source]], Sequence[Classification]]
-Answer = tuple[Row, Classification | str]
-"""An input and its classes, or why it has none."""
 
 
 def classify(
@@ -91,7 +87,6 @@ def classify(
 
     An input that fails has an error instead of classes; others go on, and the exit code is 3.
     """
-    classes = [one.strip() for one in (labels or "").split(",") if one.strip()] + (label or [])
     if keep_priors and not (classifier and priors):
         raise WrongUsage("--keep-priors keeps --priors with a --classifier: give both")
     rules = read_rules(
@@ -104,22 +99,21 @@ def classify(
     )
     how = {"top_k": top_k, "rules": rules, "views": view}
     trained = _trained_question(collection, classifier, how)
-    if trained and (classes or model or template):
-        raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
-    ask = trained or _zero_shot_question(classes, model, template, how)
-    inputs = read_rows(texts, images, stdin)
-    together = priors == ESTIMATE
-    if together:
-        inputs = iter(_of_one_request(inputs))
+    ask = _question(trained, [*_names(labels), *(label or [])], model, template, how)
+    inputs, most = read_rows(texts, images, stdin), INPUTS_PER_REQUEST
+    if priors == ESTIMATE:
+        inputs, most = iter(_of_one_request(inputs)), sys.maxsize
     failures = Failures()
     with connect(url) as client:
         if classifier and keep_priors:
-            kept = list(inputs)
-            _keep_priors(client, classifier, [one.content for one in kept], priors)
-            inputs = iter(kept)
-        answers = _answers(partial(ask, client), inputs, sys.maxsize if together else INPUTS_PER_REQUEST)
-        _report(_told(answers, failures), as_json=as_json, decided=rules is not None)
+            inputs = iter(_priors_kept(client, classifier, inputs, priors))
+        answers = _answers(partial(ask, client), inputs, most)
+        report(_told(answers, failures), as_json=as_json, decided=rules is not None)
     failures.finish()
+
+
+def _names(text: str | None) -> list[str]:
+    return [one.strip() for one in (text or "").split(",") if one.strip()]
 
 
 def _of_one_request(inputs: Iterator[Row]) -> list[Row]:
@@ -169,33 +163,14 @@ def _told(answers: Iterator[Answer], failures: Failures) -> Iterator[Answer]:
         yield one, result
 
 
-def _keep_priors(client: Simila, classifier: str, contents: Sequence[Source], priors: str | None) -> None:
-    given = read_priors(priors)
+def _priors_kept(client: Simila, classifier: str, inputs: Iterator[Row], priors: str | None) -> list[Row]:
+    """The inputs, of which priors were estimated unless given, and kept with the classifier."""
+    rows, given = list(inputs), read_priors(priors)
     if isinstance(given, str):
-        client.set_priors(classifier, inputs=contents)
+        client.set_priors(classifier, inputs=[one.content for one in rows])
     else:
         client.set_priors(classifier, priors=given)
-
-
-def _report(answers: Iterator[Answer], *, as_json: bool, decided: bool) -> None:
-    if as_json:
-        tables.show_json([_facts(*answer) for answer in answers])
-    elif tables.is_terminal():
-        for position, (one, result) in enumerate(answers):
-            _show(one, result, position, decided=decided)
-    else:
-        for answer in answers:
-            tables.show_line(_facts(*answer))
-
-
-def _facts(one: Row, result: Classification | str) -> dict[str, Any]:
-    """An answer as JSON; what no rule has set is left out."""
-    if isinstance(result, str):
-        return {"id": one.id, "input": one.name, "error": result}
-    decision = {"prediction": result.label, "score": result.score}
-    details = {name: getattr(result, name) for name in ("labels", "familiarity", "expected_squared_distance")}
-    given = {name: value for name, value in details.items() if value is not None}
-    return {"id": one.id, "input": one.name, **decision, **given, "predictions": result.predictions}
+    return rows
 
 
 def _trained_question(collection: str | None, classifier: str | None, how: Mapping[str, Any]) -> Question | None:
@@ -208,31 +183,17 @@ def _trained_question(collection: str | None, classifier: str | None, how: Mappi
     return None
 
 
-def _zero_shot_question(
-    classes: list[str], model: str | None, templates: list[str] | None, how: Mapping[str, Any]
+def _question(
+    trained: Question | None,
+    classes: list[str],
+    model: str | None,
+    templates: list[str] | None,
+    how: Mapping[str, Any],
 ) -> Question:
+    if trained:
+        if classes or model or templates:
+            raise WrongUsage("--collection and --classifier have their own classes and encoder: leave the others out")
+        return trained
     if not classes or not model:
         raise WrongUsage("give --labels A,B,C and --model NAME, or --collection NAME, or --classifier ID")
     return lambda client, contents: client.classify(contents, model=model, labels=classes, templates=templates, **how)
-
-
-def _show(one: Row, result: Classification | str, position: int, *, decided: bool) -> None:
-    if isinstance(result, str):
-        return  # stderr has it
-    table = tables.table(
-        tables.column("label"),
-        tables.column("cosine", justify="right"),
-        tables.column("probability", justify="right"),
-        tables.column("", no_wrap=True),
-    )
-    for prediction in result.predictions:
-        bar = Bar(1, 0, prediction.score, width=BAR_COLUMNS, color=tables.ACCENT)
-        table.add_row(prediction.label, f"{prediction.cosine:.3f}", f"{prediction.score:.3f}", bar)
-    tables.show(("\n" if position else "") + one.name + (_decision(result) if decided else ""), style="bold")
-    tables.show(table)
-
-
-def _decision(result: Classification) -> str:
-    if result.labels is not None:
-        return f": {', '.join(result.labels) or 'none'}"
-    return ": unknown" if result.label is None else f": {result.label} ({result.score:.3f})"
