@@ -17,6 +17,8 @@ def announce(served: Sequence[Manifest], settings: Settings) -> None:
 
 def _announcement(served: Sequence[Manifest], settings: Settings) -> str:
     url = settings.url
+    if not settings.encoders:
+        return f"Simila listens on {url}, with no encoders (SIMILA_ENCODERS)"
     if not served:
         return f"Simila listens on {url}, but no encoder could be loaded; run: simila models export"
     names = ", ".join(manifest.name for manifest in served)

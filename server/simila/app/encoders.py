@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from simila.backends.device_choice import Devices, choose_devices
 from simila.backends.registry import runtimes
 from simila.backends.triton import TritonOptions
+from simila.domain.errors import InvalidConfiguration, UnknownEncoder
 from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.engine.encoder_starter import EngineOptions
@@ -22,6 +23,27 @@ def manifest_of(name: str, settings: Settings) -> Manifest:
 
     """
     return find_manifest(name, [settings.manifests_dir]).served_in(settings.precisions)
+
+
+def check_precisions(settings: Settings) -> None:
+    """Let no precision be set in vain.
+
+    Raises:
+        InvalidConfiguration: one is for what is no encoder, and no tower of one.
+
+    """
+    for place in settings.precisions:
+        name, _, tower = place.rpartition(".")
+        if not _towers(place, settings) and tower not in _towers(name, settings):
+            message = f"there is a precision for '{place}', which is no encoder, and no tower of one as NAME.TOWER"
+            raise InvalidConfiguration(f"{message} (SIMILA_PRECISIONS)")
+
+
+def _towers(name: str, settings: Settings) -> tuple[str, ...]:
+    try:
+        return manifest_of(name, settings).modalities
+    except UnknownEncoder:
+        return ()
 
 
 def devices_of(settings: Settings) -> Devices:

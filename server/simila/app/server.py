@@ -16,7 +16,7 @@ from simila.api.grpc_transport import GrpcTransport
 from simila.api.middleware import LOOPBACK_HOSTS
 from simila.api.tracing import open_telemetry
 from simila.app.announcement import announce
-from simila.app.encoders import devices_of, engine_options, manifest_of
+from simila.app.encoders import check_precisions, devices_of, engine_options, manifest_of
 from simila.app.services import compose_services
 from simila.app.stores import Stores
 from simila.domain.errors import InvalidConfiguration, SimilaError
@@ -94,7 +94,7 @@ def problems_of(settings: Settings) -> list[SimilaError]:
     """Everything that the settings ask for and that is not there, so that nobody mends one to meet the next."""
     errors = []
     encoders = [partial(manifest_of, name) for name in settings.encoders]
-    checks: list[Callable[[Settings], object]] = [_grpc, *encoders, devices_of]
+    checks: list[Callable[[Settings], object]] = [_grpc, *encoders, check_precisions, devices_of]
     for check in checks:
         try:
             check(settings)

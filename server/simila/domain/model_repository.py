@@ -129,7 +129,8 @@ class ModelRepository:
         except FileNotFoundError as error:
             raise NotExported(f"encoder {manifest.name} is not exported to {self.root}; {remedy}") from error
         except (OSError, ValidationError) as error:
-            raise NotExported(f"encoder {manifest.name}: {files.record} cannot be read ({error}); {remedy}") from error
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            raise NotExported(f"encoder {manifest.name}: {files.record} cannot be read ({reason}); {remedy}") from error
         if record.fingerprint != manifest.reference.fingerprint:
             message = f"encoder {manifest.name} was exported from another manifest or other weights; {remedy}"
             raise NotExported(message)

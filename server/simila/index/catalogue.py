@@ -311,6 +311,9 @@ class Catalogue:
         try:
             remove_other_generations(folder)
             collection = self._open(current_generation(folder))
+        except CollectionUnavailable as error:
+            logger.error("collection %s is unavailable: %s", folder.name, error)
+            return Unavailable(error.message)
         except Exception as error:  # whatever is wrong with this one, the others serve
             logger.exception("collection %s is unavailable", folder.name)
             return Unavailable(str(error) or type(error).__name__)

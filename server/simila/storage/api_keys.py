@@ -61,7 +61,8 @@ class ApiKeys:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise DataFolderError(f"the API keys in {file} cannot be read: {error}") from error
+            remedy = "restore it, or remove it and make keys anew"
+            raise DataFolderError(f"the API keys in {file} cannot be read: {error}; {remedy}") from error
         self._lock = threading.Lock()
         self._known: dict[str, tuple[ApiKey, bytes]] = {}
         self._version: int | None = None

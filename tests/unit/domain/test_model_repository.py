@@ -49,8 +49,11 @@ def test_a_current_export_is_found(repository):
             record_of("0" * 64),
             "encoder tiny was exported from another manifest or other weights; run: simila models export tiny",
         ),
-        (b"{", "encoder tiny: {record} cannot be read ("),
-        (b"{}", "encoder tiny: {record} cannot be read ("),
+        (
+            b"{",
+            "encoder tiny: {record} cannot be read (Invalid JSON: EOF while parsing an object at line 1 column 1); ",
+        ),
+        (b"{}", "encoder tiny: {record} cannot be read (Field required); "),
     ],
     ids=["missing", "stale", "torn", "incomplete"],
 )

@@ -108,6 +108,14 @@ def test_a_folder_of_another_name_is_unavailable(root):
     catalogue.close()
 
 
+def test_a_collection_without_its_file_is_one_line_in_the_log(root, caplog):
+    (root / "shoes").mkdir(parents=True)
+    Catalogue(root).close()
+    [record] = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage().startswith("collection shoes is unavailable: shoes/current does not name a generation")
+
+
 def test_what_is_no_collection_is_left_alone(root):
     (root / "lost+found").mkdir(parents=True)
     (root / ".git").mkdir()

@@ -43,7 +43,10 @@ def test_a_damaged_collection_hinders_no_other(root, caplog, damage):
     damage(items_file(root, "hats"))
     with caplog.at_level(logging.ERROR, "simila.index"):
         catalogue = Catalogue(root)
-    assert [record.getMessage() for record in caplog.records] == ["collection hats is unavailable"]
+    [record] = caplog.records
+    assert record.getMessage().startswith("collection hats is unavailable: hats/generation-")
+    assert record.getMessage().endswith("; restore it from a backup, or delete the collection")
+    assert record.exc_info is None
     for name in ("bags", "shoes"):
         assert nearest(catalogue.get(name), EAST, 1)[0].label == name
     with pytest.raises(CollectionUnavailable, match=r"items\.sqlite cannot be read: .*; restore it"):

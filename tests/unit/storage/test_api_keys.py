@@ -86,5 +86,5 @@ def test_a_file_that_is_no_database_is_told(file):
     file.parent.mkdir()
     file.write_bytes(b"no database" * 1000)
 
-    with pytest.raises(DataFolderError, match="cannot be read"):
+    with pytest.raises(DataFolderError, match=r"cannot be read: .*; restore it, or remove it and make keys"):
         ApiKeys(file)
