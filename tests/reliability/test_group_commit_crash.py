@@ -91,8 +91,9 @@ def test_what_was_acknowledged_to_any_client_is_there_after_a_kill(tmp_path):
     CollectionStore.create(path, spec).close()
     model: list[State] = [{} for _ in range(CLIENTS)]
     steps = [0] * CLIENTS
+    moments = random.Random(2)
     for _ in range(ROUNDS):
-        following = acknowledged_until_killed(path, steps, random.uniform(0, LONGEST_LIFE_SECONDS))
+        following = acknowledged_until_killed(path, steps, moments.uniform(0, LONGEST_LIFE_SECONDS))
         with closing(CollectionStore.open(path)) as store:
             found = stored(store)
         for client in range(CLIENTS):

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from api.gated_server import until
 from server_process import ServerProcess, folder_with_models
 from simila.domain.model_repository import ModelRepository
 
@@ -43,21 +44,29 @@ def write_until_it_dies(url: str, positions: Iterator[int], acknowledged: set[in
             acknowledged.add(position)
 
 
+def kill_amid_writes(
+    server: ServerProcess, positions: Iterator[int], acknowledged: set[int], life_seconds: float
+) -> None:
+    """Kill the server so long after it has acknowledged some items more."""
+    enough = len(acknowledged) + 2 * WRITERS
+    with ThreadPoolExecutor(WRITERS) as pool:
+        writers = [pool.submit(write_until_it_dies, server.url, positions, acknowledged) for _ in range(WRITERS)]
+        try:
+            until(lambda: len(acknowledged) >= enough)
+            wait(writers, timeout=life_seconds)
+        finally:
+            server.kill()
+    for writer in writers:
+        writer.result()
+
+
 def test_no_acknowledged_item_is_lost(folder: Path) -> None:
     acknowledged: set[int] = set()
-    positions = itertools.count()
+    positions, moments = itertools.count(), random.Random(5)
     for _ in range(ROUNDS):
         with ServerProcess.start(folder, environment=ONE_ENCODER) as server:
             httpx.put(f"{server.url}/v1/collections/kept", json={"encoder": "efficientnet-lite0"}).raise_for_status()
-            with ThreadPoolExecutor(WRITERS) as pool:
-                writers = [
-                    pool.submit(write_until_it_dies, server.url, positions, acknowledged) for _ in range(WRITERS)
-                ]
-                wait(writers, timeout=random.uniform(0.2, 0.8))
-                server.kill()
-            for writer in writers:
-                writer.result()
-    assert len(acknowledged) > ROUNDS
+            kill_amid_writes(server, positions, acknowledged, moments.uniform(0, 0.6))
     with (
         ServerProcess.start(folder, environment=ONE_ENCODER) as server,
         httpx.Client(base_url=server.url, verify=False) as client,

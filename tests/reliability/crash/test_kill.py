@@ -24,6 +24,8 @@ from small_collections import are_nearest, lower_flat_values, nearest
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "20"))
 LONGEST_LIFE_SECONDS = 0.6
+HANG_SECONDS = 60
+BODY = "hnsw-sq8"
 DISK_CALLS_OF_A_SAVE = 8
 WRITER = Path(__file__).with_name("writer.py")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -113,11 +115,15 @@ def _small_bodies(monkeypatch):
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
-    survivors, kinds = Survivors(), set()
-    for _ in range(ROUNDS):
-        survivors.kill_after(tmp_path, random.uniform(0, LONGEST_LIFE_SECONDS))
+    survivors, kinds, chance = Survivors(), set(), random.Random(1)
+    lives_seconds = [chance.uniform(0, LONGEST_LIFE_SECONDS) for _ in range(ROUNDS)]
+    while lives_seconds:
+        survivors.kill_after(tmp_path, life_seconds := lives_seconds.pop(0))
         kinds.add(survivors.check(tmp_path))
-    assert "hnsw-sq8" in kinds
+        # A busy machine may have built no body yet.
+        if not lives_seconds and BODY not in kinds and life_seconds < HANG_SECONDS:
+            lives_seconds.append(2 * (life_seconds + LONGEST_LIFE_SECONDS))
+    assert BODY in kinds
 
 
 def test_a_kill_while_a_body_is_saved_costs_no_more_than_the_body(tmp_path):
@@ -126,4 +132,4 @@ def test_a_kill_while_a_body_is_saved_costs_no_more_than_the_body(tmp_path):
         survivors.let_die(tmp_path, disk_call)
         kinds.append(survivors.check(tmp_path))
         assert len(list(tmp_path.glob("collections/*/generation-*/body*"))) in {0, 3}
-    assert set(kinds) == {"flat", "hnsw-sq8"}
+    assert set(kinds) == {"flat", BODY}
