@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from simila.domain.model_repository import ModelRepository
@@ -14,6 +15,9 @@ from triton_server import PYTHON, install_triton, why_not
 
 # As `simila` does, before anything loads OpenMP.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# For requests of tests that name no limit: the five seconds of httpx may pass on a busy machine.
+DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_CONFIG.write = 60.0
 
 # Properties are tried on the same examples in every run, however slow the machine; `make fuzz` searches for new ones.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
