@@ -60,6 +60,8 @@ def search_body(
 
     """
     group = max(1, _CANDIDATES_AT_ONCE // max(_candidates_wanted(body, k), body.recipe.scan_candidates))
+    if len(queries) <= group:
+        return _search_stored(body, queries, k, stored, mask)
     found = [
         _search_stored(body, queries[start : start + group], k, stored, mask) for start in range(0, len(queries), group)
     ]
@@ -75,7 +77,7 @@ def _search_stored(
     while mask.count > max(_FEW_ROWS, wanted):
         neighbours, search, gone = _search_codes(body, queries, k, stored, mask, wanted)
         if not len(gone) and neighbours.are_complete():
-            return neighbours, replace(search, lacking=lacking)
+            return neighbours, replace(search, lacking=lacking) if lacking else search
         # Others would have been candidates in the place of those that are gone; where some are, more may be.
         mask, wanted = mask.without(gone), 2 * wanted
         lacking += len(gone)
@@ -87,23 +89,28 @@ def _search_codes(
     body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask, wanted: int
 ) -> tuple[Neighbours, BodySearch, Int64]:
     """As `search_body`, of `wanted` candidates; and the positions of those that the store lacks."""
-    wanted_of_scan = min(max(wanted, body.recipe.scan_candidates), mask.count)
-    scan = BodySearch(f"scan of {mask.count} codes", 0, wanted_of_scan)
     candidates, effort = _enlarged(body, wanted, mask)
     if _is_scanned(body, candidates, effort, mask):
-        positions = body.candidates_of_all(queries, wanted_of_scan, mask)
-        neighbours, gone = _scored_again(body, queries, k, stored, positions)
-        return neighbours, scan, gone
+        return _scanned(body, queries, k, stored, mask, wanted)
     positions, are_enough = _survivors(body.candidates(queries, candidates, effort), wanted, mask)
     neighbours, gone = _scored_again(body, queries, k, stored, positions)
     rest = np.flatnonzero(~are_enough)
     if not len(rest):
         plan = "search" if candidates == wanted else f"search enlarged {candidates / wanted:.1f}x"
         return neighbours, BodySearch(plan, effort, wanted), gone
-    positions = body.candidates_of_all(queries[rest], wanted_of_scan, mask)
-    found, gone_of_scan = _scored_again(body, queries[rest], k, stored, positions)
+    found, scan, gone_of_scan = _scanned(body, queries[rest], k, stored, mask, wanted)
     neighbours.scores[rest], neighbours.sequences[rest] = found.scores, found.sequences
     return neighbours, scan, np.union1d(gone, gone_of_scan)
+
+
+def _scanned(
+    body: Body, queries: Float32, k: int, stored: StoredVectors, mask: RowMask, wanted: int
+) -> tuple[Neighbours, BodySearch, Int64]:
+    """As `_search_codes`, from the codes of all rows in the mask."""
+    candidates = min(max(wanted, body.recipe.scan_candidates), mask.count)
+    positions = body.candidates_of_all(queries, candidates, mask)
+    neighbours, gone = _scored_again(body, queries, k, stored, positions)
+    return neighbours, BodySearch(f"scan of {mask.count} codes", 0, candidates), gone
 
 
 def _candidates_wanted(body: Body, k: int) -> int:

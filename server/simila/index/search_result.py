@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from simila.domain.results import Hit
 from simila.domain.vectors import Float32
 from simila.index.filtered_search import FilterAccount
@@ -28,7 +26,7 @@ class SearchResult:
 def hits_of(sequences: Sequence[Sequence[int]], scores: Float32, rows: Mapping[int, ItemRow]) -> list[list[Hit]]:
     """The hits of each query, whose `float32 [q, k]` scores go with its sequences; one without a row is none."""
     # Rounding takes the inner product of unit vectors past 1, a cosine never is.
-    cosines = np.clip(scores, -1, 1).tolist()
+    cosines = scores.clip(-1, 1).tolist()
     return [
         [
             Hit(row.id, cosine, row.label, row.payload_json, sequence)

@@ -108,7 +108,7 @@ def unpacked_row(sequence: int, item_id: str, label: str | None, payload: str | 
     """
     label_bytes = _ABSENT if label is None else label.encode()
     payload_bytes = _ABSENT if payload is None else payload.encode()
-    if checksum((item_id.encode(), label_bytes, payload_bytes)) != expected:
+    if zlib.crc32(_SEPARATOR.join((item_id.encode(), label_bytes, payload_bytes))) != expected:
         raise ValueError(f"item '{item_id}' (sequence {sequence}) fails its checksum")
     return ItemRow(sequence, item_id, label, payload)
 
