@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,7 +64,7 @@ def embed_file(
 
     Raises:
         WrongUsage: the parts that are there came from other rows or another encoder.
-        OSError: `target` cannot be written.
+        OSError: there is no folder for `target`.
 
     """
     if not target.parent.is_dir():
@@ -79,13 +78,15 @@ def embed_file(
             for number, part in enumerate(_parts(embedded(client, rows, model), bar, failures), start=len(parts)):
                 _begin(folder, number)
                 _write_part(folder / f"{number:08}.parquet", part, encoder)
+        _join(folder, target, encoder, writer)
     except KeyboardInterrupt:
         stop(f"interrupted; {GOES_ON}", INTERRUPTED)
     except SimilaClientError as error:
         if not any(folder.glob("*.parquet")):
             raise
         stop(f"{error.message}; {GOES_ON}", FAILED)
-    _join(folder, target, encoder, writer)
+    except OSError as error:
+        stop(f"{target}: {error.strerror or error}; {GOES_ON}", FAILED)
 
 
 def _encoder(client: Simila, model: str) -> Model:
@@ -193,12 +194,12 @@ def _write_json_lines(parts: Parts, path: Path) -> None:
 
 def _write_npy(parts: Parts, path: Path) -> None:
     shape = (parts.rows(), parts.dimension)
-    array: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    start = 0
-    for table in parts.tables():
-        array[start : start + len(table)] = _vectors(table, parts.dimension)
-        start += len(table)
-    array.flush()
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    # Written, not mapped: where the disk is full, a write fails, and a mapped page ends the process.
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for table in parts.tables():
+            file.write(_vectors(table, parts.dimension).data)
 
 
 def _vectors(table: pa.Table, dimension: int) -> NDArray[np.float32]:

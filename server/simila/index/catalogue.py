@@ -296,6 +296,8 @@ class Catalogue:
             rename_folder(transient, folder)
         except (OSError, StorageFailed) as error:
             remove_tree(transient)
+            if isinstance(error, StorageFailed):
+                raise
             raise StorageFailed(f"collection {spec.name} cannot be created: {error}") from error
         return self._open(current_generation(folder))
 

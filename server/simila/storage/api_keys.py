@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from simila.domain.access import Allowance, ApiKey, Scope
-from simila.domain.errors import DataFolderError, UnknownKey
+from simila.domain.errors import DataFolderError, StorageFailed, UnknownKey
 from simila.storage.durable_folders import make_folder
 
 _PREFIX = "simila"
@@ -63,6 +63,7 @@ class ApiKeys:
         except (OSError, sqlite3.Error) as error:
             remedy = "restore it, or remove it and make keys anew"
             raise DataFolderError(f"the API keys in {file} cannot be read: {error}; {remedy}") from error
+        self._file = file
         self._lock = threading.Lock()
         self._known: dict[str, tuple[ApiKey, bytes]] = {}
         self._version: int | None = None
@@ -77,13 +78,18 @@ class ApiKeys:
         allowance: Allowance = Allowance(),  # noqa: B008  it is frozen
         expires_at: float | None = None,
     ) -> tuple[ApiKey, str]:
-        """Make a key; return it and the text that callers send, which is not kept."""
+        """Make a key; return it and the text that callers send, which is not kept.
+
+        Raises:
+            StorageFailed: the disk refuses it.
+
+        """
         id_, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
         allowed = None if collections is None else frozenset(collections)
         key = ApiKey(id_, name, scope, allowed, allowance, time.time(), expires_at, None, None)
         listed = None if allowed is None else json.dumps(sorted(allowed))
         with self._lock:
-            self._connection.execute(
+            self._write(
                 "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
                 (
                     id_,
@@ -97,7 +103,6 @@ class ApiKeys:
                     expires_at,
                 ),
             )
-            self._fresh_until = 0.0
         return key, f"{_PREFIX}_{id_}_{secret}"
 
     def all(self) -> Sequence[ApiKey]:
@@ -111,16 +116,14 @@ class ApiKeys:
 
         Raises:
             UnknownKey: there is none with this id.
+            StorageFailed: the disk refuses it.
 
         """
         with self._lock:
             self._refresh()
             if key_id not in self._known:
                 raise UnknownKey(f"no key has the id '{key_id}'; simila keys list shows them", param="id")
-            self._connection.execute(
-                "UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (time.time(), key_id)
-            )
-            self._fresh_until = 0.0
+            self._write("UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (time.time(), key_id))
             self._refresh()
             return self._known[key_id][0]
 
@@ -150,6 +153,13 @@ class ApiKeys:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _write(self, statement: str, values: Sequence[object]) -> None:
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StorageFailed(f"the API keys in {self._file} cannot be written: {error}") from error
+        self._fresh_until = 0.0
 
     def _refresh(self) -> None:
         """Read the keys again if this or another process has changed them."""

@@ -1,5 +1,7 @@
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -263,3 +265,24 @@ def test_an_unknown_encoder_leaves_nothing(run, tmp_path):
 
     assert (result.exit_code, result.stderr) == (1, "error: there is no encoder 'unknown'\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fish.png", "in.jsonl"]
+
+
+@pytest.mark.parametrize("kind", sorted(embed_file.WRITERS))
+def test_a_full_disk_names_the_file_and_keeps_what_is_done(interrupted, run, tmp_path, monkeypatch, kind):
+    write(tmp_path)
+    command = ("embed", "in.jsonl", "-o", "out", "--format", kind, "--model", "m")
+    write_kind = embed_file.WRITERS[kind]
+    monkeypatch.setitem(embed_file.WRITERS, kind, lambda parts, _: write_kind(parts, Path("/dev/full")))
+
+    full = run(*command)
+
+    assert full.exit_code == 1
+    assert re.search(
+        "^error: out: .*No space left on device; the same command goes on from here$", full.stderr, re.MULTILINE
+    )
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setitem(embed_file.WRITERS, kind, write_kind)
+    interrupted.asked = []
+    assert run(*command).exit_code == 0
+    assert (tmp_path / "out").exists()
+    assert interrupted.asked == []

@@ -164,6 +164,16 @@ def test_a_creation_that_fails_leaves_nothing(catalogue, root, monkeypatch):
     assert catalogue.create(CollectionSpec.new("shoes", **MINILM))[1]
 
 
+def test_what_the_storage_says_of_a_creation_is_said_once(catalogue, root, monkeypatch):
+    def fail(_, spec):
+        raise StorageFailed(f"collection {spec.name} cannot be created: disk is full")
+
+    monkeypatch.setattr("simila.index.catalogue.CollectionStore.create", fail)
+    with pytest.raises(StorageFailed, match=r"^collection shoes cannot be created: disk is full$"):
+        catalogue.create(CollectionSpec.new("shoes", **MINILM))
+    assert list(root.iterdir()) == []
+
+
 def test_a_drop_that_fails_is_reported_and_undone_by_the_next_start(root, monkeypatch):
     def fail(*_):
         raise OSError(30, "Read-only file system")

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from simila.domain.access import Allowance, Scope
-from simila.domain.errors import DataFolderError, UnknownKey
+from simila.domain.errors import DataFolderError, StorageFailed, UnknownKey
 from simila.storage import api_keys
 from simila.storage.api_keys import ApiKeys
 
@@ -88,3 +88,13 @@ def test_a_file_that_is_no_database_is_told(file):
 
     with pytest.raises(DataFolderError, match=r"cannot be read: .*; restore it, or remove it and make keys"):
         ApiKeys(file)
+
+
+def test_a_key_that_a_full_disk_does_not_take_is_told(file):
+    keys = ApiKeys(file)
+    keys._connection.execute("PRAGMA max_page_count = 1")  # no lower than what is there
+
+    with pytest.raises(StorageFailed, match=r"^the API keys in .*keys\.sqlite3 cannot be written: .* full$"):
+        keys.create("ada" * 10_000, Scope.READ)
+
+    assert not keys.are_wanted()
