@@ -279,7 +279,8 @@ def test_without_labels_nothing_is_learned(api: httpx.Client, collection) -> Non
     path = collection("efficientnet-lite0")
     for action, body in (("classify", {"input": {"vector": [1.0] * 1280}}), ("evaluate", {})):
         response = api.post(f"{path}/{action}", json=body)
-        assert (response.status_code, response.json()["error"]["code"]) == (422, "no_labelled_items")
+        error = response.json()["error"]
+        assert (response.status_code, error["code"], error["param"]) == (422, "no_labelled_items", "name")
 
 
 def test_the_client_evaluates_draws_and_forgets(server_url: str, digits: str, tmp_path) -> None:

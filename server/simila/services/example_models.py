@@ -55,7 +55,8 @@ class ExampleModels:
         """
         means, counts = self.kept(collection, "means", lambda: _means(collection))
         if not counts:
-            raise NoExamples(f"collection {collection.spec.name} has no labelled items to learn classes from")
+            message = f"collection {collection.spec.name} has no labelled items to learn classes from"
+            raise NoExamples(message, param="name")
         return means, counts
 
     def check_classes(self, collection: Collection) -> None:
