@@ -1,6 +1,6 @@
 """Measure collections: ingestion, index building, start, memory, recall and searches beside raw FAISS.
 
-    python tests/benchmarks/index.py [--rows 10000,100000,1000000] [--clip-texts FILE.npy] [--chart growth.png]
+    python tests/benchmarks/index.py [--rows 10000,1000000] [--clip-texts FILE.npy [--clip-rows N]] [--chart growth.png]
 
 Each corpus is sent to a server over HTTP. In turns, the queries go to the server, to FAISS alone on the very index that
 the server built, and to a server that looks for nothing. Filled collections and their figures are kept in the cache:
@@ -18,7 +18,7 @@ from typing import Annotated
 import orjson
 import typer
 from neighbours.chart import write_chart
-from neighbours.contest import Filled, IndexResult, fill, measure
+from neighbours.contest import ENCODER_OF, Filled, IndexResult, fill, measure
 from neighbours.vectors import CLUSTERED, Corpus, clip_texts, clusters
 from rich.console import Console
 from rich.table import Table
@@ -30,18 +30,20 @@ from simila.cli.errors import FAILED, WRONG_USAGE, print_error
 
 CACHE = Path(__file__).parents[2] / ".cache"
 KEPT = CACHE / "bench-data" / "neighbours"
-CLIP_ROWS = 200_000
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def main(
-    rows: Annotated[str, typer.Option(help="Sizes of the clustered corpora, with commas.")] = "10000,100000,1000000",
+    rows: Annotated[
+        str, typer.Option(help="Sizes of the clustered corpora, with commas; none if empty.")
+    ] = "10000,100000,1000000",
     clip_texts_file: Annotated[
         Path | None,
         typer.Option("--clip-texts", help="Real text vectors, .npy, to store clouds around and search for."),
     ] = None,
+    clip_rows: Annotated[int, typer.Option(min=1, help="How many vectors the clouds have.")] = 200_000,
     rounds: Annotated[int, typer.Option(min=1, help="How often everybody gets a turn.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long a turn is, about.")] = 5.0,
     chart: Annotated[Path | None, typer.Option(help="Draw growth into this PNG.")] = None,
@@ -55,7 +57,7 @@ def main(
     results = []
     try:
         check_wrk()
-        for corpus in corpora([int(size) for size in rows.split(",")], clip_texts_file):
+        for corpus in corpora([int(size) for size in rows.split(",") if size], clip_texts_file, clip_rows):
             folder = KEPT / corpus.slug
             if fresh:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -77,12 +79,12 @@ def main(
         write_chart([one for one in results if one.corpus.endswith(CLUSTERED)], chart)
 
 
-def corpora(sizes: Sequence[int], clip_texts_file: Path | None) -> Iterator[Corpus]:
+def corpora(sizes: Sequence[int], clip_texts_file: Path | None, clip_rows: int) -> Iterator[Corpus]:
     """Make one after the other, because each may fill much of the memory."""
     for size in sizes:
         yield clusters(size)
     if clip_texts_file:
-        yield clip_texts(clip_texts_file, CLIP_ROWS)
+        yield clip_texts(clip_texts_file, clip_rows)
 
 
 def measured(corpus: Corpus, folder: Path, models_dir: Path, rounds: int, seconds: float) -> IndexResult:
@@ -94,19 +96,23 @@ def measured(corpus: Corpus, folder: Path, models_dir: Path, rounds: int, second
     with tempfile.TemporaryDirectory() as scratch:
 
         def bench(data_dir: Path, logs: str) -> Bench:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            for part in ("models", "sources"):
-                if not (data_dir / part).exists():
-                    (data_dir / part).symlink_to((models_dir / part).absolute(), target_is_directory=True)
             own = Path(scratch) / logs
             own.mkdir()
             return Bench(data_dir, own, rounds, seconds, None, tell=lambda message: typer.echo(message, err=True))
 
-        served = bench(folder / "data", "served")
+        def linked(data_dir: Path) -> Path:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            for part in ("models", "sources", "manifests"):
+                if not (data_dir / part).exists():
+                    (data_dir / part).symlink_to((models_dir / part).absolute(), target_is_directory=True)
+            return data_dir
+
+        bench(models_dir, "models").encoder(ENCODER_OF[corpus.vectors.shape[1]])
+        served = bench(linked(folder / "data"), "served")
         if filled is None:
             filled = fill(served, corpus)
             filled.write(known)
-        return measure(served, bench(Path(scratch) / "data", "empty"), corpus, filled)
+        return measure(served, bench(linked(Path(scratch) / "data"), "empty"), corpus, filled)
 
 
 def table(results: Sequence[IndexResult]) -> Table:

@@ -18,6 +18,7 @@ from neighbours.vectors import NEIGHBOURS, Corpus, Int64
 from simila.index.generations import current_generation
 
 ENCODER_OF = {384: "all-minilm-l6-v2", 512: CLIP}
+PROGRAM_OF = {384: ("-m", "simila"), 512: (str(Path(__file__).with_name("without_captions.py")),)}
 EMPTY = Path(__file__).with_name("empty_route.py")
 PATH = "/v1/collections/bench"
 # A body is tuned anew after 256 real queries, and after sixteen times as many.
@@ -69,8 +70,9 @@ class Filled:
 
 def fill(bench: Bench, corpus: Corpus) -> Filled:
     """Send a corpus to a new collection, and wait for its index."""
-    encoder = ENCODER_OF[corpus.vectors.shape[1]]
-    with bench.simila([encoder]) as server:
+    dimension = corpus.vectors.shape[1]
+    encoder = ENCODER_OF[dimension]
+    with bench.simila([encoder], PROGRAM_OF[dimension]) as server:
         collection = ServedCollection(server, PATH)
         collection.create(encoder)
         ingested = collection.fill(corpus)
@@ -83,14 +85,15 @@ def fill(bench: Bench, corpus: Corpus) -> Filled:
 
 def measure(bench: Bench, empty_bench: Bench, corpus: Corpus, filled: Filled) -> IndexResult:
     """Start a server on a filled collection, and search; `empty_bench` has a data folder without one."""
-    encoder, index = ENCODER_OF[corpus.vectors.shape[1]], filled.index
+    dimension = corpus.vectors.shape[1]
+    encoder, index = ENCODER_OF[dimension], filled.index
     vectors_file, queries_file = bench.scratch / "vectors.npy", bench.scratch / "queries.npy"
     np.save(vectors_file, corpus.vectors)
     np.save(queries_file, corpus.queries)
     generation = current_generation(bench.data_dir / "collections" / "bench")
     with (
         empty_bench.simila([encoder], program=[str(EMPTY)]) as empty,
-        bench.simila([encoder]) as server,
+        bench.simila([encoder], PROGRAM_OF[dimension]) as server,
     ):
         collection = ServedCollection(server, PATH)
         bodies = collection.written_bodies(corpus, bench.scratch / "searches")
