@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from pkgutil import iter_modules
 
-from simila.domain.errors import InvalidManifest, ModelError, NotExported
+from simila.domain.errors import InvalidManifest, ModelError
 from simila.domain.manifest import Manifest, Modality
 from simila.domain.model_repository import ModelRepository
 from simila_models.export import families
@@ -51,7 +51,7 @@ def write_towers(
         with scratch_folder(repository.root) as scratch:
             for done, modality in enumerate(manifest.modalities, start=1):
                 progress.step(description, done, steps, unit="steps")
-                if not _is_current(manifest, modality, repository):
+                if not repository.has_tower(manifest, modality):
                     made = scratch / modality
                     write_tower(manifest, modality, towers[modality](), made)
                     publish(made, repository.tower(manifest.name, modality).folder)
@@ -86,11 +86,3 @@ def _family(manifest: Manifest) -> Family:
         message = f"family {manifest.family} of manifest {manifest.name} needs {error.name}, which is not installed"
         raise ModelError(f"{message}: pip install 'simila[cpu,export,{manifest.family}]'") from error
     return recipe
-
-
-def _is_current(manifest: Manifest, modality: Modality, repository: ModelRepository) -> bool:
-    try:
-        repository.exported_tower(manifest, modality)
-    except NotExported:
-        return False
-    return True

@@ -108,9 +108,12 @@ class ModelRepository:
 
     def is_current(self, manifest: Manifest) -> bool:
         """Whether every tower of this manifest is exported, from exactly what the manifest names."""
+        return all(self.has_tower(manifest, modality) for modality in manifest.modalities)
+
+    def has_tower(self, manifest: Manifest, modality: Modality) -> bool:
+        """Whether this tower is exported, from exactly what the manifest names."""
         try:
-            for modality in manifest.modalities:
-                self.exported_tower(manifest, modality)
+            self.exported_tower(manifest, modality)
         except NotExported:
             return False
         return True

@@ -18,7 +18,7 @@ from simila.domain.vectors import Float32
 from simila.storage.class_sum_rows import SumsCheck, read_class_sums
 from simila.storage.collection_file import CollectionSpec, check_pages, checked_spec
 from simila.storage.connections import connect_reader, connect_writer, reading, unavailable
-from simila.storage.durable_folders import sync_folder
+from simila.storage.durable_folders import sync_file, sync_folder
 from simila.storage.item_rows import checksum, unpacked_rows
 
 _CHUNK_ROWS = 8192
@@ -64,7 +64,7 @@ def write_backup(connection: sqlite3.Connection, target: Path) -> BackupContents
             contents = _verified(part, copy, checked_spec(part, copy))
             copy.execute(_SCHEMA)
             copy.execute("INSERT INTO backup VALUES (?, ?)", (contents.items, contents.sha256))
-        _sync(part)
+        sync_file(part)
         part.replace(target)
         sync_folder(target.parent)
     return contents
@@ -115,7 +115,7 @@ def restore_backup(backup: Path, path: Path, name: str) -> CollectionSpec:
             connection.execute("UPDATE collection SET name = ?, store_id = ?", (spec.name, spec.store_id))
             connection.execute("DROP TABLE backup")
             connection.execute("COMMIT")
-        _sync(path)
+        sync_file(path)
     return spec
 
 
@@ -191,11 +191,3 @@ def _checked_chunk(
     if not np.isfinite(vectors).all():
         raise unavailable(path, "it holds a vector that is not finite")
     return vectors, labels
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

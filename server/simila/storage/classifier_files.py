@@ -1,7 +1,6 @@
 """Trained classifiers on disk: a folder each, with what is known of it as JSON and what it learned as arrays."""
 
 import io
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from simila.domain.errors import ClassifierUnavailable, DataFolderError, StorageFailed
-from simila.storage.durable_folders import make_folder, sync_folder
+from simila.storage.durable_folders import make_folder, sync_folder, write_file
 
 RECORD_FILE = "classifier.json"
 
@@ -118,10 +117,10 @@ class ClassifierFiles:
         try:
             make_folder(folder)
             for name, data in contents.items():
-                _write_durably(folder / _file_name(kept, name), data)
+                write_file(folder / _file_name(kept, name), data)
             content = asdict(kept)
             both = orjson.dumps({"record": content, "sha256": _hash(orjson.dumps(content))})
-            _write_durably(folder / f"{RECORD_FILE}.new", both)
+            write_file(folder / f"{RECORD_FILE}.new", both)
             (folder / f"{RECORD_FILE}.new").rename(folder / RECORD_FILE)
             sync_folder(folder)
         except OSError as error:
@@ -169,10 +168,3 @@ def _npy(array: Array) -> bytes:
 
 def _hash(data: bytes) -> str:
     return sha256(data).hexdigest()
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -62,7 +62,7 @@ def test_a_change_leaves_nothing_of_what_was_before(files, tmp_path):
 @pytest.mark.parametrize("name", ["weights", RECORD_FILE])
 def test_a_change_that_the_disk_refuses_leaves_what_was_before(files, tmp_path, monkeypatch, name):
     kept = files.write(RECORD, ARRAYS)
-    write = classifier_files._write_durably
+    write = classifier_files.write_file
 
     def refuse(path, data):
         write(path, data[:10])
@@ -70,7 +70,7 @@ def test_a_change_that_the_disk_refuses_leaves_what_was_before(files, tmp_path, 
             raise OSError(28, "No space left on device")
         write(path, data)
 
-    monkeypatch.setattr(classifier_files, "_write_durably", refuse)
+    monkeypatch.setattr(classifier_files, "write_file", refuse)
     with pytest.raises(StorageFailed, match="classifier 0a cannot be written: No space left on device"):
         files.write(replace(RECORD, updated_number=1), {"weights": ARRAYS["weights"] + 1})
     assert_holds(ClassifierFiles(tmp_path / "classifiers"), kept, ARRAYS)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from simila.domain.errors import ModelError, NotExported
-from simila.domain.manifest import Manifest, Modality
+from simila.domain.errors import ModelError
+from simila.domain.manifest import Manifest
 from simila.domain.model_repository import ModelRepository
 from simila.domain.precision import Precision
 from simila_models.export.precision import Prepare
@@ -38,7 +38,7 @@ def write_precisions(
         with scratch_folder(repository.root) as scratch:
             for modality in manifest.modalities:
                 precision = manifest.precision(modality)
-                if precision is not Precision.FP32 and not _is_current(manifest, modality, repository):
+                if precision is not Precision.FP32 and not repository.has_tower(manifest, modality):
                     made = scratch / modality
                     chosen = inputs or shipped_inputs(modality)
                     reports.append(
@@ -48,11 +48,3 @@ def write_precisions(
     except OSError as error:
         raise ModelError(f"{manifest.name} cannot be exported to {repository.root}: {error}") from error
     return reports
-
-
-def _is_current(manifest: Manifest, modality: Modality, repository: ModelRepository) -> bool:
-    try:
-        repository.exported_tower(manifest, modality)
-    except NotExported:
-        return False
-    return True
