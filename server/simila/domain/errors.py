@@ -2,6 +2,7 @@
 
 SimilaError
 ├── InvalidInput               malformed: the caller must change the request
+│   ├── Malformed              one item of several is not of the schema's shape
 │   ├── InvalidImage
 │   ├── InvalidJson            nested too deep
 │   ├── InvalidVector
