@@ -222,7 +222,7 @@ def test_writes_and_searches_go_on_while_items_are_forgotten(service, pets):
     stop, written, faults = threading.Event(), [], []
 
     def write():
-        while not stop.is_set():
+        while not (stop.is_set() and written):
             number = len(written) % 200
             pets.write(UpsertArrays([f"new{number}"], vectors[[number]], ["bird"])).result()
             written.append(number)

@@ -13,10 +13,12 @@ from simila.telemetry.log_lines import MOST_WAITING_LINES
 
 CONFIGURED = """
 import logging, signal, sys
-signal.alarm(30)  # rather than to stand still for ever
+signal.alarm(60)  # rather than to stand still for ever
+from simila.telemetry import log_lines
 from simila.telemetry.logs import configure_logging
 from simila.telemetry.metrics import LOG_LINES_DROPPED
 configure_logging("info", "json")
+log_lines.FLUSH_SECONDS = 20  # the reader of a small pipe, on a busy machine
 log = logging.getLogger("simila.test").info
 """
 PIPE_BYTES = 4096
@@ -26,10 +28,7 @@ LINES = 2 * MOST_WAITING_LINES
 def started(program: str, stderr=subprocess.PIPE) -> subprocess.Popen[str]:
     """A process whose standard error is a small pipe, unless it is given."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": stderr}
-    process = subprocess.Popen([sys.executable, "-c", CONFIGURED + program], text=True, **pipes)
-    if process.stderr:
-        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    return process
+    return subprocess.Popen([sys.executable, "-c", CONFIGURED + program], text=True, pipesize=PIPE_BYTES, **pipes)
 
 
 def test_whoever_logs_goes_on_and_is_told_how_many_lines_were_dropped():
@@ -64,7 +63,10 @@ def test_what_was_accepted_is_written_at_exit():
 
 @pytest.mark.parametrize("is_closed", [False, True], ids=["unread", "closed"])
 def test_a_process_ends_as_it_wants_to_whatever_becomes_of_its_lines(is_closed):
-    with started(f"for number in range({MOST_WAITING_LINES}): log(str(number))\nraise SystemExit(7)") as process:
+    program = (
+        f"log_lines.FLUSH_SECONDS = 1\nfor number in range({MOST_WAITING_LINES}): log(str(number))\nraise SystemExit(7)"
+    )
+    with started(program) as process:
         if is_closed:
             process.stderr.close()
         assert process.wait(60) == 7
