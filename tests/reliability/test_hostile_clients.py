@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from held_port import held_port
 from process_state import ProcessState
 from server_process import SERVE, ServerProcess, folder_with_models
 from simila.domain.model_repository import ModelRepository
@@ -100,14 +101,18 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_nothing_behind(server: Server
     assert ProcessState.of(server.process.pid).threads < before.threads + CLIENTS // 10, "no thread a client"
 
 
+@pytest.mark.parametrize("protocol", ["HTTP", "gRPC"])
 def test_who_only_connects_keeps_nobody_from_being_served_nor_from_being_recorded(
-    tmp_path: Path, exported_repository: ModelRepository
+    tmp_path: Path, exported_repository: ModelRepository, protocol: str
 ) -> None:
     folder = folder_with_models(tmp_path / "data", exported_repository.root)
-    environment = {"SIMILA_ENCODERS": MINILM}
-    with ServerProcess.start(folder, command=FEW_DESCRIPTORS, environment=environment) as server, ExitStack() as stack:
+    with ExitStack() as stack:
+        grpc_port = stack.enter_context(held_port())
+        environment = {"SIMILA_ENCODERS": MINILM, "SIMILA_GRPC_PORT": str(grpc_port)}
+        server = stack.enter_context(ServerProcess.start(folder, command=FEW_DESCRIPTORS, environment=environment))
+        port = grpc_port if protocol == "gRPC" else urlsplit(server.url).port
         for _ in range(2 * MOST_DESCRIPTORS):
-            stack.enter_context(connected(server))
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS))
         made = httpx.put(f"{server.url}/v1/collections/kept", json={"encoder": MINILM}, timeout=PATIENCE_SECONDS)
         assert made.status_code == httpx.codes.CREATED
         embed(server)
