@@ -12,6 +12,8 @@ PHOTOS ?=
 # Tools of a release, which must not share versions with what they look at.
 TOOLS := .cache/release-tools
 
+SOAKED := $(addprefix tests/reliability/test_,soak.py upgrade.py overload.py hostile_clients.py server_kill.py)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup serve test soak fuzz check sbom audit advisories format docs bench bench-classify bench-clients bench-index bench-quality tour lock
 
@@ -28,8 +30,10 @@ test: setup  ## Run every test
 	@$(BIN)/pytest $(ARGS)
 
 soak: setup  ## Kill, damage, overload and wear out, for half an hour or more: 220 kills, 600 damaged spots, 200,000 requests; open what the first version wrote
-	@CRASH_ROUNDS=200 DAMAGE_SPOTS=600 $(BIN)/pytest -o faulthandler_timeout=1800 tests/reliability/crash tests/reliability/disk $(ARGS)
-	@SOAK_REQUESTS=200000 SERVER_KILLS=20 OVERLOAD_REQUESTS=100 SIMILA_TEST_UPGRADE=1 $(BIN)/pytest -o faulthandler_timeout=7200 -o log_cli_level=WARNING -o log_cli=true tests/reliability/test_soak.py tests/reliability/test_upgrade.py tests/reliability/test_overload.py tests/reliability/test_hostile_clients.py tests/reliability/test_server_kill.py $(ARGS)
+	@CRASH_ROUNDS=200 DAMAGE_SPOTS=600 \
+	  $(BIN)/pytest -o faulthandler_timeout=1800 tests/reliability/crash tests/reliability/disk $(ARGS)
+	@SOAK_REQUESTS=200000 SERVER_KILLS=20 OVERLOAD_REQUESTS=100 SIMILA_TEST_UPGRADE=1 \
+	  $(BIN)/pytest -o faulthandler_timeout=7200 -o log_cli_level=WARNING -o log_cli=true $(SOAKED) $(ARGS)
 
 fuzz: setup  ## Fuzz decoders, filters, the wire and every route for a quarter of an hour; search for counterexamples of every property
 	@FUZZ_SECONDS=240 FUZZ_EXAMPLES=50 $(BIN)/pytest -o faulthandler_timeout=1800 tests/fuzz tests/api/test_openapi_fuzz.py $(ARGS)

@@ -26,7 +26,7 @@ def checked(embedding_type: str | None) -> str:
 
 
 def codes_of(rows: Sequence[bytes | None], embedding_type: str) -> NDArray[Any]:
-    """The values as they were sent, a row a vector; None is a row of zeros."""
+    """The values as they were sent, `[n, d]` in the dtype of `DTYPES`, of bits `[n, d / 8]`; None is a row of zeros."""
     blank = bytes(len(next(row for row in rows if row is not None)))
     octets = b"".join(blank if row is None else row for row in rows)
     return np.frombuffer(octets, dtype=DTYPES[embedding_type]).reshape(len(rows), -1)

@@ -30,9 +30,10 @@ def export_graph(
     output_name: str,
     path: Path,
 ) -> None:
-    """Export `module`, which takes `rows` in their order.
+    """Export `module`, which takes `rows` in their order: arrays with two rows or more, `[n, ...]`, by input name.
 
-    The ONNX file holds its weights, or else `path` with `.data` behind it does: more than `MOST_WEIGHTS_BYTES` of them.
+    `dynamic_axes` names their leading axes, batch first. The ONNX file holds the weights, or else `path` with `.data`
+    behind it does: more than `MOST_WEIGHTS_BYTES` of them.
     """
     example = tuple(torch.from_numpy(array[:_EXAMPLE_ROWS]) for array in rows.values())
     axes = {axis: torch.export.Dim(name) for axis, name in enumerate(dynamic_axes)}

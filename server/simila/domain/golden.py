@@ -48,12 +48,14 @@ def certify(golden: GoldenSet, vectors: Float32, floor: float) -> Certificate:
 
 
 def write_golden_texts(folder: Path, texts: Sequence[str], vectors: Float32) -> None:
+    """Write texts and their reference vectors `float32 [n, d], unit length` into a new folder."""
     folder.mkdir(parents=True)
     (folder / "inputs.json").write_text(json.dumps(list(texts)), encoding="utf-8")
     np.save(folder / "vectors.npy", vectors.astype(np.float32))
 
 
 def write_golden_images(folder: Path, images: Mapping[str, bytes], vectors: Float32) -> None:
+    """Write image files by name, and their reference vectors `float32 [n, d], unit length`, into a new folder."""
     folder.mkdir(parents=True)
     for name, data in images.items():
         (folder / name).write_bytes(data)
