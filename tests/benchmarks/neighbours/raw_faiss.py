@@ -1,8 +1,13 @@
-"""The limit: FAISS alone on the collection's own index, one query a call as callers of their own ask, or several."""
+"""The limit: FAISS alone on the collection's own index, one query a call as callers of their own ask, or several.
+
+At the same recall: candidates are scored again as the server does it, but from vectors that lie in memory.
+"""
 
 import os
+import sqlite3
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,14 +17,12 @@ import faiss
 import numpy as np
 import orjson
 
-from neighbours.vectors import NEIGHBOURS, Float32
+from neighbours.vectors import NEIGHBOURS, Float32, Int64
 from simila.index.openmp import use_search_threads  # sets when FAISS turns to BLAS, which is for the limit too
 
 
 @dataclass(frozen=True)
 class RawFigures:
-    """`candidates` codes are asked for, as the server does before it scores them again; here nobody does."""
-
     queries_a_second: float
     p50_ms: float  # of a call
     cpu_ms: float  # of a processor, for a query
@@ -46,27 +49,42 @@ class RawFaiss:
 
 _index: faiss.Index
 _parameters: faiss.SearchParameters | None
-_candidates: int
 _queries: Float32
 
 
 def _open(collection: Path, vectors: Path, queries: Path) -> None:
-    global _index, _parameters, _candidates, _queries  # noqa: PLW0603  an executor has no other place for what it keeps
-    _queries = np.load(queries)
+    global _index, _parameters, _queries  # noqa: PLW0603  an executor has no other place for what it keeps
+    _queries, rows = np.load(queries), np.load(vectors)
+    _index, _parameters = faiss.IndexFlatIP(rows.shape[1]), None
     manifest = collection / "body.json"
     if not manifest.exists():
-        flat = np.load(vectors)
-        _index, _parameters, _candidates = faiss.IndexFlatIP(flat.shape[1]), None, NEIGHBOURS
-        _index.add(flat)
+        _index.add(rows)
         return
     body = orjson.loads(manifest.read_bytes())
     effort, rerank_factor = body["setting"]["effort"], body["setting"]["rerank_factor"]
-    _index = faiss.read_index(str(collection / body["index"]["name"]))
-    _candidates = NEIGHBOURS * rerank_factor
+    codes = faiss.read_index(str(collection / body["index"]["name"]))
+    _index.add(rows[_rows_in_order(collection)[: codes.ntotal]])  # what came later was in the head
+    # The server looks for one more than it shows.
+    candidates_per_neighbour = (NEIGHBOURS + 1) / NEIGHBOURS * rerank_factor
     if body["kind"].startswith("hnsw"):
-        _parameters = faiss.SearchParametersHNSW(efSearch=max(effort, _candidates))
+        of_codes = faiss.SearchParametersHNSW(efSearch=max(effort, round(NEIGHBOURS * candidates_per_neighbour)))
     else:
-        _parameters = faiss.SearchParametersIVF(nprobe=effort)
+        of_codes = faiss.SearchParametersIVF(nprobe=effort)
+    _parameters = faiss.IndexRefineSearchParameters(k_factor=candidates_per_neighbour, base_index_params=of_codes)
+    _index = _refined(codes, _index)
+
+
+def _refined(codes: faiss.Index, flat: faiss.Index) -> faiss.Index:
+    refined = faiss.IndexRefine(codes, flat)
+    refined.referenced_objects = [codes, flat]  # type: ignore[attr-defined]  # it keeps pointers alone
+    return refined
+
+
+def _rows_in_order(collection: Path) -> Int64:
+    """The rows of the corpus as they came to the store, `int64 [n]`; their ids are their numbers."""
+    with closing(sqlite3.connect(collection / "items.sqlite")) as store:
+        ids = store.execute("SELECT id FROM items ORDER BY sequence").fetchall()
+    return np.array([int(number) for (number,) in ids], np.int64)
 
 
 def _figures(count: int, threads: int, queries_a_call: int) -> RawFigures:
@@ -86,6 +104,6 @@ def _search(numbers: range, queries_a_call: int) -> list[float]:
     for number in numbers:
         row = number % (len(_queries) - queries_a_call + 1)
         began = time.perf_counter()
-        _index.search(_queries[row : row + queries_a_call], _candidates, params=_parameters)
+        _index.search(_queries[row : row + queries_a_call], NEIGHBOURS, params=_parameters)
         milliseconds.append(1000 * (time.perf_counter() - began))
     return milliseconds
