@@ -15,8 +15,16 @@ from simila.cli.errors import WrongUsage
 from simila.cli.filters import FilterOption, read_filter
 from simila.cli.folder_import import find_images
 from simila.cli.inputs import read_image, read_text, request_batches
+from simila.cli.training_options import (
+    LabelsOption,
+    MethodOption,
+    NumbersOption,
+    PhrasesOption,
+    read_classes,
+    read_options,
+)
 from simila.domain.errors import CannotServe
-from simila_client import Classifier, ClassSource, Example, KeywordClass, Simila, Trained
+from simila_client import Classifier, Example, Simila, Trained
 
 POLL_SECONDS = 0.5
 NEAREST_MEAN = "nearest_mean"
@@ -35,23 +43,11 @@ def train(
         str | None, typer.Option(help="The encoder of FOLDER or FILE; `simila models list` names them.")
     ] = None,
     collection: Annotated[str | None, typer.Option(help="Learn from the labelled items of this collection.")] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="nearest_mean, knn, ridge or logistic; of a collection keywords, pseudo_labels or"
-            " label_propagation too, which learn from items without labels."
-        ),
-    ] = NEAREST_MEAN,
+    method: MethodOption = NEAREST_MEAN,
     conditions: FilterOption = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="With --collection: classes to start from.")
-    ] = None,
-    phrases: Annotated[
-        list[str] | None, typer.Option(metavar="LABEL=A,B", help="A class to start from, by phrases; repeatable.")
-    ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="With --collection: of the method; repeatable.")
-    ] = None,
+    labels: LabelsOption = None,
+    phrases: PhrasesOption = None,
+    option: NumbersOption = None,
     name: Annotated[str | None, typer.Option(help="What to call the classifier.")] = None,
     as_json: tables.JsonOption = False,
     url: UrlOption = None,
@@ -84,37 +80,6 @@ def train(
     figures = {"refinement": classifier.refinement} if classifier.refinement else {}
     found = {"classifier_id": classifier.id, "num_samples": classifier.num_samples, **figures}
     tables.answer(found, lambda: _show(classifier), as_json=as_json)
-
-
-def read_classes(labels: str | None, phrases: Sequence[str] | None) -> list[ClassSource]:
-    """Classes by name, and by phrases in the form LABEL=A,B.
-
-    Raises:
-        WrongUsage: one has not that form.
-
-    """
-    classes: list[ClassSource] = [one.strip() for one in (labels or "").split(",") if one.strip()]
-    for text in phrases or ():
-        label, _, rest = text.partition("=")
-        words = [word.strip() for word in rest.split(",") if word.strip()]
-        if not label.strip() or not words:
-            raise WrongUsage(f"--phrases {text}: not of the form LABEL=A,B")
-        classes.append(KeywordClass(label.strip(), words))
-    return classes
-
-
-def read_options(texts: Sequence[str] | None) -> dict[str, float]:
-    """Options of a method, in the form NAME=NUMBER; whole numbers are integers.
-
-    Raises:
-        WrongUsage: one has not that form.
-
-    """
-    try:
-        pairs = [text.split("=") for text in texts or ()]
-        return {name: int(number) if number.isdecimal() else float(number) for name, number in pairs}
-    except ValueError as error:
-        raise WrongUsage(f"--option: not of the form NAME=NUMBER ({error})") from error
 
 
 def read_examples(source: Path) -> list[Example]:
