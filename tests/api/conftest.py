@@ -45,7 +45,9 @@ def serving(settings: Settings) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        app = create_app(settings.model_copy(update={"port": port}))
+        # A busy machine takes longer, and is no reason to refuse.
+        engine = settings.engine.model_copy(update={"max_queue_seconds": 600})
+        app = create_app(settings.model_copy(update={"port": port, "engine": engine}))
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

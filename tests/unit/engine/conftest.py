@@ -14,7 +14,12 @@ from simila.engine.model_pool import ModelPool
 from simila_models.catalogue import bundled_manifests
 
 OPTIONS = EngineOptions(
-    threads=1, preprocess_threads=2, max_batch_items=32, max_batch_tokens=2048, max_image_pixels=50_000_000
+    threads=1,
+    preprocess_threads=2,
+    max_batch_items=32,
+    max_batch_tokens=2048,
+    max_image_pixels=50_000_000,
+    max_queue_seconds=600,  # a busy machine takes longer, and is no reason to refuse
 )
 
 
