@@ -4,10 +4,10 @@ import json
 import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -241,11 +241,12 @@ class Settings(BaseSettings):
     index: IndexSettings = Field(default_factory=IndexSettings, description="How collections are searched.")
     fetch: FetchSettings = Field(default_factory=FetchSettings, description="Images that requests name by URL.")
 
-    @model_validator(mode="after")
-    def _has_both_halves_of_tls(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key go together (SIMILA_TLS_CERTIFICATE, SIMILA_TLS_KEY)")
-        return self
+    @field_validator("tls_key")  # of one field, because one of the model says nothing where another field is wrong
+    @classmethod
+    def _goes_with_a_certificate(cls, tls_key: Path | None, others: ValidationInfo) -> Path | None:
+        if (others.data.get("tls_certificate") is None) != (tls_key is None):
+            raise ValueError("goes with tls_certificate, both or neither (SIMILA_TLS_CERTIFICATE, SIMILA_TLS_KEY)")
+        return tls_key
 
     @classmethod
     def settings_customise_sources(

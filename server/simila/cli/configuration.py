@@ -57,10 +57,7 @@ def read_settings(**typed: Any) -> Settings:
 
 def _told(problem: ErrorDetails) -> str:
     place = ".".join(map(str, problem["loc"]))
-    if place:
-        return f"setting {place}: {problem['msg']}"
-    # Of several settings together, which the sentence names.
-    return f"settings: {problem['msg'].removeprefix('Value error, ')}"
+    return f"setting {place}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _refuse_folder(path: Path) -> None:

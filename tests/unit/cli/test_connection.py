@@ -44,11 +44,12 @@ def test_what_is_typed_wins_over_the_environment_and_the_file(monkeypatch, tmp_p
         ("SIMILA_PORT", "x", "setting port: Input should be a valid integer"),
         ("SIMILA_LIMITS__MAX_ITEMS", "0", "setting limits.max_items: Input should be greater than 0"),
         ("SIMILA_LIMITS", "x", "^SIMILA_LIMITS is not JSON: Expecting value"),
-        ("SIMILA_TLS_KEY", "key.pem", "^settings: tls_certificate and tls_key go together"),
-        ("SIMILA_CORS_ORIGINS", "shop.example", "setting cors_origins: Value error, 'shop.example' is no origin"),
+        ("SIMILA_TLS_CERTIFICATE", "a.pem", "^setting tls_key: goes with tls_certificate, both or neither"),
+        ("SIMILA_TLS_KEY", "key.pem", "^setting tls_key: goes with tls_certificate, both or neither"),
+        ("SIMILA_CORS_ORIGINS", "shop.example", "setting cors_origins: 'shop.example' is no origin"),
         ("SIMILA_CORS_ORIGINS", "https://a.b/", "'https://a.b/' is no origin, such as https://shop.example"),
-        ("SIMILA_TRITON__ADDRESSES", "gpu-1", "setting triton.addresses: Value error, 'gpu-1' is not HOST:PORT"),
-        ("SIMILA_ENCODERS", '["a"', "setting encoders: Value error, Expecting ',' delimiter"),
+        ("SIMILA_TRITON__ADDRESSES", "gpu-1", "setting triton.addresses: 'gpu-1' is not HOST:PORT"),
+        ("SIMILA_ENCODERS", '["a"', "setting encoders: Expecting ',' delimiter"),
     ],
 )
 def test_a_bad_variable_names_the_setting(monkeypatch, name, value, message):

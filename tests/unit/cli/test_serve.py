@@ -138,11 +138,12 @@ def test_more_workers_are_refused_with_the_reason(run):
 def test_all_settings_that_make_no_sense_are_told_at_once(run, monkeypatch):
     monkeypatch.setenv("SIMILA_LOG_LEVEL", "loud")
     monkeypatch.setenv("SIMILA_ENGINE__WORKERS", "-1")
+    monkeypatch.setenv("SIMILA_TLS_CERTIFICATE", "certificate.pem")
 
     result = run("serve", "--port", "99999")
 
     assert result.exit_code == 2
-    for name in ("port", "log_level", "engine.workers"):
+    for name in ("port", "tls_key", "log_level", "engine.workers"):
         assert f"setting {name}: " in result.stderr
 
 
