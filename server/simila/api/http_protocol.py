@@ -22,12 +22,16 @@ class OneWriteProtocol(HttpToolsProtocol):
     A connection whose next request has no whole head `head_seconds` after its first byte, or after the connection was
     made, is closed: nobody holds connections by sending a byte now and then. For slow bodies there is `Deadline`. One
     that takes nothing of an answer for `stall_seconds` is closed too, because what is written to it is held meanwhile.
+    So is one that sends more than `most_head_bytes`, and what was read at once with their beginning, without ending a
+    head or bringing a byte of a body: the parser keeps heads and trailers whole, however long they are.
 
     `room` says which connection gives way where there are too many.
     """
 
     head_seconds = 20.0
     stall_seconds = 30.0
+    most_head_bytes = 2**16
+    _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *given: Any, room: ConnectionRoom | None = None, **named: Any) -> None:
@@ -48,13 +52,22 @@ class OneWriteProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.cycle is None or self.cycle.response_complete:
             data = _without_upgrade(data)
+        self._head_bytes += len(data)
         super().data_received(data)
+        if self._head_bytes > self.most_head_bytes and not self.transport.is_closing():
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
+        self._head_bytes = 0
         self._await_head()
         super().on_message_begin()
 
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
+        self._head_bytes = 0
         self._stop_waiting()
         self._room.is_busy(self)
         super().on_headers_complete()
@@ -66,6 +79,12 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def give_way(self) -> None:
         self.transport.abort()
+
+    def _refuse_head(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.send_400_response(f"The head of the request is longer than {self.most_head_bytes} bytes.")
+        else:  # nothing may come between the parts of an answer
+            self.transport.close()
 
     def _await_head(self) -> None:
         self._stop_waiting()

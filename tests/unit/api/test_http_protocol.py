@@ -97,6 +97,37 @@ def test_pipelined_answers_come_in_turn(port):
             assert answer.read(sum(map(len, PARTS))) == b"".join(PARTS)
 
 
+CHUNKED = b"POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"GET /", b"a"),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n", b"name: value\r\n"),
+        (b"GET / HTTP/1.1\r\nhost: ", b"a"),
+        (CHUNKED + b"1\r\na\r\n0\r\n", b"name: value\r\n"),
+        (CHUNKED + b"1;", b"a"),
+    ],
+    ids=["path", "fields", "value", "trailers", "chunk"],
+)
+def test_a_head_without_an_end_is_given_up(port, begin, more):
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as client:
+        client.sendall(begin)
+        with pytest.raises(ConnectionError):
+            client.sendall(more * (2 * UNREAD_BYTES // len(more)))
+
+
+def test_a_long_head_and_a_body_of_any_length_are_read(port):
+    head = b"POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\n" + b"name: value\r\n" * 4_500
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as client:
+        for part in (head[:30_000], head[30_000:], b"content-length: 1000000\r\n\r\n", bytes(1_000_000)):
+            client.sendall(part)
+        with client.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+            assert answer.read().count(b"\0") == 1_000_000
+
+
 class Transport:
     """Keeps what is written, and holds `unsent_bytes` of it back."""
 
