@@ -28,6 +28,7 @@ from simila.services.example_methods import (
     MethodName,
     NearestMean,
     NearestNeighbours,
+    positions_among,
     temperature_of,
     thresholds_of,
 )
@@ -117,6 +118,7 @@ class ExampleClassificationService:
                 items meets a filter.
             CannotServe: a blend is wanted of an encoder without a text tower.
             LimitExceeded: see `check_predictions`.
+            NotReady: classes were written while this was computed.
 
         """
         collection = self._catalogue.get(name)
@@ -137,8 +139,9 @@ class ExampleClassificationService:
             threshold = await asyncio.to_thread(self._threshold, collection, by, method, false_rejection_rate)
             rules = replace(rules, unknown_below=threshold)
         if fit_thresholds:
-            thresholds = await asyncio.to_thread(self._thresholds, collection, by, method)
-            rules = replace(rules, thresholds=dict(zip(model.labels, thresholds.tolist(), strict=True)))
+            labels, thresholds = await asyncio.to_thread(self._thresholds, collection, by, method)
+            fitted = thresholds[positions_among(labels, model.labels)]
+            rules = replace(rules, thresholds=dict(zip(model.labels, fitted.tolist(), strict=True)))
         return await decide(model, rules, vectors, tokens)
 
     async def method(self, collection: Collection, by: ByExamples) -> ExampleMethod:
@@ -194,12 +197,18 @@ class ExampleClassificationService:
         )
         return rejection_threshold(np.asarray(known), rate)
 
-    def _thresholds(self, collection: Collection, by: ByExamples, method: ExampleMethod) -> Float64:
+    def _thresholds(
+        self, collection: Collection, by: ByExamples, method: ExampleMethod
+    ) -> tuple[tuple[str, ...], Float64]:
+        """The labels that the items have, and the threshold `float64 [c]` of each."""
+
+        def fitted() -> tuple[tuple[str, ...], Float64]:
+            left_out, item_classes = self._left_out(collection, method)
+            thresholds = thresholds_of(left_out, item_classes)
+            return left_out.labels, np.where(np.isnan(thresholds), UNFITTED_THRESHOLD, thresholds)
+
         _check_unfiltered(by, "fitted thresholds are")
-        fitted = self._models.kept(
-            collection, ("thresholds", by), lambda: thresholds_of(*self._left_out(collection, method))
-        )
-        return np.where(np.isnan(fitted), UNFITTED_THRESHOLD, fitted)
+        return self._models.kept(collection, ("thresholds", by), fitted)
 
     def _left_out(self, collection: Collection, method: ExampleMethod) -> tuple[Scored, Int64]:
         examples = self._models.examples(collection)

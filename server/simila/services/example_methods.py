@@ -1,6 +1,6 @@
 """How labelled items classify: each method can learn them, and judge each of them as if it had not been learned."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
@@ -15,7 +15,7 @@ from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION, cosine_sco
 from simila.classifiers.nearest_neighbours import class_cosines, find_neighbours, neighbour_votes
 from simila.classifiers.prototypes import Prototypes, class_totals
 from simila.classifiers.rejection import kth_neighbour_cosine
-from simila.domain.errors import NoExamples
+from simila.domain.errors import NoExamples, NotReady
 from simila.domain.vectors import Float32, Float64, Int64
 from simila.services.class_models import ClassModel, LinearModel, NeighbourModel, Scored
 
@@ -115,8 +115,20 @@ class Blend:
         return np.where(counts > 0, self.weight, 0.0)
 
     def _texts_of(self, labels: tuple[str, ...]) -> Prototypes:
-        row_of = {label: row for row, label in enumerate(self.texts.labels)}
-        return Prototypes(labels, self.texts.vectors[[row_of[label] for label in labels]])
+        return Prototypes(labels, self.texts.vectors[positions_among(self.texts.labels, labels)])
+
+
+def positions_among(read: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Where each of the `labels` is among those that were `read` at another moment of the same request.
+
+    Raises:
+        NotReady: items were written in between, and one is not.
+
+    """
+    position_of = {label: position for position, label in enumerate(read)}
+    if not position_of.keys() >= set(labels):
+        raise NotReady("the classes of the collection changed while this was computed; send this again", param="name")
+    return [position_of[label] for label in labels]
 
 
 def temperature_of(left_out: Scored, item_classes: Int64) -> Activation:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simila.classifiers.linear_scorer import NEAREST_MEAN_PRECISION
-from simila.domain.errors import NoExamples
+from simila.domain.errors import NoExamples, NotReady
 from simila.domain.inputs import TextInput
 from simila.services.collections import CollectionOptions
 from simila.services.decisions import DecisionRules
@@ -14,6 +14,7 @@ from simila.services.example_models import ExampleModels
 from simila.services.item_checks import NewItem
 from simila.services.label_scorers import LabelScorers
 from simila.services.prompt_checks import PromptLimits
+from simila.storage.item_writes import Delete
 from unit.services.word_encoders import direction
 
 
@@ -83,3 +84,20 @@ def test_without_labels_there_is_nothing_to_learn_from(service, collections):
     run(collections.upsert("colours", [item("red")]))
     with pytest.raises(NoExamples, match=r"^collection colours has no labelled items to learn classes from$"):
         predictions(service, TextInput("a"))
+
+
+def test_thresholds_are_fitted_for_the_classes_that_were_read(service, collections, monkeypatch):
+    words = {"red": "warm", "pink": "warm", "blue": "cold", "teal": "cold", "grey": "dull", "dun": "dull"}
+    run(collections.upsert("colours", [item(word, label) for word, label in words.items()]))
+    model_of = service._model
+
+    def then_deleted(collection, *rest):
+        model = model_of(collection, *rest)
+        collection.write(Delete(["grey", "dun"])).result()
+        return model
+
+    monkeypatch.setattr(service, "_model", then_deleted)
+    with pytest.raises(NotReady, match="changed while this was computed; send this again"):
+        run(service.classify("colours", [TextInput("red")], fit_thresholds=True))
+    (decision,) = run(service.classify("colours", [TextInput("red")], fit_thresholds=True)).decisions
+    assert decision.prediction == "warm"

@@ -12,7 +12,7 @@ from simila.classifiers.activations import Activation
 from simila.classifiers.calibration import fitted_temperature
 from simila.classifiers.linear_scorer import NEAREST_MEAN_ACTIVATION
 from simila.classifiers.prototypes import Prototypes
-from simila.domain.errors import InvalidInput, LimitExceeded, NoExamples
+from simila.domain.errors import InvalidInput, LimitExceeded, NoExamples, NotReady
 from simila.domain.vectors import unit_rows
 from simila.services import evaluation
 from simila.services.evaluation import HowToEvaluate, judge
@@ -65,6 +65,13 @@ def test_without_weight_of_the_means_a_blend_is_of_the_texts_moved_to_the_items(
     moved = TEXTS.vectors + (means - TEXTS.vectors).mean(axis=0)
     expected = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     np.testing.assert_allclose(weights, expected, rtol=0, atol=FLOAT64_VALUES)
+
+
+def test_a_blend_without_the_text_of_a_class_that_was_written_since_can_be_asked_again():
+    blend = Blend(Prototypes(NAMES[1:], TEXTS.vectors[1:]), NEAREST_MEAN_ACTIVATION)
+    for judges in (blend.learned, blend.left_out):
+        with pytest.raises(NotReady, match=r"^the classes of the collection changed .* send this again$"):
+            judges(EXAMPLES)
 
 
 def test_an_only_example_of_its_class_does_not_count_for_the_temperature():
