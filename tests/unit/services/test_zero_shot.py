@@ -2,7 +2,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from simila.domain.errors import CannotServe, InvalidInput, InvalidLabels, LimitExceeded, UnknownEncoder
 from simila.domain.inputs import ImageInput, TextInput
@@ -11,8 +11,9 @@ from simila.services.embedding import EmbeddingService
 from simila.services.label_scorers import LabelScorers, PrototypeCache
 from simila.services.label_sets import Classes
 from simila.services.prompt_checks import PromptLimits
-from simila.services.zero_shot import ZeroShotService
-from unit.services.word_encoders import direction
+from simila.services.zero_shot import ZeroShotService, own_activation
+from tolerances import FLOAT64_VALUES
+from unit.services.word_encoders import TEXT, ZERO_SHOT, direction, manifest_of
 
 CAT, DOG, BIRD = "cat", "dog", "bird"
 PHOTO = ImageInput(b"photo")
@@ -51,6 +52,13 @@ def test_labels_are_ranked_by_the_cosine_to_the_mean_of_their_prompts(make_servi
             assert prediction.score == pytest.approx(scores[labels.index(prediction.label)], abs=1e-5)
             assert prediction.cosine == pytest.approx(cosines[labels.index(prediction.label)], abs=1e-6)
     assert classified.tokens == 4, "prompts are not the caller's tokens"
+
+
+def test_a_manifest_like_siglips_makes_probabilities_by_its_own_sigmoid_and_bias():
+    rule = {**ZERO_SHOT, "scale": 112.0, "bias": -16.5, "activation": "sigmoid"}
+    activation = own_activation(manifest_of("sigmoid", text=TEXT, zero_shot=rule))
+    cosines = np.array([[0.05, 0.15, 0.2]])
+    np.testing.assert_allclose(activation(cosines), expit(112 * cosines - 16.5), rtol=FLOAT64_VALUES)
 
 
 def test_top_k_keeps_the_best(make_service):
