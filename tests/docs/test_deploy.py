@@ -56,6 +56,16 @@ def test_every_folder_and_dockerfile_that_compose_names_is_there() -> None:
             assert (ROOT / source).is_dir() if source.startswith(".") else source in COMPOSE["volumes"]
 
 
+def test_only_what_keeps_strangers_away_serves_without_a_key() -> None:
+    for dockerfile in (ROOT / "server").glob("Dockerfile*"):
+        assert "insecure" not in dockerfile.read_text(encoding="utf-8").rpartition("CMD")[2]
+    for service in COMPOSE["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    policy = KUBERNETES["NetworkPolicy"]["spec"]
+    assert policy["podSelector"] == KUBERNETES["Deployment"]["spec"]["selector"]
+    assert [one["podSelector"]["matchLabels"] for one in policy["ingress"][0]["from"]] == [{"simila-client": "true"}]
+
+
 def test_a_plain_up_starts_simila_alone() -> None:
     assert [name for name, service in COMPOSE["services"].items() if "profiles" not in service] == ["simila"]
 
