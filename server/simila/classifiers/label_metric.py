@@ -20,14 +20,6 @@ class LabelMetric:
     labels: tuple[str, ...]
     distances: Float64
 
-    def worst_triangle_excess(self) -> float:
-        """How much longer a distance is than the shortest way over a third label; 0 in a metric."""
-        worst = 0.0
-        for between in range(len(self.labels)):
-            detours = self.distances[:, between, np.newaxis] + self.distances[between]
-            worst = max(worst, float((self.distances - detours).max()))
-        return worst
-
     def frechet_scores(self, seen: Sequence[str], probabilities: Float64) -> Float64:
         """Scores `float64 [n, c]` of all labels, of probabilities `float64 [n, s]` of the labels in `seen`.
 
@@ -48,7 +40,7 @@ class LabelMetric:
 def label_metric(labels: Sequence[str], distances: Sequence[Sequence[float]] | Float64) -> LabelMetric:
     """Check a caller's distances.
 
-    The triangle inequality is no condition, because Frechet means need none: `worst_triangle_excess` reports on it.
+    The triangle inequality is no condition, because Frechet means need none.
 
     Raises:
         InvalidLabels: see `check_labels`.

@@ -41,13 +41,6 @@ def test_where_all_distances_are_one_the_most_probable_label_is_best():
     assert scores.argmax(axis=1).tolist() == probabilities.argmax(axis=1).tolist()
 
 
-def test_a_detour_shorter_than_the_way_is_reported():
-    assert label_metric(SQUARE, WAYS).worst_triangle_excess() == 0
-    longer = np.array(WAYS, dtype=float)
-    longer[0, 2] = longer[2, 0] = 3.5
-    assert label_metric(SQUARE, longer).worst_triangle_excess() == 1.5
-
-
 def changed(row, column, value):
     ways = np.array(WAYS, dtype=float)
     ways[row, column] = value

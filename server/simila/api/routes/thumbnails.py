@@ -27,5 +27,5 @@ async def get_thumbnail(
 ) -> Response:
     """A JPEG of the image that the collection keeps (`store_inputs`); 404 where it keeps none."""
     jpeg = await services.thumbnails.jpeg(name, id, edge_pixels=size)
-    # Private, because a key may have been needed for it.
-    return Response(jpeg, media_type=JPEG, headers={"cache-control": "private, max-age=60"})
+    # Once it is forgotten no browser should have it either.
+    return Response(jpeg, media_type=JPEG, headers={"cache-control": "no-store"})
