@@ -2,7 +2,6 @@
 
 import ctypes.util
 import json
-import shutil
 
 import pytest
 
@@ -78,9 +77,21 @@ def held(tmp_path, monkeypatch):
 
 
 def as_a_crash_leaves_it(held, folder):
-    """Open a copy of the files, as they are at this moment."""
-    shutil.copytree(held.folder, folder, ignore=shutil.ignore_patterns("*-shm"))
+    """Open a copy of the files, as they are at one moment.
+
+    Files that are copied one after the other may be of two: the writer folds the log into the database meanwhile.
+    """
+    files, again = None, contents(held.folder)
+    while files != again:
+        files, again = again, contents(held.folder)
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
     return Collection.open(folder, executor=HeldExecutor())
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.endswith("-shm")}
 
 
 class FailsFrom:
