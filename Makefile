@@ -107,6 +107,8 @@ $(BIN)/python:
 $(VENV)/.serving: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Simila into $(VENV) (once; a minute or two)"
 	@$(PIP) --editable '.[$(DEVICE),export]'
+	@# Where PYTHONDONTWRITEBYTECODE is set, every start would compile what pip leaves editable.
+	@$(BIN)/python -m compileall -q server models clients
 	@touch $@
 
 $(VENV)/.developing: $(VENV)/.serving

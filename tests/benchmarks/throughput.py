@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 from speed.bench import PEER, Bench
-from speed.lifetime import cold_start, memory
+from speed.lifetime import COLD_START_ENCODERS, cold_start, memory
 from speed.overload import Overload, overload
 from speed.scenarios import SCENARIOS, ScenarioResult
 from speed.servers import ServerFailed
@@ -79,7 +79,8 @@ def measure(bench: Bench, scenarios: Sequence[str], memory_requests: int) -> Ite
     """
     for scenario in scenarios:
         if scenario == COLD_START:
-            yield cold_start(bench)
+            for encoders in COLD_START_ENCODERS:
+                yield cold_start(bench, encoders)
         elif scenario == MEMORY:
             yield memory(bench, memory_requests)
         elif scenario == OVERLOAD:

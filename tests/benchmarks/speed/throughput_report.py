@@ -29,8 +29,9 @@ def show_report(results: Sequence[Result]) -> None:
     for result in results:
         if isinstance(result, ColdStart):
             show(
-                f"\nCold start: ready after {result.seconds_to_ready:.2f} s, first vector after"
-                f" {result.seconds_to_first_vector:.2f} s (median of {result.starts})"
+                f"\nCold start with {', '.join(result.encoders)}: ready after {result.seconds_to_ready:.2f} s, first"
+                f" vector after {result.seconds_to_first_vector:.2f} s; packages and graphs alone take"
+                f" {result.limit_seconds:.2f} s (medians of {result.starts})"
             )
         elif isinstance(result, Overload):
             show(
