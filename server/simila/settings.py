@@ -2,14 +2,17 @@
 
 import json
 import re
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -54,6 +57,15 @@ Addresses = Annotated[Names, AfterValidator(lambda given: _check_each(given, _AD
 
 
 Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], NoDecode, BeforeValidator(_split_names)]
+
+
+class _Variables(EnvSettingsSource):
+    """Variables; one that is to hold JSON and does not is handed on, so that it is told with all else that is wrong."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        with suppress(ValueError):
+            return super().decode_complex_value(field_name, field, value)
+        return value
 
 
 class LimitSettings(BaseModel):
@@ -241,6 +253,11 @@ class Settings(BaseSettings):
     index: IndexSettings = Field(default_factory=IndexSettings, description="How collections are searched.")
     fetch: FetchSettings = Field(default_factory=FetchSettings, description="Images that requests name by URL.")
 
+    @field_validator("precisions", "limits", "engine", "triton", "index", "fetch", mode="before")
+    @classmethod
+    def _is_json(cls, given: Any) -> Any:
+        return json.loads(given) if isinstance(given, str) else given
+
     @field_validator("tls_key")  # of one field, because one of the model says nothing where another field is wrong
     @classmethod
     def _goes_with_a_certificate(cls, tls_key: Path | None, others: ValidationInfo) -> Path | None:
@@ -253,11 +270,11 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, _Variables(settings_cls), TomlConfigSettingsSource(settings_cls)
 
     @property
     def url(self) -> str:

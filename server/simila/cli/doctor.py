@@ -15,7 +15,7 @@ import typer
 
 from simila.cli import tables
 from simila.cli.addresses import CannotListen
-from simila.cli.configuration import DataDirOption, read_settings
+from simila.cli.configuration import DataDirOption, WrongSettings, read_settings
 from simila.cli.errors import FAILED, WrongUsage
 from simila.cli.start_checks import check_bind, check_grpc_port, check_port, check_tls
 from simila.domain.errors import SimilaError
@@ -70,10 +70,12 @@ def doctor_command(devices: Callable[[Settings], str]) -> Callable[..., None]:
 def _findings(devices: Callable[[Settings], str], data_dir: Path | None) -> Iterator[Finding]:
     try:
         settings = read_settings(data_dir=data_dir)
+        yield Finding("settings", Verdict.OK, "valid")
     except WrongUsage as error:
         yield Finding("settings", Verdict.PROBLEM, str(error), "correct simila.toml or the SIMILA_ variables")
-        return
-    yield Finding("settings", Verdict.OK, "valid")
+        if not isinstance(error, WrongSettings):
+            return
+        settings = error.rest
     for check in (_python, _memory, _packages, _address, _tls, _folder, _disk, _models):
         yield from check(settings)
     try:

@@ -14,7 +14,7 @@ import typer
 from simila.cli.addresses import bound_socket
 from simila.cli.configuration import DataDirOption, read_settings
 from simila.cli.errors import WrongUsage
-from simila.cli.start_checks import Problems, refuse_together
+from simila.cli.start_checks import Problems, settings_without_problems
 from simila.services.drain import Drain
 from simila.settings import Settings
 from simila.storage.data_folder import DataFolder
@@ -47,8 +47,8 @@ def serve_command(create_app: Callable[[Settings, Drain], Any], problems: Proble
     ) -> None:
         """Serve the exported encoders and the collections over HTTP."""
         refuse_workers(workers)
-        settings = read_settings(host=host, port=port, data_dir=data_dir, insecure=insecure)
-        refuse_together(settings, problems)
+        read = partial(read_settings, host=host, port=port, data_dir=data_dir, insecure=insecure)
+        settings = settings_without_problems(read, problems)
         configure_logging(settings.log_level, settings.log_format)
         # Bound before the encoders are loaded, so that a taken port is told at once, and port 0 becomes a real one.
         with DataFolder(settings.data_dir), bound_socket(settings.host, settings.port) as listener:

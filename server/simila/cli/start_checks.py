@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 
 from simila.cli.addresses import bound_socket, refuse_open_bind
+from simila.cli.configuration import WrongSettings
 from simila.cli.errors import WrongUsage
 from simila.domain.errors import InvalidConfiguration, SimilaError
 from simila.settings import Settings
@@ -13,8 +14,8 @@ Problems = Callable[[Settings], Sequence[SimilaError]]
 """Finds what the settings ask the application for and is not there."""
 
 
-def refuse_together(settings: Settings, problems: Problems) -> None:
-    """Raise what is wrong with addresses and certificate, together with `problems`.
+def settings_without_problems(read: Callable[[], Settings], problems: Problems) -> Settings:
+    """Read settings, or raise what is wrong with them, with addresses and certificate, together with `problems`.
 
     Where nothing is, `problems` are left to whoever makes the application.
 
@@ -23,13 +24,20 @@ def refuse_together(settings: Settings, problems: Problems) -> None:
         InvalidConfiguration: several.
 
     """
-    errors: list[Exception] = list(_found(settings))
+    errors: list[Exception] = []
+    try:
+        settings = read()
+    except WrongSettings as error:
+        errors.append(error)
+        settings = error.rest
+    errors += _found(settings)
     if errors:
         errors += problems(settings)
     if len(errors) > 1:
         raise InvalidConfiguration("; ".join(map(str, errors)))
-    for error in errors:
-        raise error
+    if errors:
+        raise errors[0]
+    return settings
 
 
 def check_bind(settings: Settings) -> None:

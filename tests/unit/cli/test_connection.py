@@ -43,7 +43,7 @@ def test_what_is_typed_wins_over_the_environment_and_the_file(monkeypatch, tmp_p
     [
         ("SIMILA_PORT", "x", "setting port: Input should be a valid integer"),
         ("SIMILA_LIMITS__MAX_ITEMS", "0", "setting limits.max_items: Input should be greater than 0"),
-        ("SIMILA_LIMITS", "x", "^SIMILA_LIMITS is not JSON: Expecting value"),
+        ("SIMILA_LIMITS", "x", "^setting limits: Expecting value: line 1"),
         ("SIMILA_TLS_CERTIFICATE", "a.pem", "^setting tls_key: goes with tls_certificate, both or neither"),
         ("SIMILA_TLS_KEY", "key.pem", "^setting tls_key: goes with tls_certificate, both or neither"),
         ("SIMILA_CORS_ORIGINS", "shop.example", "setting cors_origins: 'shop.example' is no origin"),

@@ -45,11 +45,19 @@ def test_a_file_in_place_of_the_data_folder_is_no_matter_of_its_owner(findings, 
     assert found["data folder"]["remedy"] == "set SIMILA_DATA_DIR to a folder"
 
 
-def test_settings_that_are_not_valid_are_one_finding(findings, monkeypatch):
+def test_settings_that_are_not_valid_are_one_finding_among_the_others(findings, data_dir, monkeypatch):
     monkeypatch.setenv("SIMILA_LOG_LEVEL", "loud")
+    monkeypatch.setenv("SIMILA_DEVICE", "cpu:9")
+    found, code = findings("--data-dir", str(data_dir))
+    assert (code, found["settings"]["verdict"], found["device"]["verdict"]) == (1, "problem", "problem")
+    assert "log_level" in found["settings"]["message"]
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_the_only_finding(findings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "simila.toml").write_text("port = [")
     found, code = findings()
     assert (code, list(found)) == (1, ["settings"])
-    assert "log_level" in found["settings"]["message"]
 
 
 def test_a_device_that_is_not_there_is_a_problem(findings, data_dir, monkeypatch):

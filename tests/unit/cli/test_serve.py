@@ -139,12 +139,28 @@ def test_all_settings_that_make_no_sense_are_told_at_once(run, monkeypatch):
     monkeypatch.setenv("SIMILA_LOG_LEVEL", "loud")
     monkeypatch.setenv("SIMILA_ENGINE__WORKERS", "-1")
     monkeypatch.setenv("SIMILA_TLS_CERTIFICATE", "certificate.pem")
+    monkeypatch.setenv("SIMILA_LIMITS", "{max_items")
 
     result = run("serve", "--port", "99999")
 
     assert result.exit_code == 2
-    for name in ("port", "tls_key", "log_level", "engine.workers"):
+    for name in ("port", "tls_key", "log_level", "engine.workers", "limits"):
         assert f"setting {name}: " in result.stderr
+
+
+def test_values_that_make_no_sense_are_told_with_what_the_others_ask_for(run, monkeypatch, tmp_path):
+    (tmp_path / "simila.toml").write_text("prot = 1\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIMILA_PRECISIONS", '["fp16"]')
+    monkeypatch.setenv("SIMILA_DEVICE", "abacus")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("SIMILA_GRPC_PORT", str(taken.getsockname()[1]))
+        result = run("serve", "--port", "99999")
+
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    for told in ("setting prot: ", "setting port: ", "setting precisions: ", "'abacus'", "SIMILA_GRPC_PORT"):
+        assert told in result.stderr
+    assert "8000" not in result.stderr
 
 
 def test_addresses_certificate_and_encoders_are_told_at_once(run, monkeypatch, tmp_path):
